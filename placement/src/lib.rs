@@ -1,0 +1,24 @@
+//! The placement service: which node carries which segment, and the log in which every commit is one command.
+//!
+//! Read in this order:
+//!
+//! 1. [`model`]: ids, tables, units, objects; units of measure in names.
+//! 2. [`command`]: what can be asked of the log, and what it answers.
+//! 3. [`state`]: `apply(command)`: deterministic, synchronous, total.
+//! 4. [`raft`]: the openraft adapter: log store on redb, state machine, transport, and [`raft::Node`], which the server holds.
+//!
+//! Architecture invariant: above `raft/` there is no file, socket, clock, thread or randomness; they are passed in.
+//! Architecture invariant: this crate knows nothing of SQL. Catalog objects are opaque bytes with a version.
+
+pub mod command;
+pub mod model;
+pub mod raft;
+pub mod state;
+
+pub use command::{
+    Assertion, Command, Commit, Conflict, Expect, InlineRows, KeyFingerprints, NewSegment, ObjectChange, Outcome, RowsDeleted, TableChange,
+    UnitRemoval,
+};
+pub use model::{LogIndex, Object, ObjectKey, Table, TableId, Unit, UnitId, UnitSource};
+pub use raft::{Node, NodeOptions, PlacementError};
+pub use state::State;

@@ -1,0 +1,78 @@
+//! The nouns: ids, tables, units, catalog objects.
+
+use rpds::RedBlackTreeMapSync;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A position in the placement log. Every state is the state at one index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LogIndex(pub u64);
+
+/// Names a table for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TableId(pub u64);
+
+/// Names a unit of rows (a segment, or an inlined batch) for ever; handed out by [`crate::Command::LeaseIds`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnitId(pub u64);
+
+/// The name of a catalog object, chosen by the server, for instance `relation/public/orders`. Ordered by bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectKey(pub Arc<str>);
+
+/// A catalog object: bytes that only the server understands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// The log index that last changed it: what compare-and-set compares.
+    pub version: LogIndex,
+    /// The bytes.
+    pub value: Arc<[u8]>,
+}
+
+/// The rows of one table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The log index that last changed anything in it.
+    pub version: LogIndex,
+    /// Its units, by id: ids grow, so this is the order in which they were written.
+    pub units: RedBlackTreeMapSync<UnitId, Arc<Unit>>,
+    /// Rows, the deleted ones left out.
+    pub live_rows: u64,
+    /// Fingerprints of the unique keys that the last commits inserted; see [`crate::KeyFingerprints`].
+    pub recent_keys: RecentKeys,
+}
+
+/// A bounded window of inserted keys, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct RecentKeys {
+    // Filled in beside `apply`: a persistent queue of (index, fingerprints), and the index before which nothing is known.
+}
+
+/// One immutable piece of a table.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Its id.
+    pub id: UnitId,
+    /// Rows, the deleted ones included.
+    pub rows: u64,
+    /// Where they are.
+    pub source: UnitSource,
+    /// Serialized bitmap of deleted row offsets (`roaring`, portable form), and how many rows it names.
+    pub deletes: Option<(Arc<[u8]>, u64)>,
+    /// The log index that last changed `deletes`, or that added the unit.
+    pub version: LogIndex,
+}
+
+/// Where a unit's rows are.
+#[derive(Clone, Debug)]
+pub enum UnitSource {
+    /// A segment file.
+    Segment {
+        /// Size of the file in bytes.
+        disk_bytes: u64,
+        /// What the server wants to know of it; opaque here.
+        summary: Arc<[u8]>,
+    },
+    /// Rows that rode inside the commit; opaque here.
+    Inline(Arc<[u8]>),
+}

@@ -1,0 +1,5 @@
+//! Reads a segment in place.
+
+/// An open segment.
+#[derive(Debug)]
+pub struct Segment {}
