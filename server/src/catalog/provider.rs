@@ -1,0 +1,1 @@
+//! DataFusion's catalog traits over one [`crate::view::View`].

@@ -1,0 +1,173 @@
+//! Errors as PostgreSQL reports them: SQLSTATE, message, detail, hint, position.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The result of everything that a statement does.
+pub type Result<T, E = SqlError> = std::result::Result<T, E>;
+
+/// A five-character SQLSTATE code; the names are PostgreSQL's (errcodes.txt).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqlState(pub &'static str);
+
+macro_rules! sqlstates {
+    ($($(#[$doc:meta])* $name:ident = $code:literal),* $(,)?) => {
+        impl SqlState { $($(#[$doc])* #[allow(missing_docs)] pub const $name: SqlState = SqlState($code);)* }
+    };
+}
+
+sqlstates! {
+    PROTOCOL_VIOLATION = "08P01",
+    FEATURE_NOT_SUPPORTED = "0A000",
+    STRING_DATA_RIGHT_TRUNCATION = "22001",
+    NUMERIC_VALUE_OUT_OF_RANGE = "22003",
+    NULL_VALUE_NOT_ALLOWED = "22004",
+    INVALID_DATETIME_FORMAT = "22007",
+    DATETIME_FIELD_OVERFLOW = "22008",
+    DIVISION_BY_ZERO = "22012",
+    INVALID_PARAMETER_VALUE = "22023",
+    INVALID_TEXT_REPRESENTATION = "22P02",
+    INVALID_BINARY_REPRESENTATION = "22P03",
+    BAD_COPY_FILE_FORMAT = "22P04",
+    CHARACTER_NOT_IN_REPERTOIRE = "22021",
+    NOT_NULL_VIOLATION = "23502",
+    UNIQUE_VIOLATION = "23505",
+    CHECK_VIOLATION = "23514",
+    CARDINALITY_VIOLATION = "21000",
+    ACTIVE_SQL_TRANSACTION = "25001",
+    NO_ACTIVE_SQL_TRANSACTION = "25P01",
+    IN_FAILED_SQL_TRANSACTION = "25P02",
+    READ_ONLY_SQL_TRANSACTION = "25006",
+    INVALID_SQL_STATEMENT_NAME = "26000",
+    INVALID_AUTHORIZATION_SPECIFICATION = "28000",
+    INVALID_PASSWORD = "28P01",
+    DEPENDENT_OBJECTS_STILL_EXIST = "2BP01",
+    INVALID_CURSOR_NAME = "34000",
+    INVALID_CATALOG_NAME = "3D000",
+    INVALID_SCHEMA_NAME = "3F000",
+    SERIALIZATION_FAILURE = "40001",
+    SYNTAX_ERROR = "42601",
+    INSUFFICIENT_PRIVILEGE = "42501",
+    GROUPING_ERROR = "42803",
+    DATATYPE_MISMATCH = "42804",
+    WRONG_OBJECT_TYPE = "42809",
+    GENERATED_ALWAYS = "428C9",
+    UNDEFINED_COLUMN = "42703",
+    UNDEFINED_FUNCTION = "42883",
+    UNDEFINED_TABLE = "42P01",
+    UNDEFINED_PARAMETER = "42P02",
+    UNDEFINED_OBJECT = "42704",
+    DUPLICATE_COLUMN = "42701",
+    DUPLICATE_ALIAS = "42712",
+    DUPLICATE_TABLE = "42P07",
+    DUPLICATE_SCHEMA = "42P06",
+    DUPLICATE_OBJECT = "42710",
+    DUPLICATE_PREPARED_STATEMENT = "42P05",
+    AMBIGUOUS_COLUMN = "42702",
+    AMBIGUOUS_FUNCTION = "42725",
+    INDETERMINATE_DATATYPE = "42P18",
+    INVALID_COLUMN_REFERENCE = "42P10",
+    INVALID_TABLE_DEFINITION = "42P16",
+    INVALID_COLUMN_DEFINITION = "42611",
+    INVALID_FOREIGN_KEY = "42830",
+    DISK_FULL = "53100",
+    OUT_OF_MEMORY = "53200",
+    TOO_MANY_CONNECTIONS = "53300",
+    PROGRAM_LIMIT_EXCEEDED = "54000",
+    OBJECT_IN_USE = "55006",
+    CANT_CHANGE_RUNTIME_PARAM = "55P02",
+    OBJECT_NOT_IN_PREREQUISITE_STATE = "55000",
+    QUERY_CANCELED = "57014",
+    ADMIN_SHUTDOWN = "57P01",
+    CANNOT_CONNECT_NOW = "57P03",
+    IO_ERROR = "58030",
+    UNDEFINED_FILE = "58P01",
+    INTERNAL_ERROR = "XX000",
+    DATA_CORRUPTED = "XX001",
+}
+
+/// An error as the client sees it.
+#[derive(Clone, Debug)]
+pub struct SqlError {
+    /// The code.
+    pub state: SqlState,
+    /// The primary message: one line, lower case, no full stop.
+    pub message: Cow<'static, str>,
+    /// What exactly was found.
+    pub detail: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// One-based character position in the statement's text.
+    pub position: Option<usize>,
+}
+
+impl SqlError {
+    /// An error with a code and a primary message.
+    pub fn new(state: SqlState, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { state, message: message.into(), detail: None, hint: None, position: None }
+    }
+    /// Something that PostgreSQL can do and this server does not.
+    pub fn unsupported(what: impl fmt::Display) -> Self {
+        Self::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"))
+    }
+    /// A broken invariant of ours.
+    pub fn internal(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(SqlState::INTERNAL_ERROR, message)
+    }
+    /// Adds a detail.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+    /// Adds a hint.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.state.0)
+    }
+}
+
+impl std::error::Error for SqlError {}
+
+/// Carries an [`SqlError`] through DataFusion and back unharmed.
+impl From<SqlError> for datafusion::error::DataFusionError {
+    fn from(error: SqlError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+/// The mapping of every DataFusion error to its SQLSTATE.
+impl From<datafusion::error::DataFusionError> for SqlError {
+    fn from(_error: datafusion::error::DataFusionError) -> Self {
+        todo!()
+    }
+}
+
+impl From<arrow::error::ArrowError> for SqlError {
+    fn from(_error: arrow::error::ArrowError) -> Self {
+        todo!()
+    }
+}
+
+impl From<storage::StorageError> for SqlError {
+    fn from(_error: storage::StorageError) -> Self {
+        todo!()
+    }
+}
+
+impl From<placement::PlacementError> for SqlError {
+    fn from(_error: placement::PlacementError) -> Self {
+        todo!()
+    }
+}
+
+impl From<datafusion::sql::sqlparser::parser::ParserError> for SqlError {
+    fn from(_error: datafusion::sql::sqlparser::parser::ParserError) -> Self {
+        todo!()
+    }
+}

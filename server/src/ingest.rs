@@ -1,0 +1,1 @@
+//! The life of a commit: rows -> constraints -> segments -> one command.

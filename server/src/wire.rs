@@ -1,0 +1,1 @@
+//! The PostgreSQL protocol: bytes <-> messages. Knows sessions, not SQL.
