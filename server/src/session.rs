@@ -14,6 +14,8 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use std::sync::Arc;
 
+pub mod transaction;
+
 /// Who is connected, from the startup message.
 #[derive(Clone, Debug)]
 pub struct Identity {
