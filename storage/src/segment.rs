@@ -9,4 +9,4 @@ mod writer;
 
 pub use reader::Segment;
 pub use statistics::{ColumnStatistics, SegmentSummary};
-pub use writer::{SegmentWriter, SegmentWriterOptions};
+pub use writer::{SegmentWriter, SegmentWriterOptions, StagedSegment, WrittenRows};

@@ -53,7 +53,7 @@ impl Transaction {
         todo!()
     }
     /// Adds rows that a writer has staged.
-    pub fn add_rows(&mut self, _table_oid: u32, _written: storage::segment::WrittenRows) -> Result<()> {
+    pub fn add_rows(&mut self, _table_oid: u32, _written: storage::WrittenRows) -> Result<()> {
         todo!()
     }
     /// Deletes rows of a unit, the snapshot's or the transaction's own; answers how many were not deleted before.
