@@ -26,7 +26,7 @@ pub enum Command {
 /// A multi-table commit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Commit {
-    /// The index of the snapshot that the transaction read.
+    /// The index of the snapshot that the transaction read; one that is yet to come is invalid.
     pub read_index: LogIndex,
     /// Objects that must still have the version that was read (`None`: must be absent), though they are not changed.
     pub assertions: Vec<Assertion>,
@@ -75,7 +75,7 @@ pub struct TableChange {
     pub table: TableId,
     /// Removes the table and all its units; nothing else may be in this change.
     pub drop: bool,
-    /// Removes all units that the snapshot at `read_index` had. A unit added or changed since is a conflict.
+    /// Removes all units that the snapshot at `read_index` had. Any change of the table since is a conflict.
     pub truncate: bool,
     /// Units to remove (compaction); each must be unchanged since it was read.
     pub remove_units: Vec<UnitRemoval>,

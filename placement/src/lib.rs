@@ -5,14 +5,18 @@
 //! 1. [`model`]: ids, tables, units, objects; units of measure in names.
 //! 2. [`command`]: what can be asked of the log, and what it answers.
 //! 3. [`state`]: `apply(command)`: deterministic, synchronous, total.
+//!    The rules of a commit are in `apply.rs`, the memory of inserted keys in [`recent_keys`], the serialized form in `codec.rs`.
 //! 4. [`raft`]: the openraft adapter: log store on redb, state machine, transport, and [`raft::Node`], which the server holds.
 //!
 //! Architecture invariant: above `raft/` there is no file, socket, clock, thread or randomness; they are passed in.
 //! Architecture invariant: this crate knows nothing of SQL. Catalog objects are opaque bytes with a version.
 
+mod apply;
+mod codec;
 pub mod command;
 pub mod model;
 pub mod raft;
+pub mod recent_keys;
 pub mod state;
 
 pub use command::{
@@ -21,4 +25,5 @@ pub use command::{
 };
 pub use model::{LogIndex, Object, ObjectKey, Table, TableId, Unit, UnitId, UnitSource};
 pub use raft::{Node, NodeOptions, PlacementError};
+pub use recent_keys::RecentKeys;
 pub use state::State;

@@ -1,5 +1,6 @@
 //! The nouns: ids, tables, units, catalog objects.
 
+use crate::recent_keys::RecentKeys;
 use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub struct Object {
 }
 
 /// The rows of one table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     /// The log index that last changed anything in it.
     pub version: LogIndex,
@@ -42,14 +43,8 @@ pub struct Table {
     pub recent_keys: RecentKeys,
 }
 
-/// A bounded window of inserted keys, oldest first.
-#[derive(Clone, Debug, Default)]
-pub struct RecentKeys {
-    // Filled in beside `apply`: a persistent queue of (index, fingerprints), and the index before which nothing is known.
-}
-
-/// One immutable piece of a table.
-#[derive(Clone, Debug)]
+/// One immutable piece of a table. A unit all of whose rows are deleted leaves its table at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// Its id.
     pub id: UnitId,
@@ -64,7 +59,7 @@ pub struct Unit {
 }
 
 /// Where a unit's rows are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnitSource {
     /// A segment file.
     Segment {

@@ -1,17 +1,32 @@
 //! The openraft adapter, and the handle that the server holds.
 //!
 //! A proposal's way: [`Node::propose`] -> the group-commit queue (bounded) -> one raft entry for all that wait -> one redb transaction,
-//! one fsync -> applied -> the new [`State`] is published -> each proposer gets its own outcome.
+//! one sync -> applied -> the new [`State`](crate::State) is published -> each proposer gets its own outcome.
 
-use crate::command::{Command, Outcome};
-use crate::state::State;
+// This is the shell: here are the files, the thread and the tasks that the rest of the crate must not have.
+#![allow(clippy::disallowed_methods)]
+
+mod committer;
+pub mod device;
+pub mod entry;
+mod inspect;
+mod log_file;
+pub mod log_store;
+mod node;
+pub mod state_machine;
+pub mod transport;
+mod voter;
+
+use device::{Device, Disk};
+pub use inspect::inspect;
+pub use node::Node;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How to open a node.
 #[derive(Clone, Debug)]
 pub struct NodeOptions {
-    /// The folder of the log (`placement.redb` inside).
+    /// The folder of the log (`placement.redb` inside); it must exist.
     pub folder: PathBuf,
     /// Commands in one entry, at most.
     pub batch_commands_max: usize,
@@ -21,6 +36,11 @@ pub struct NodeOptions {
     pub queue_commands_max: usize,
     /// Entries after which a raft snapshot is taken and the log before it is purged.
     pub snapshot_entries: u64,
+    /// Free bytes below which the log's disk counts as full for commands that add data. Those that add none (a drop, a delete) may use up
+    /// all but a sixteenth of it.
+    pub disk_reserve_bytes: u64,
+    /// Where the bytes are kept: the file system, but for tests.
+    pub device: Arc<dyn Device>,
 }
 
 impl NodeOptions {
@@ -32,6 +52,8 @@ impl NodeOptions {
             batch_bytes_max: 8 << 20,
             queue_commands_max: 4096,
             snapshot_entries: 20_000,
+            disk_reserve_bytes: 16 << 20,
+            device: Arc::new(Disk),
         }
     }
 }
@@ -39,7 +61,7 @@ impl NodeOptions {
 /// Why a proposal got no answer. Its command may or may not have been committed only for `Unavailable`.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PlacementError {
-    /// The log's disk is full.
+    /// The log's disk is full. The command was not committed, and never will be; the node goes on as soon as there is space.
     #[error("could not write the placement log: no space left on device")]
     DiskFull,
     /// The log could not be written or read; the node has stopped taking commands.
@@ -51,28 +73,4 @@ pub enum PlacementError {
     /// Another process has the log open.
     #[error("the placement log is in use by another process")]
     InUse,
-}
-
-/// A node of the placement service, embedded in this process.
-#[derive(Debug)]
-pub struct Node {}
-
-impl Node {
-    /// Opens the log, recovers the state to the last committed command, and becomes leader of a single-voter cluster (on a new folder,
-    /// makes one). Raft runs on its own runtime and thread.
-    pub async fn open(_options: NodeOptions) -> Result<Arc<Self>, PlacementError> {
-        todo!()
-    }
-    /// The state as last published; never blocks. Whoever holds it reads one snapshot.
-    pub fn state(&self) -> Arc<State> {
-        todo!()
-    }
-    /// Proposes one command; returns when it is durable, applied and published here.
-    pub async fn propose(&self, _command: Command) -> Result<Outcome, PlacementError> {
-        todo!()
-    }
-    /// Drains the queue and closes the log.
-    pub async fn shutdown(&self) -> Result<(), PlacementError> {
-        todo!()
-    }
 }

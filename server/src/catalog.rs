@@ -3,15 +3,26 @@
 //! Object keys: `schema/<name>` and `relation/<schema>/<name>`, names percent-encoded, so that compare-and-set on the key makes names unique.
 //! Table rows are under `TableId(oid)`. Sequence numbers are counters under `sequence/<oid>`.
 
-use crate::error::Result;
+use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
-use placement::{LogIndex, State};
+use placement::{LogIndex, Object, ObjectKey, State};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use storage::ColumnId;
 
+pub mod built_table;
+pub mod client_queries;
+pub mod columns;
+pub mod information_schema;
+pub mod keys;
+pub mod lookup;
+pub mod names;
+pub mod pg_catalog;
 pub mod provider;
+pub mod system_views;
+
+use keys::ObjectName;
 
 /// All objects at one version of the catalog.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +140,18 @@ pub struct ViewDefinition {
     pub columns: Vec<(String, SqlType)>,
     /// `search_path` at creation, with which names in the query are resolved.
     pub search_path: Vec<String>,
+    /// What the query reads: none of it can be dropped without the view.
+    #[serde(default)]
+    pub depends_on: Vec<Dependency>,
+}
+
+/// A relation that a view reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// OID of the relation.
+    pub relation: u32,
+    /// Those of its columns that the view names, if it is a table.
+    pub columns: Vec<ColumnId>,
 }
 
 /// A sequence.
@@ -148,11 +171,128 @@ pub struct SequenceDefinition {
     pub cycle: bool,
     /// The column it belongs to, with which it is dropped: (table OID, column).
     pub owned_by: Option<(u32, ColumnId)>,
+    /// Where the numbers go on from after `setval` or RESTART; `None`: from `start`, at the counter's zero.
+    #[serde(default)]
+    pub restart: Option<Restart>,
+}
+
+/// `setval`, or RESTART.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// The counter when it happened.
+    pub at_count: u64,
+    /// The value that belongs to that count.
+    pub value: i64,
+}
+
+impl Relation {
+    /// Stable OID.
+    pub fn oid(&self) -> u32 {
+        match self {
+            Relation::Table(table) => table.oid,
+            Relation::View(view) => view.oid,
+            Relation::Sequence(sequence) => sequence.oid,
+        }
+    }
+    /// `table`, `view`, `sequence`: the word in messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Relation::Table(_) => "table",
+            Relation::View(_) => "view",
+            Relation::Sequence(_) => "sequence",
+        }
+    }
+    /// The table, if it is one.
+    pub fn as_table(&self) -> Option<&TableDefinition> {
+        match self {
+            Relation::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+}
+
+impl Constraint {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Constraint::Unique { name, .. } | Constraint::Check { name, .. } => name,
+        }
+    }
 }
 
 impl Catalog {
     /// Reads all objects of a state. An object that cannot be read is XX001.
-    pub fn from_state(_state: &State) -> Result<Self> {
-        todo!()
+    pub fn from_state(state: &State) -> Result<Self> {
+        let mut catalog = Self { version: state.objects_version, ..Self::default() };
+        catalog.schemas.insert(PUBLIC_SCHEMA.to_string(), built_in_public());
+        for (key, object) in state.objects.iter() {
+            catalog.add_object(key, object)?;
+        }
+        Ok(catalog)
+    }
+
+    fn add_object(&mut self, key: &ObjectKey, object: &Object) -> Result<()> {
+        let damaged = |reason: String| {
+            SqlError::new(SqlState::DATA_CORRUPTED, format!("catalog object \"{}\" cannot be read", key.0)).with_detail(reason)
+        };
+        let version = Some(object.version);
+        match keys::parse(key).ok_or_else(|| damaged("unknown kind of object".to_string()))? {
+            ObjectName::Schema(name) => {
+                let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
+                self.schemas.insert(name, Entry { version, definition });
+            }
+            ObjectName::Relation(schema, name) => {
+                let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
+                self.relations.insert((schema, name), Entry { version, definition });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The schema that is always there.
+pub const PUBLIC_SCHEMA: &str = "public";
+
+/// PostgreSQL's OID of `public`.
+const PUBLIC_SCHEMA_OID: u32 = 2200;
+
+fn built_in_public() -> Entry<SchemaDefinition> {
+    Entry { version: None, definition: Arc::new(SchemaDefinition { oid: PUBLIC_SCHEMA_OID }) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn state_with(key: ObjectKey, value: Vec<u8>) -> State {
+        let mut state = State { objects_version: LogIndex(7), ..State::default() };
+        state.objects.insert_mut(key, Object { version: LogIndex(5), value: value.into() });
+        state
+    }
+
+    #[test]
+    fn objects_are_read_back() {
+        let relation = Relation::Table(TableDefinition {
+            oid: 16400,
+            columns: vec![],
+            next_column_id: 1,
+            constraints: vec![Constraint::Check { name: "t_check".into(), expression: "a > 0".into() }],
+            cluster_by: vec![ColumnId(3)],
+        });
+        let state = state_with(keys::relation("s/x", "t é"), keys::encode(&relation));
+        let catalog = Catalog::from_state(&state).unwrap();
+        let entry = &catalog.relations[&("s/x".to_string(), "t é".to_string())];
+        assert_eq!((catalog.version, entry.version), (LogIndex(7), Some(LogIndex(5))));
+        assert_eq!(format!("{:?}", *entry.definition), format!("{relation:?}"));
+        assert!(catalog.schemas.contains_key("public"));
+    }
+
+    #[test]
+    fn damage_is_reported_and_does_not_panic() {
+        for (key, value) in [(keys::schema("s"), &b"{"[..]), (ObjectKey("what/ever".into()), b"{}"), (keys::relation("s", "t"), b"null")] {
+            let error = Catalog::from_state(&state_with(key, value.to_vec())).unwrap_err();
+            assert_eq!(error.state, SqlState::DATA_CORRUPTED);
+        }
     }
 }

@@ -1,1 +1,118 @@
-//! The command line.
+//! The command line: `plimsoll [serve]`, `plimsoll tpch`, `plimsoll check`.
+
+use crate::config::{Config, Overrides};
+use crate::{check, node, tpch};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Plimsoll: a SQL analytics database that knows its own load line. Connect with psql, or any PostgreSQL client.
+#[derive(Parser)]
+#[command(name = "plimsoll", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (also what `plimsoll` without a command does).
+    Serve(ServeArgs),
+    /// Generate the TPC-H tables and load them into a running server, over the wire.
+    Tpch(TpchArgs),
+    /// Verify every checksum and manifest of a data folder. Exit status 1 and a list if anything is wrong.
+    Check(CheckArgs),
+}
+
+#[derive(Args, Default)]
+struct ServeArgs {
+    /// Settings as TOML; see docs/settings.md. Environment variables PLIMSOLL_... and flags win over it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the data is; created if missing [default: ./plimsoll-data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where PostgreSQL clients connect [default: 127.0.0.1:5432].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Memory for queries, ingest and buffers: `auto`, or a size such as 8GiB [default: auto, four fifths of the machine's or cgroup's].
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<String>,
+    /// Where queries spill [default: tmp in the data folder].
+    #[arg(long, value_name = "DIR")]
+    temp_dir: Option<PathBuf>,
+    /// How clients prove who they are [default: trust, which is for loopback addresses only].
+    #[arg(long, value_enum)]
+    auth: Option<Auth>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Auth {
+    /// Whoever reaches the server is let in; loopback addresses only.
+    Trust,
+    /// SCRAM-SHA-256 passwords.
+    Scram,
+}
+
+#[derive(Args)]
+struct TpchArgs {
+    /// The scale factor: 1 is about a gigabyte of text, 8.7 million rows.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// The server to load into.
+    #[arg(long, default_value = "postgresql://plimsoll@127.0.0.1:5432/plimsoll")]
+    url: String,
+    /// Drop the eight tables first if they exist.
+    #[arg(long)]
+    replace: bool,
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    /// The data folder of a server that is not running.
+    #[arg(long, value_name = "DIR", default_value = "plimsoll-data")]
+    data_dir: PathBuf,
+}
+
+/// Parses the arguments, runs the command, and says what went wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => serve(cli.serve),
+        Some(Command::Serve(args)) => serve(args),
+        Some(Command::Tpch(args)) => tpch::run(&args.url, args.scale, args.replace),
+        Some(Command::Check(args)) => return check::run(&args.data_dir),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("plimsoll: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(args: ServeArgs) -> Result<(), String> {
+    if let Some(Auth::Scram) = args.auth {
+        return Err(
+            "--auth scram needs roles with passwords, which this version does not have: listen on a loopback address with --auth trust"
+                .into(),
+        );
+    }
+    let overrides = Overrides { data_dir: args.data_dir, listen: args.listen, memory_limit: args.memory_limit, temp_dir: args.temp_dir };
+    node::run(Config::resolve(args.config.as_deref(), overrides)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

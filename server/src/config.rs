@@ -1,18 +1,22 @@
-//! Every setting: its name, default and unit.
+//! Every setting: its name, default and unit; and how they are resolved: defaults, then the file, the environment, the flags.
 
-use serde::{Deserialize, Serialize};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Settings of a server, resolved from defaults, file, environment and flags, in that order.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Settings of a server. Each stands in docs/settings.md.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where the data is.
     pub data_dir: PathBuf,
     /// Where PostgreSQL clients connect.
     pub listen: SocketAddr,
-    /// Memory for queries, ingest and caches, in bytes; `None`: four fifths of what the machine or its cgroup has.
+    /// Memory for queries, ingest and buffers, in bytes (written `auto`, `8GiB`, or a number of bytes); `None`: four fifths of what the
+    /// machine or its cgroup has.
+    #[serde(rename = "memory_limit", deserialize_with = "memory_limit")]
     pub memory_limit_bytes: Option<u64>,
     /// Where queries spill; `None`: `tmp` in the data folder.
     pub temp_dir: Option<PathBuf>,
@@ -26,6 +30,8 @@ pub struct Config {
     pub open_segments_max: usize,
     /// Whether compaction runs in the background.
     pub compaction: bool,
+    /// How fast compaction reads, at most, in bytes a second; 0: no bound.
+    pub compaction_bytes_per_second_max: u64,
 }
 
 impl Default for Config {
@@ -40,6 +46,136 @@ impl Default for Config {
             segment_bytes_max: 64 << 20,
             open_segments_max: 16_384,
             compaction: true,
+            compaction_bytes_per_second_max: 64 << 20,
         }
+    }
+}
+
+/// What the command line says; `None` where it is silent.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Overrides {
+    /// See [`Config::data_dir`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// See [`Config::listen`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// See [`Config::memory_limit_bytes`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<String>,
+    /// See [`Config::temp_dir`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temp_dir: Option<PathBuf>,
+}
+
+impl Config {
+    /// Resolves the settings; the error says which setting, from where, is wrong.
+    pub fn resolve(file: Option<&Path>, overrides: Overrides) -> Result<Self, String> {
+        let mut sources = Figment::from(Serialized::defaults(Config::default()));
+        if let Some(file) = file {
+            std::fs::metadata(file).map_err(|e| format!("could not read configuration file \"{}\": {e}", file.display()))?;
+            sources = sources.merge(Toml::file_exact(file));
+        }
+        let config: Config = sources
+            .merge(Env::prefixed("PLIMSOLL_").ignore(&["password", "target_dir", "log"]))
+            .merge(Serialized::defaults(overrides))
+            .extract()
+            .map_err(|e| format!("invalid configuration: {e}"))?;
+        config.validated()
+    }
+
+    fn validated(self) -> Result<Self, String> {
+        if !self.listen.ip().is_loopback() {
+            return Err(format!(
+                "refusing to listen on {}: every connection is trusted, so only loopback addresses (127.0.0.1, [::1]) are allowed",
+                self.listen
+            ));
+        }
+        if self.segment_bytes_max < 1 << 20 {
+            return Err(format!("segment_bytes_max is {}, less than the smallest useful value of 1048576 (1 MiB)", self.segment_bytes_max));
+        }
+        if self.memory_limit_bytes.is_some_and(|bytes| bytes < 64 << 20) {
+            return Err("memory_limit is less than 64MiB, the least that a server works with".to_string());
+        }
+        if self.connections_max == 0 || self.open_segments_max == 0 {
+            return Err("connections_max and open_segments_max must be at least 1".to_string());
+        }
+        Ok(self)
+    }
+}
+
+/// Parses `8GiB`, `512MiB`, `64KiB`, `1024B`, or a plain number of bytes. Units are powers of 1024; `GB` and the like mean the same.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(format!("\"{text}\" is not a size: write a number and B, KiB, MiB, GiB or TiB")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("\"{text}\" is not a size: write for instance 8GiB"))?;
+    Ok((number * (1u64 << shift) as f64) as u64)
+}
+
+/// A memory limit as configured: a number of bytes, a size with a unit, or `auto`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MemoryLimit {
+    Bytes(u64),
+    Text(String),
+}
+
+fn memory_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match Option::<MemoryLimit>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(MemoryLimit::Bytes(bytes)) => Ok(Some(bytes)),
+        Some(MemoryLimit::Text(text)) if text.eq_ignore_ascii_case("auto") => Ok(None),
+        Some(MemoryLimit::Text(text)) => parse_size(&text).map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("8GiB"), Ok(8 << 30));
+        assert_eq!(parse_size("1.5 mb"), Ok(3 << 19));
+        assert_eq!(parse_size("4096"), Ok(4096));
+        assert!(parse_size("lots").is_err());
+        assert!(parse_size("8 parsecs").is_err());
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plimsoll.toml");
+        std::fs::write(&file, "memory_limit = \"2GiB\"\nconnections_max = 7\n").unwrap();
+        let flags = Overrides { memory_limit: Some("1GiB".into()), ..Overrides::default() };
+        let config = Config::resolve(Some(&file), flags).unwrap();
+        assert_eq!(config.memory_limit_bytes, Some(1 << 30));
+        assert_eq!(config.connections_max, 7);
+        assert_eq!(config.listen, Config::default().listen);
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plimsoll.toml");
+        std::fs::write(&file, "conections_max = 7\n").unwrap();
+        let error = Config::resolve(Some(&file), Overrides::default()).unwrap_err();
+        assert!(error.contains("conections_max"), "{error}");
+    }
+
+    #[test]
+    fn only_loopback_is_trusted() {
+        let flags = Overrides { listen: Some("0.0.0.0:5432".parse().unwrap()), ..Overrides::default() };
+        assert!(Config::resolve(None, flags).unwrap_err().contains("loopback"));
     }
 }

@@ -1,1 +1,106 @@
-//! INSERT, UPDATE, DELETE, TRUNCATE: their input is planned as a query that yields rows or ids of rows.
+//! INSERT, UPDATE, DELETE, TRUNCATE.
+//!
+//! Their input is planned as a query that yields rows or ids of rows; what it yields is applied through the transaction.
+//!
+//! 1. [`target`] finds the table, and refuses what is none.
+//! 2. [`query`] writes the query: for UPDATE and DELETE it selects the hidden columns `__segment` and `__row` of the target, beside new values
+//!    and what RETURNING needs. The engine's own hooks for UPDATE and DELETE are not used: they lose conditions with subqueries.
+//! 3. [`insert`], [`update`], [`delete`], [`truncate`] run it. New rows go through [`crate::ingest::Inserter`], ids of old ones to
+//!    [`Transaction::delete_rows`]. The view is frozen: a statement never meets its own rows.
+//! 4. [`returning`] evaluates RETURNING on rows as they were written; the rows are held until the statement is complete.
+//!
+//! Outside a block, [`execute_alone`] runs the statement as its own transaction, again if it loses a race.
+
+use crate::engine::Engine;
+use crate::error::{Result, SqlError};
+use crate::query::QueryContext;
+use crate::query::planner::FUNCTION_KINDS;
+use crate::query::semantics;
+use crate::session::Outcome;
+use crate::session::transaction::Transaction;
+use crate::session::transaction::autocommit::autocommit;
+use crate::view::View;
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement, With};
+use std::sync::Arc;
+
+pub mod delete;
+pub mod describe;
+pub mod insert;
+mod on_conflict;
+mod query;
+mod returning;
+mod rows;
+mod target;
+pub mod truncate;
+pub mod update;
+
+pub use describe::{Described, describe};
+
+/// Whether a statement is one of this module's.
+pub fn is_dml(statement: &Statement) -> bool {
+    match statement {
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Truncate(_) | Statement::Merge(_) => true,
+        Statement::Query(query) => matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)),
+        _ => false,
+    }
+}
+
+/// Runs one statement within a transaction. `context` must have been made with the transaction's present view.
+pub async fn execute(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    statement: &Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    let (statement, with) = unwrapped(statement);
+    semantics::check(statement, &FUNCTION_KINDS)?;
+    match statement {
+        Statement::Insert(insert) => insert::execute(context, transaction, insert, with, parameters).await,
+        Statement::Update(update) => update::execute(context, transaction, update, with, parameters).await,
+        Statement::Delete(delete) => delete::execute(context, transaction, delete, with, parameters).await,
+        Statement::Truncate(truncate) => truncate::execute(context, transaction, truncate),
+        Statement::Merge(_) => Err(SqlError::unsupported("MERGE").with_hint("Use INSERT ... ON CONFLICT.")),
+        _ => Err(SqlError::internal("this statement changes no rows")),
+    }
+}
+
+/// Runs one statement as a transaction of its own and commits it. `context` makes the context of an attempt from its view.
+pub async fn execute_alone(
+    engine: &Arc<Engine>,
+    context: impl Fn(View) -> QueryContext,
+    statement: &Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    let table = || changed_table(engine, &context, statement).ok().flatten();
+    let attempt = async |mut transaction: Transaction| {
+        let context = context(transaction.view());
+        let outcome = execute(&context, &mut transaction, statement, parameters).await?;
+        Ok((outcome, transaction))
+    };
+    autocommit(engine, table, attempt).await
+}
+
+/// The table whose rows the statement changes, if it may race with others for them.
+fn changed_table(engine: &Arc<Engine>, context: &impl Fn(View) -> QueryContext, statement: &Statement) -> Result<Option<u32>> {
+    let name = match unwrapped(statement).0 {
+        Statement::Update(update) => target::of_update(update)?.0,
+        Statement::Delete(delete) => target::of_delete(delete)?.0,
+        Statement::Insert(insert) => target::of_insert(insert)?.0,
+        _ => return Ok(None),
+    };
+    let context = context(Transaction::begin(engine.clone())?.view());
+    Ok(target::find(&context, &name).ok().map(|target| target.oid()))
+}
+
+/// The statement below a WITH, and the WITH.
+fn unwrapped(statement: &Statement) -> (&Statement, Option<&With>) {
+    let Statement::Query(query) = statement else { return (statement, None) };
+    match &*query.body {
+        SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) | SetExpr::Merge(inner) => (inner, query.with.as_ref()),
+        _ => (statement, None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,11 @@
 //! Errors as PostgreSQL reports them: SQLSTATE, message, detail, hint, position.
+//!
+//! `error/mapping.rs` turns the errors of the libraries beneath into these.
 
+mod mapping;
+mod planning;
+
+use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -25,6 +31,7 @@ sqlstates! {
     INVALID_DATETIME_FORMAT = "22007",
     DATETIME_FIELD_OVERFLOW = "22008",
     DIVISION_BY_ZERO = "22012",
+    INTERVAL_FIELD_OVERFLOW = "22015",
     INVALID_PARAMETER_VALUE = "22023",
     INVALID_TEXT_REPRESENTATION = "22P02",
     INVALID_BINARY_REPRESENTATION = "22P03",
@@ -52,8 +59,19 @@ sqlstates! {
     DATATYPE_MISMATCH = "42804",
     WRONG_OBJECT_TYPE = "42809",
     GENERATED_ALWAYS = "428C9",
+    WINDOWING_ERROR = "42P20",
+    INVALID_RECURSION = "42P19",
+    INVALID_LIMIT = "2201W",
+    INVALID_OFFSET = "2201X",
+    INVALID_ARGUMENT_FOR_LOGARITHM = "2201E",
+    INVALID_ARGUMENT_FOR_POWER = "2201F",
+    INVALID_REGULAR_EXPRESSION = "2201B",
+    INVALID_ESCAPE_SEQUENCE = "22025",
+    SUBSTRING_ERROR = "22011",
+    INVALID_SAVEPOINT = "3B001",
     UNDEFINED_COLUMN = "42703",
     UNDEFINED_FUNCTION = "42883",
+    CANNOT_COERCE = "42846",
     UNDEFINED_TABLE = "42P01",
     UNDEFINED_PARAMETER = "42P02",
     UNDEFINED_OBJECT = "42704",
@@ -82,6 +100,9 @@ sqlstates! {
     CANNOT_CONNECT_NOW = "57P03",
     IO_ERROR = "58030",
     UNDEFINED_FILE = "58P01",
+    STATEMENT_TOO_COMPLEX = "54001",
+    UNTRANSLATABLE_CHARACTER = "22P05",
+    FLOATING_POINT_EXCEPTION = "22P01",
     INTERNAL_ERROR = "XX000",
     DATA_CORRUPTED = "XX001",
 }
@@ -99,12 +120,16 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// One-based character position in the statement's text.
     pub position: Option<usize>,
+    /// Where it happened, for instance `COPY t, line 3`.
+    pub context: Option<String>,
+    /// Where in the text it is, until [`SqlError::located`] makes a position of it.
+    pub place: Option<Location>,
 }
 
 impl SqlError {
     /// An error with a code and a primary message.
     pub fn new(state: SqlState, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { state, message: message.into(), detail: None, hint: None, position: None }
+        Self { state, message: message.into(), detail: None, hint: None, position: None, context: None, place: None }
     }
     /// Something that PostgreSQL can do and this server does not.
     pub fn unsupported(what: impl fmt::Display) -> Self {
@@ -124,6 +149,62 @@ impl SqlError {
         self.hint = Some(hint.into());
         self
     }
+    /// Says where it happened.
+    pub fn with_context(mut self, context: impl Into<String>) -> Self {
+        self.context = Some(context.into());
+        self
+    }
+    /// A call of a function that there is not, as in `upper(integer)`.
+    pub fn undefined_function(call: &str) -> Self {
+        Self::new(SqlState::UNDEFINED_FUNCTION, format!("function {call} does not exist"))
+            .with_hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+    }
+    /// A use of an operator that there is not, as in `text = integer`.
+    pub fn undefined_operator(operation: &str) -> Self {
+        Self::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {operation}"))
+            .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+    }
+    /// A condition that is none.
+    pub fn not_boolean(clause: &str, type_name: &str) -> Self {
+        Self::new(SqlState::DATATYPE_MISMATCH, format!("argument of {clause} must be type boolean, not type {type_name}"))
+    }
+    /// Says where in the statement's text it is, if it is not known yet.
+    pub fn at(mut self, span: Span) -> Self {
+        if self.place.is_none() && self.position.is_none() && span.start.line > 0 {
+            self.place = Some(span.start);
+        }
+        self
+    }
+    /// The same where the place may be unknown.
+    pub fn at_place(self, span: Option<Span>) -> Self {
+        match span {
+            Some(span) => self.at(span),
+            None => self,
+        }
+    }
+    /// Forgets where in the text it is: the text is none that the client wrote.
+    pub fn without_place(mut self) -> Self {
+        (self.place, self.position) = (None, None);
+        self
+    }
+    /// Makes a position of the place, with the text in which it is.
+    pub fn located(mut self, sql: &str) -> Self {
+        if let Some(place) = self.place.take() {
+            let (line, column) = (usize::try_from(place.line).unwrap_or(0), usize::try_from(place.column).unwrap_or(0));
+            self.position = self.position.or_else(|| mapping::character_position(sql, line, column));
+        }
+        self
+    }
+    /// Resolves a place that the parser gave as line and column (` at Line: 1, Column: 8`) into a character position, with the text of which
+    /// it spoke; the message then says `at or near` as PostgreSQL does where the parser named the token.
+    pub fn with_position_in(self, sql: &str) -> Self {
+        let mut error = self.located(sql);
+        let Some((start, line, column)) = mapping::line_and_column(&error.message) else { return error };
+        error.position = error.position.or_else(|| mapping::character_position(sql, line, column));
+        let message = error.message[..start].trim_end().to_string();
+        error.message = message.into();
+        error
+    }
 }
 
 impl fmt::Display for SqlError {
@@ -138,36 +219,5 @@ impl std::error::Error for SqlError {}
 impl From<SqlError> for datafusion::error::DataFusionError {
     fn from(error: SqlError) -> Self {
         Self::External(Box::new(error))
-    }
-}
-
-/// The mapping of every DataFusion error to its SQLSTATE.
-impl From<datafusion::error::DataFusionError> for SqlError {
-    fn from(_error: datafusion::error::DataFusionError) -> Self {
-        todo!()
-    }
-}
-
-impl From<arrow::error::ArrowError> for SqlError {
-    fn from(_error: arrow::error::ArrowError) -> Self {
-        todo!()
-    }
-}
-
-impl From<storage::StorageError> for SqlError {
-    fn from(_error: storage::StorageError) -> Self {
-        todo!()
-    }
-}
-
-impl From<placement::PlacementError> for SqlError {
-    fn from(_error: placement::PlacementError) -> Self {
-        todo!()
-    }
-}
-
-impl From<datafusion::sql::sqlparser::parser::ParserError> for SqlError {
-    fn from(_error: datafusion::sql::sqlparser::parser::ParserError) -> Self {
-        todo!()
     }
 }

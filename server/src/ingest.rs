@@ -1,1 +1,100 @@
 //! The life of a commit: rows -> constraints -> segments -> one command.
+//!
+//! 1. Columns come from a query, COPY data or literals ([`literals`], [`copy_in`], [`copy_file`]); [`assignment`] casts them to the columns'
+//!    types, [`defaults`] fills in what is missing.
+//! 2. An [`Inserter`] checks NOT NULL and CHECK row by row ([`constraints`]), and UNIQUE within the statement ([`unique`]).
+//! 3. Its [`writer`] keeps few rows in memory, and writes many as segments on a thread of their own, which a bounded channel feeds.
+//! 4. At the end of the statement the keys are checked against what the transaction sees, and the rows become part of the transaction.
+//! 5. COMMIT makes one command of it: see [`crate::session::transaction`].
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::query::QueryContext;
+use crate::session::transaction::Transaction;
+use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+pub mod assignment;
+pub mod constraints;
+pub mod copy_file;
+pub mod copy_in;
+pub mod defaults;
+pub mod expression;
+pub mod literals;
+pub mod row_text;
+pub mod target;
+pub mod unique;
+pub mod writer;
+
+pub use target::{Target, TargetCache};
+pub use unique::KeyCache;
+
+/// Takes complete rows of a table, checks them, and stages them.
+pub struct Inserter {
+    engine: Arc<Engine>,
+    target: Target,
+    checks: constraints::Checks,
+    keys: unique::KeyChecks,
+    writer: writer::TableWriter,
+    rows: u64,
+}
+
+/// Which unique constraints an insertion may break.
+#[derive(Clone, Copy, Debug)]
+pub enum KeysChanged<'a> {
+    /// All: the rows are new.
+    All,
+    /// Those on one of these columns (indices): the rows are new versions of old ones.
+    Columns(&'a [usize]),
+}
+
+impl Inserter {
+    /// Begins an insertion.
+    pub fn new(context: &QueryContext, target: &Target, keys: KeysChanged<'_>) -> Result<Self> {
+        let checks = constraints::Checks::compile(context, target)?;
+        Self::with_checks(&context.engine, target, checks, keys)
+    }
+
+    /// Begins an insertion with constraints compiled already.
+    pub fn with_checks(engine: &Arc<Engine>, target: &Target, checks: constraints::Checks, keys: KeysChanged<'_>) -> Result<Self> {
+        Ok(Self {
+            engine: engine.clone(),
+            target: target.clone(),
+            checks,
+            keys: unique::KeyChecks::new(engine, target, keys)?,
+            writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
+            rows: 0,
+        })
+    }
+
+    /// Takes complete rows in the target's form; waits while the writer is behind.
+    pub async fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.checks.check(&self.target, &batch)?;
+        self.keys.add(&self.target, &batch)?;
+        self.rows += batch.num_rows() as u64;
+        self.writer.push(batch).await
+    }
+
+    /// Rows taken.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Checks keys against what the transaction sees now (rows that the statement deleted are gone from it), and adds the rows to the
+    /// transaction; answers how many.
+    pub async fn finish(self, transaction: &mut Transaction) -> Result<u64> {
+        let Self { engine, target, keys, writer, rows, .. } = self;
+        transaction.depends_on(&target.schema, &target.name);
+        if !keys.is_empty() {
+            let units = transaction.view().units(target.oid());
+            let fingerprints = keys.check_against(&engine, &target, units).await?;
+            transaction.inserted_keys(target.oid(), fingerprints);
+        }
+        transaction.add_rows(target.oid(), writer.finish(writer::SMALL_BYTES_MAX).await?)?;
+        transaction.settle().await?;
+        Ok(rows)
+    }
+}

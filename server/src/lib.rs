@@ -12,6 +12,7 @@
 //! 8. [`engine`]: what all sessions share. [`copy`]: COPY data <-> columns. [`types`]: SQL types, their Arrow forms and their text. [`error`]: kinds -> SQLSTATE.
 
 pub mod catalog;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod copy;
@@ -19,11 +20,13 @@ pub mod ddl;
 pub mod dml;
 pub mod engine;
 pub mod error;
+pub mod functions;
 pub mod ingest;
 pub mod maintenance;
 pub mod node;
 pub mod query;
 pub mod session;
+pub mod tpch;
 pub mod types;
 pub mod view;
 pub mod wire;

@@ -1,22 +1,74 @@
 //! The life of a query.
 //!
 //! 1. A session hands over a syntax tree, parameters, and the view that its transaction has.
-//! 2. [`planner`] resolves names against the view and makes DataFusion's logical plan.
-//! 3. The physical plan reads tables through [`scan`]: morsels of segments, pruned by statistics, filtered on the encoded form.
-//! 4. Batches stream back as they are made; dropping the stream stops the query.
+//! 2. [`rewrite`] and [`naming`] turn what PostgreSQL says differently into what DataFusion understands.
+//! 3. [`planner`] resolves names against the view and makes DataFusion's logical plan. What PostgreSQL refuses is refused before by
+//!    [`semantics`] and after by [`typing`]; where planning fails, [`blame`] says it in PostgreSQL's words.
+//! 4. The physical plan reads tables through [`scan`]: morsels of segments, pruned by statistics, filtered on the encoded form.
+//! 5. Batches stream back as they are made; dropping the stream stops the query.
+//!
+//! Rows can be named: under the catalog [`ROWS_CATALOG`], that is as `"__rows"."schema"."table"`, every table has two more columns, last:
+//! [`table::SEGMENT_COLUMN`] (UInt64) and [`table::ROW_COLUMN`] (UInt32). UPDATE and DELETE plan `SELECT t.__segment, t.__row, ... FROM
+//! "__rows"."public"."t" AS t ...` and apply the ids; [`rows_of`] makes the name.
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::engine::activity::Activity;
+use crate::error::{Result, SqlError};
+use crate::session::context::SessionFacts;
+use crate::types::SqlType;
 use crate::view::View;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast;
 use std::sync::Arc;
 
+pub mod blame;
+pub mod cardinality;
+pub mod casts;
+pub mod date_arithmetic;
+pub mod desugar;
+pub mod exactness;
+pub mod explain;
+pub mod expression;
+pub mod files;
+pub mod intervals;
+pub mod join_order;
+pub mod join_rule;
+pub mod merged_columns;
+pub mod multisets;
+pub mod naming;
+pub mod operators;
+pub mod ordered_groups;
+pub mod output_types;
 pub mod planner;
+pub mod pruning;
+pub mod ranges;
+pub mod rewrite;
+pub mod row_values;
+pub mod safe_pushdown;
 pub mod scan;
+pub mod semantics;
+pub mod statistics;
 pub mod table;
+pub mod typing;
+
+#[cfg(test)]
+mod tests;
+
+pub use files::FileKind;
+pub use planner::Scope;
+
+/// The catalog in which tables show the ids of their rows.
+pub const ROWS_CATALOG: &str = "__rows";
+
+/// The name under which a table shows the ids of its rows.
+pub fn rows_of(schema: &str, table: &str) -> ast::ObjectName {
+    let parts = [ROWS_CATALOG, schema, table];
+    ast::ObjectName(parts.map(|part| ast::ObjectNamePart::Identifier(ast::Ident::with_quote('"', part))).into())
+}
 
 /// What one statement's queries are planned with: a frozen view, and the session's settings that matter to planning.
 pub struct QueryContext {
@@ -32,6 +84,8 @@ pub struct QueryContext {
     pub user: String,
     /// `current_database()`.
     pub database: String,
+    /// The session's process id and settings.
+    pub session: Arc<SessionFacts>,
     /// Values of sequences in this session, for functions with effects (`nextval`, `currval`, `setval`); see [`SequenceAccess`].
     pub sequences: Arc<dyn SequenceAccess>,
 }
@@ -48,17 +102,75 @@ pub trait SequenceAccess: Send + Sync + std::fmt::Debug {
     fn last_value(&self) -> Result<i64>;
 }
 
+/// Whoever knows what the sessions do; `pg_stat_activity` asks.
+pub trait ActivitySource: Send + Sync {
+    /// All sessions, oldest first.
+    fn sessions(&self) -> Vec<Activity>;
+}
+
+impl ActivitySource for Engine {
+    fn sessions(&self) -> Vec<Activity> {
+        self.activity.list()
+    }
+}
+
 impl QueryContext {
+    /// What planning needs of this context.
+    pub fn scope(&self) -> Scope {
+        Scope {
+            store: Arc::clone(&self.engine.store),
+            runtime: Arc::clone(&self.engine.runtime),
+            query_threads: self.engine.config.query_threads,
+            view: self.view.clone(),
+            search_path: self.search_path.clone(),
+            time_zone: self.time_zone.clone(),
+            user: self.user.clone(),
+            database: self.database.clone(),
+            session: Arc::clone(&self.session),
+            sequences: Arc::clone(&self.sequences),
+            activity: Arc::clone(&self.engine) as Arc<dyn ActivitySource>,
+            view_depth: 0,
+        }
+    }
     /// Plans a query, EXPLAIN, or anything else that DataFusion plans without side effects; parameters stay as placeholders.
-    pub async fn plan(&self, _statement: &ast::Statement) -> Result<LogicalPlan> {
-        todo!()
+    pub async fn plan(&self, statement: &ast::Statement) -> Result<LogicalPlan> {
+        self.scope().plan(statement).await
     }
     /// Puts parameters in.
-    pub fn bind(&self, _plan: LogicalPlan, _parameters: &[ScalarValue]) -> Result<LogicalPlan> {
-        todo!()
+    pub fn bind(&self, plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan> {
+        planner::bind(plan, parameters)
     }
-    /// Optimizes and starts a plan.
-    pub async fn run(&self, _plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        todo!()
+    /// The columns that clients see of a plan's result: names as PostgreSQL gives them, which need not be distinct.
+    pub fn output_schema(&self, plan: &LogicalPlan) -> SchemaRef {
+        naming::output_schema(plan.schema().as_arrow())
+    }
+    /// What a failure to optimize or start a statement's plan shall be called.
+    pub async fn refine(&self, statement: &ast::Statement, error: SqlError) -> SqlError {
+        blame::refine(&self.scope(), statement, error).await
+    }
+    /// Optimizes and starts a plan. The stream has the schema of [`QueryContext::output_schema`].
+    pub async fn run(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+        self.scope().run(plan).await
+    }
+    /// An expression over the columns of a table (`None`: over none), cast to `target` where given: CHECK conditions, DEFAULTs.
+    pub fn plan_expression(
+        &self,
+        expression: &ast::Expr,
+        table: Option<(&str, SchemaRef)>,
+        target: Option<&SqlType>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        expression::plan(&self.scope(), expression, table, target)
+    }
+    /// The value of an expression that needs no row; literals take a short way.
+    pub fn constant(&self, expression: &ast::Expr, target: &SqlType) -> Result<ScalarValue> {
+        expression::constant(&self.scope(), expression, target)
+    }
+    /// A plan that reads files of the server: COPY FROM a file. The path may be a pattern; 58P01 if nothing is there.
+    pub async fn read_file(&self, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<LogicalPlan> {
+        files::read_plan(&self.scope(), kind, path, options).await
+    }
+    /// Writes a plan's rows to one file of the server, which appears whole and synced or not at all; the number of rows.
+    pub async fn write_file(&self, plan: LogicalPlan, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<u64> {
+        files::write(&self.scope(), plan, kind, path, options).await
     }
 }

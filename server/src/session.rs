@@ -2,19 +2,42 @@
 //!
 //! The wire hands over text and parameters, and gets an [`Outcome`] whose rows it encodes; it knows nothing of SQL. A session is used by one
 //! task at a time. A running statement is stopped by dropping its future or its stream.
+//!
+//! A statement's life: [`parse`] makes it of text, [`describe`] says what it takes and returns, [`dispatch`] runs it in the transaction of
+//! its block ([`block`]) or in one of its own.
 
 use crate::engine::Engine;
-use crate::error::{Result, SqlError};
+use crate::engine::activity::Registered;
+use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
 use crate::types::output::OutputStyle;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use block::Block;
 use bytes::Bytes;
+use context::{ContextSource, SessionFacts};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use sequences::SessionSequences;
+use settings::Settings;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub mod block;
+pub mod context;
+pub mod copy_options;
+mod copying;
+mod describe;
+mod dispatch;
+pub mod grammar;
+pub mod parse;
+pub mod sequences;
+pub mod settings;
+mod strictness;
 pub mod transaction;
+
+/// Notices kept for the client, at most.
+pub(crate) const NOTICES_MAX: usize = 256;
 
 /// Who is connected, from the startup message.
 #[derive(Clone, Debug)]
@@ -34,8 +57,12 @@ pub struct Identity {
 pub struct Statement {
     /// Its text.
     pub text: Arc<str>,
-    /// Its syntax tree.
+    /// Its syntax tree; of a statement of the session's own grammar only a stand-in.
     pub ast: Arc<datafusion::sql::sqlparser::ast::Statement>,
+    /// A statement of the session's own grammar.
+    pub ours: Option<Arc<grammar::Ours>>,
+    /// What parsing has to say.
+    pub notices: Vec<Notice>,
 }
 
 /// A prepared statement, described.
@@ -167,52 +194,141 @@ pub struct Session {
     pub engine: Arc<Engine>,
     /// Who is connected.
     pub identity: Identity,
+    settings: Settings,
+    block: Option<Block>,
+    /// Whether each statement outside a block belongs to an implicit one.
+    implicit: bool,
+    prepared: BTreeMap<String, Prepared>,
+    sequences: Arc<SessionSequences>,
+    notices: Vec<Notice>,
+    /// The session's entry in `pg_stat_activity`.
+    activity: Registered,
 }
 
 impl Session {
     /// A new session. `options` are the startup message's settings (`application_name`, `TimeZone`, `options`, ...).
-    pub fn new(_engine: Arc<Engine>, _identity: Identity, _options: Vec<(String, String)>) -> Result<Self> {
-        todo!()
+    pub fn new(engine: Arc<Engine>, identity: Identity, options: Vec<(String, String)>) -> Result<Self> {
+        let settings = Settings::new(&identity.user, &options)?;
+        let sequences = SessionSequences::new(engine.sequences.clone());
+        let activity = engine.activity.enter(identity.clone())?;
+        activity.name_application(settings.get("application_name"));
+        let prepared = BTreeMap::new();
+        Ok(Self { engine, identity, settings, block: None, implicit: false, prepared, sequences, notices: Vec::new(), activity })
     }
     /// Splits and parses SQL text; the statements of one simple query (42601 with its position).
-    pub fn parse(&self, _sql: &str) -> Result<Vec<Statement>> {
-        todo!()
+    pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
+        parse::parse(sql)
     }
     /// Describes a statement without running it. `declared` holds the client's parameter types, `None` where it left them open.
-    pub async fn prepare(&mut self, _statement: Option<Statement>, _declared: &[Option<SqlType>]) -> Result<Prepared> {
-        todo!()
+    pub async fn prepare(&mut self, statement: Option<Statement>, declared: &[Option<SqlType>]) -> Result<Prepared> {
+        let prepared = describe::describe(self, statement, declared).await;
+        if prepared.is_err() {
+            self.fail();
+        }
+        prepared
     }
     /// Runs one statement. Outside a block it is its own transaction, committed before `Done` is returned, or for rows: before the stream
     /// ends. `implicit_block` is true for each but the last statement of a simple query that has several: PostgreSQL runs them as one transaction.
-    pub async fn execute(&mut self, _statement: &Statement, _parameters: &[ScalarValue]) -> Result<Outcome> {
-        todo!()
+    pub async fn execute(&mut self, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
+        self.activity.begin(&statement.text);
+        statement.notices.iter().for_each(|notice| self.notify(notice.clone()));
+        let outcome = dispatch::execute(self, statement, parameters).await;
+        if outcome.is_err() {
+            self.fail();
+        }
+        outcome
     }
     /// Several statements in one simple query are one transaction unless they say BEGIN themselves: call before the first ...
     pub fn begin_implicit_block(&mut self) {
-        todo!()
+        self.implicit = true;
     }
     /// ... and after the last, also when one failed (then it rolls back).
     pub async fn end_implicit_block(&mut self) -> Result<()> {
-        todo!()
+        self.implicit = false;
+        match self.block.take_if(|block| block.implicit) {
+            Some(block) => self.end_block(block, true).await.map(drop),
+            None => Ok(()),
+        }
     }
     /// Must be told of an error that happened outside [`Session::execute`] (streaming, encoding, cancelling): fails the block.
     pub fn fail(&mut self) {
-        todo!()
+        if let Some(block) = &mut self.block {
+            block.fail();
+        }
     }
     /// The block that the session is in.
     pub fn transaction_status(&self) -> TransactionStatus {
-        todo!()
+        match &self.block {
+            None => TransactionStatus::Idle,
+            Some(block) if block.implicit => TransactionStatus::Idle,
+            Some(block) if block.failed => TransactionStatus::Failed,
+            Some(_) => TransactionStatus::InBlock,
+        }
+    }
+    /// The session waits for its client's next message.
+    pub fn wait(&self) {
+        self.activity.name_application(self.settings.get("application_name"));
+        self.activity.wait(match self.transaction_status() {
+            TransactionStatus::Idle => "idle",
+            TransactionStatus::InBlock => "idle in transaction",
+            TransactionStatus::Failed => "idle in transaction (aborted)",
+        });
     }
     /// Notices since the last call, oldest first (bounded).
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        todo!()
+        std::mem::take(&mut self.notices)
     }
     /// Settings whose change clients are told of (ParameterStatus), changed since the last call; all of them at the first.
     pub fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
-        todo!()
+        self.settings.take_changes()
     }
     /// How values are written now.
     pub fn output_style(&self) -> OutputStyle {
-        todo!()
+        let extra_float_digits = self.settings.get("extra_float_digits").parse().unwrap_or(1);
+        OutputStyle { time_zone: self.settings.get("TimeZone").to_string(), extra_float_digits }
+    }
+    /// What the next statement is planned with.
+    pub fn context_source(&self) -> ContextSource {
+        ContextSource {
+            engine: self.engine.clone(),
+            search_path: self.settings.search_path(&self.identity.user),
+            time_zone: self.settings.get("TimeZone").to_string(),
+            user: self.identity.user.clone(),
+            database: self.identity.database.clone(),
+            session: Arc::new(SessionFacts { process_id: self.identity.process_id, settings: self.settings.clone() }),
+            sequences: self.sequences.clone(),
+        }
+    }
+
+    /// Keeps a notice for the client, unless `client_min_messages` is above it or there are too many.
+    fn notify(&mut self, notice: Notice) {
+        let wanted = match self.settings.get("client_min_messages") {
+            "error" => notice.severity == "INFO",
+            "warning" => notice.severity != "NOTICE",
+            _ => true,
+        };
+        if wanted && self.notices.len() < NOTICES_MAX {
+            self.notices.push(notice);
+        }
+    }
+
+    fn warn(&mut self, state: SqlState, message: &'static str) {
+        self.notify(Notice { severity: "WARNING", error: SqlError::new(state, message) });
+    }
+
+    /// Ends a block; answers whether it was committed.
+    async fn end_block(&mut self, block: Block, commit: bool) -> Result<bool> {
+        let failed = block.failed;
+        let committed = match block.into_transaction() {
+            Some(transaction) if commit => transaction.commit().await.map(|()| true),
+            Some(_) => Ok(false),
+            // Nothing was read or written; settings may have been changed.
+            None => Ok(commit && !failed),
+        };
+        self.settings.end(matches!(committed, Ok(true)));
+        committed
     }
 }
+
+#[cfg(test)]
+mod tests;

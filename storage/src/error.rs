@@ -48,3 +48,19 @@ pub enum StorageError {
     #[error("{0}")]
     Arrow(#[from] arrow::error::ArrowError),
 }
+
+impl StorageError {
+    /// An operating system error on a file; the lack of space has a kind of its own.
+    pub fn io(operation: &'static str, file: &str, source: io::Error) -> Self {
+        let full = [rustix::io::Errno::NOSPC.raw_os_error(), rustix::io::Errno::DQUOT.raw_os_error()];
+        match source.raw_os_error() {
+            Some(code) if full.contains(&code) => Self::DiskFull { file: file.to_string() },
+            _ => Self::Io { operation, file: file.to_string(), source },
+        }
+    }
+
+    /// Bytes that are not what was written.
+    pub fn damaged(file: &str, column: Option<&str>, reason: impl Into<String>) -> Self {
+        Self::Damaged { file: file.to_string(), column: column.map(str::to_string), reason: reason.into() }
+    }
+}

@@ -13,6 +13,7 @@
 //! Architecture invariant: this crate knows no SQL, no DataFusion, no network, and reads no clock.
 //! Architecture invariant: a segment file never changes once it has its final name.
 
+mod array_bytes;
 pub mod compaction;
 pub mod deletes;
 pub mod directory;

@@ -1,6 +1,8 @@
 //! What a column is to storage: a stable id and an Arrow type; names are the SQL catalog's affair.
 
-use arrow::array::ArrayRef;
+use crate::error::Result;
+use arrow::array::{Array, ArrayRef, UInt32Array, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options, take};
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -30,4 +32,22 @@ pub struct ColumnSpec {
     pub data_type: DataType,
     /// What a segment written before the column existed is read as: an array of one value; `None` is NULL.
     pub missing: Option<ArrayRef>,
+}
+
+impl ColumnSpec {
+    /// The column's values in `rows` rows that were written before it existed.
+    pub fn missing_values(&self, rows: usize) -> Result<ArrayRef> {
+        match &self.missing {
+            Some(value) => self.conform(take(value, &UInt32Array::from(vec![0; rows]), None)?),
+            None => Ok(new_null_array(&self.data_type, rows)),
+        }
+    }
+
+    /// The array in this column's type; values that the type cannot hold are an error.
+    pub fn conform(&self, array: ArrayRef) -> Result<ArrayRef> {
+        if *array.data_type() == self.data_type {
+            return Ok(array);
+        }
+        Ok(cast_with_options(&array, &self.data_type, &CastOptions { safe: false, ..Default::default() })?)
+    }
 }

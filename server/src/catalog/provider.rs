@@ -1,1 +1,168 @@
 //! DataFusion's catalog traits over one [`crate::view::View`].
+//!
+//! A name without a schema is looked up in the hidden schema [`SEARCH_PATH_SCHEMA`], which walks `pg_catalog` and then the search path.
+
+use super::{Relation, ViewDefinition, information_schema, pg_catalog, system_views};
+use crate::error::SqlError;
+use crate::query::table::SegmentTable;
+use crate::query::{ROWS_CATALOG, Scope, files};
+use crate::session::parse::parse_query;
+use async_trait::async_trait;
+use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::{Column, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::sqlparser::ast;
+use std::sync::Arc;
+
+/// The schema that stands for the search path.
+pub const SEARCH_PATH_SCHEMA: &str = "$search_path";
+
+/// The schemas that are built in.
+pub const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "information_schema", "plimsoll"];
+
+/// The only database, the one that shows row ids, and the one of files.
+#[derive(Debug)]
+pub struct ViewCatalogs {
+    scope: Arc<Scope>,
+}
+
+impl ViewCatalogs {
+    /// Catalogs in which a statement's names are resolved.
+    pub fn new(scope: Scope) -> Self {
+        Self { scope: Arc::new(scope) }
+    }
+}
+
+impl CatalogProviderList for ViewCatalogs {
+    fn register_catalog(&self, _name: String, _catalog: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+    fn catalog_names(&self) -> Vec<String> {
+        vec![self.scope.database.clone()]
+    }
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        let kind = match name {
+            ROWS_CATALOG => Kind::Rows,
+            files::FILES_CATALOG => Kind::Files,
+            name if name == self.scope.database => Kind::Plain,
+            _ => return None,
+        };
+        Some(Arc::new(ViewCatalog { scope: Arc::clone(&self.scope), kind }))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Plain,
+    Rows,
+    Files,
+}
+
+#[derive(Debug)]
+struct ViewCatalog {
+    scope: Arc<Scope>,
+    kind: Kind,
+}
+
+impl CatalogProvider for ViewCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        let own = self.scope.view.catalog.schemas.keys().cloned();
+        own.chain(SYSTEM_SCHEMAS.map(String::from)).collect()
+    }
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let exists = self.kind == Kind::Files
+            || name == SEARCH_PATH_SCHEMA
+            || SYSTEM_SCHEMAS.contains(&name)
+            || self.scope.view.catalog.schemas.contains_key(name);
+        exists.then(|| Arc::new(ViewSchema { scope: Arc::clone(&self.scope), kind: self.kind, name: name.into() }) as _)
+    }
+}
+
+#[derive(Debug)]
+struct ViewSchema {
+    scope: Arc<Scope>,
+    kind: Kind,
+    name: String,
+}
+
+#[async_trait]
+impl SchemaProvider for ViewSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.scope.view.catalog.in_schema(&self.name).map(|found| found.name.to_string()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        match (self.kind, self.name.as_str()) {
+            (Kind::Files, kind) => files::provider(&self.scope, kind, name).await.map(Some).map_err(Into::into),
+            (Kind::Rows, schema) => Ok(self.table_with_row_ids(schema, name)?),
+            (Kind::Plain, SEARCH_PATH_SCHEMA) => self.search(name).await,
+            (Kind::Plain, schema) => resolve(&self.scope, schema, name).await,
+        }
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.scope.view.catalog.get(&self.name, name).is_some()
+    }
+}
+
+impl ViewSchema {
+    async fn search(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let implicit = (!self.scope.search_path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
+        for schema in implicit.into_iter().chain(self.scope.search_path.iter().map(String::as_str)) {
+            if let Some(found) = resolve(&self.scope, schema, name).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn table_with_row_ids(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
+        let Some(table) = self.scope.view.table(schema, name) else { return Ok(None) };
+        Ok(Some(Arc::new(SegmentTable::new(table, Arc::clone(&self.scope.store))?.with_row_ids())))
+    }
+}
+
+/// The relation of a schema and a name.
+async fn resolve(scope: &Arc<Scope>, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    match schema {
+        "pg_catalog" => return Ok(pg_catalog::table(scope, name)?),
+        "information_schema" => return Ok(information_schema::table(scope, name)?),
+        "plimsoll" => return Ok(system_views::table(scope, name)?),
+        _ => {}
+    }
+    let Some(found) = scope.view.catalog.get(schema, name) else { return Ok(None) };
+    match found.relation() {
+        Relation::Table(_) => match scope.view.table(schema, name) {
+            Some(table) => Ok(Some(Arc::new(SegmentTable::new(table, Arc::clone(&scope.store))?))),
+            None => Ok(None),
+        },
+        Relation::View(view) => Ok(Some(Box::pin(expand(scope, view)).await?)),
+        Relation::Sequence(sequence) => Ok(Some(system_views::sequence(sequence)?)),
+    }
+}
+
+/// A view as the plan of its query, its columns named and typed as when it was made.
+async fn expand(scope: &Scope, view: &ViewDefinition) -> Result<Arc<dyn TableProvider>, SqlError> {
+    let query = parse_query(&view.query)?;
+    let plan = scope.within_view(&view.search_path)?.plan(&ast::Statement::Query(Box::new(query))).await?;
+    let columns = plan.schema().columns();
+    if columns.len() != view.columns.len() {
+        return Err(SqlError::internal("a view's query has another number of columns than the view"));
+    }
+    let named = columns.into_iter().zip(&view.columns).map(|(column, (name, sql_type))| declared(&plan, column, name, sql_type));
+    let named = named.collect::<Result<Vec<_>>>()?;
+    let plan = LogicalPlanBuilder::from(plan).project(named)?.build()?;
+    Ok(Arc::new(ViewTable::new(plan, Some(view.query.clone()))))
+}
+
+fn declared(plan: &LogicalPlan, column: Column, name: &str, sql_type: &crate::types::SqlType) -> Result<Expr> {
+    use datafusion::common::ExprSchema;
+    use datafusion::logical_expr::ExprSchemable;
+    let field = plan.schema().field_from_column(&column)?;
+    let same = field.data_type() == &sql_type.arrow();
+    let field = sql_type.field(name, true);
+    let expr = Expr::Column(column);
+    let expr = if same { expr } else { expr.cast_to(field.data_type(), plan.schema())? };
+    Ok(expr.alias_with_metadata(name, Some(field.metadata().clone().into())))
+}

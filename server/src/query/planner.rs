@@ -1,1 +1,245 @@
-//! To come.
+//! Syntax trees -> logical plans -> streams, within one statement's scope.
+
+use super::operators::Operators;
+use super::semantics::{self, FunctionKinds};
+use super::{
+    ActivitySource, SequenceAccess, blame, casts, date_arithmetic, desugar, exactness, explain, join_rule, merged_columns, multisets,
+    naming, ordered_groups, output_types, rewrite, row_values, safe_pushdown, typing,
+};
+use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
+use crate::error::{Result, SqlError, SqlState};
+use crate::functions;
+use crate::session::context::SessionFacts;
+use crate::view::View;
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::config::Dialect;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream, SessionState};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use storage::Store;
+
+/// Rows in a batch.
+const BATCH_ROWS: usize = 8192;
+
+/// A join's smaller side up to which one hash table serves all threads: the larger side then needs no exchange.
+const COLLECTED_BUILD_BYTES_MAX: usize = 32 << 20;
+/// The same where bytes are not known.
+const COLLECTED_BUILD_ROWS_MAX: usize = 1_000_000;
+
+/// Views within views, at most.
+const VIEW_DEPTH_MAX: usize = 32;
+
+/// What one statement is planned and run with.
+#[derive(Clone)]
+pub struct Scope {
+    /// Segments.
+    pub store: Arc<Store>,
+    /// Memory pool, spill folder, object stores.
+    pub runtime: Arc<RuntimeEnv>,
+    /// Partitions of a plan; 0: one per core.
+    pub query_threads: usize,
+    /// What the statement sees.
+    pub view: View,
+    /// Where unqualified names are looked up, in order.
+    pub search_path: Vec<String>,
+    /// `TimeZone`.
+    pub time_zone: String,
+    /// `current_user`.
+    pub user: String,
+    /// `current_database()`.
+    pub database: String,
+    /// The session's process id and settings.
+    pub session: Arc<SessionFacts>,
+    /// Sequences.
+    pub sequences: Arc<dyn SequenceAccess>,
+    /// What the sessions do.
+    pub activity: Arc<dyn ActivitySource>,
+    /// How many views the names are resolved within.
+    pub view_depth: usize,
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("database", &self.database).field("search_path", &self.search_path).finish_non_exhaustive()
+    }
+}
+
+/// Functions, rules and options that are the same for all statements.
+static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
+    let mut state = SessionStateBuilder::new_with_default_features()
+        .with_config(base_config())
+        .with_optimizer_rules(join_rule::rules())
+        .with_query_planner(Arc::new(explain::Planner))
+        .with_type_planner(Arc::new(super::operators::Types))
+        .with_expr_planners(expr_planners())
+        .with_analyzer_rule(Arc::new(exactness::Exactness))
+        .with_physical_optimizer_rules(safe_pushdown::rules(ordered_groups::rules()))
+        .build();
+    let _ = state.register_function_rewrite(Arc::new(functions::moments::InZone));
+    state.add_analyzer_rule(Arc::new(super::intervals::OrderIntervals));
+    for function in functions::stateless() {
+        // A function of the same name is replaced: that is the intention.
+        let _ = state.register_udf(Arc::new(function));
+    }
+    let _ = state.register_expr_planner(Arc::new(date_arithmetic::DateArithmetic));
+    for aggregate in functions::math::aggregates() {
+        let _ = state.register_udaf(aggregate);
+    }
+    state
+});
+
+/// Ours decide first.
+fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators)];
+    planners.extend(SessionStateDefaults::default_expr_planners());
+    planners
+}
+
+/// What the names of functions mean.
+pub static FUNCTION_KINDS: LazyLock<FunctionKinds> = LazyLock::new(|| FunctionKinds {
+    scalar: TEMPLATE.scalar_functions().keys().cloned().collect(),
+    aggregate: TEMPLATE.aggregate_functions().keys().cloned().collect(),
+});
+
+fn base_config() -> SessionConfig {
+    let mut config =
+        SessionConfig::new().with_batch_size(BATCH_ROWS).with_create_default_catalog_and_schema(false).with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = true;
+    options.sql_parser.enable_ident_normalization = true;
+    // The length of varchar(n) is checked where values are stored; a cast keeps the text.
+    options.sql_parser.support_varchar_with_length = true;
+    options.sql_parser.default_null_ordering = "nulls_max".into();
+    options.optimizer.prefer_hash_join = true;
+    options.optimizer.use_statistics_registry = true;
+    // The order and the sides of joins are chosen by `join_rule`, which knows more.
+    options.optimizer.join_reordering = false;
+    options.optimizer.hash_join_single_partition_threshold = COLLECTED_BUILD_BYTES_MAX;
+    options.optimizer.hash_join_single_partition_threshold_rows = COLLECTED_BUILD_ROWS_MAX;
+    options.execution.collect_statistics = true;
+    config
+}
+
+impl Scope {
+    /// A session of DataFusion for this statement.
+    pub fn state(&self) -> SessionState {
+        let mut config = TEMPLATE.config().clone().with_default_catalog_and_schema(&self.database, SEARCH_PATH_SCHEMA);
+        let threads = if self.query_threads == 0 { cores() } else { self.query_threads };
+        config.options_mut().execution.target_partitions = threads.max(1);
+        config.options_mut().execution.time_zone = Some(self.time_zone.clone());
+        let mut state = SessionStateBuilder::new_from_existing(TEMPLATE.clone())
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_catalog_list(Arc::new(ViewCatalogs::new(self.clone())))
+            .build();
+        for function in functions::of_session(self) {
+            let _ = state.register_udf(Arc::new(function));
+        }
+        state.mark_start_execution();
+        state
+    }
+
+    /// Plans a query or an EXPLAIN of one.
+    pub async fn plan(&self, statement: &ast::Statement) -> Result<LogicalPlan> {
+        if let ast::Statement::Explain { .. } = statement {
+            return explain::plan(self, statement).await;
+        }
+        let planned = self.plan_checked(statement).await;
+        // A place in a view's text means nothing to whoever reads the view.
+        planned.map_err(|error| if self.view_depth > 0 { error.without_place() } else { error })
+    }
+
+    async fn plan_checked(&self, statement: &ast::Statement) -> Result<LogicalPlan> {
+        semantics::check(statement, &FUNCTION_KINDS)?;
+        blame::aliases_in_having(self, statement).await?;
+        let mut rewritten = statement.clone();
+        rewrite::statement(&mut rewritten);
+        row_values::statement(&mut rewritten);
+        naming::name_outputs(&mut rewritten);
+        casts::rewrite(&mut rewritten)?;
+        match self.plan_rewritten(rewritten).await {
+            Ok(plan) => typing::check(&plan).map(|()| plan),
+            Err(error) => Err(blame::refine(self, statement, error).await),
+        }
+    }
+
+    /// Plans what [`rewrite`] and [`naming`] need not see.
+    pub async fn plan_rewritten(&self, statement: ast::Statement) -> Result<LogicalPlan> {
+        let mut statement = statement;
+        desugar::statement(&mut statement)?;
+        merged_columns::resolve(self, &mut statement).await?;
+        Ok(output_types::settle(multisets::count_copies(self.plan_as_it_is(statement).await?)?)?)
+    }
+
+    /// Plans what DataFusion understands as it is.
+    pub(super) async fn plan_as_it_is(&self, statement: ast::Statement) -> Result<LogicalPlan> {
+        let planned = self.state().statement_to_plan(Statement::Statement(Box::new(statement))).await;
+        planned.map_err(|error| planning_error(error, self))
+    }
+
+    /// Optimizes and starts a plan.
+    pub async fn run(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+        let state = self.state();
+        let physical = state.create_physical_plan(&plan).await?;
+        let stream = execute_stream(physical, state.task_ctx())?;
+        Ok(self.pinned(naming::renamed(stream)))
+    }
+
+    /// Keeps the snapshot pinned for as long as the stream lives: segments are opened when they are first touched, and until then only the pin
+    /// keeps the sweep from them.
+    fn pinned(&self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        let snapshot = Arc::clone(&self.view.snapshot);
+        let schema = stream.schema();
+        let held = stream.inspect(move |_| {
+            let _held = &snapshot;
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, held))
+    }
+
+    /// The scope in which a view's query is planned.
+    pub fn within_view(&self, search_path: &[String]) -> Result<Self> {
+        if self.view_depth >= VIEW_DEPTH_MAX {
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("views are nested more than {VIEW_DEPTH_MAX} deep")));
+        }
+        Ok(Self { search_path: search_path.to_vec(), view_depth: self.view_depth + 1, ..self.clone() })
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Puts parameters in the place of `$1`, `$2`, ...
+pub fn bind(plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan> {
+    if parameters.is_empty() {
+        return Ok(plan);
+    }
+    let values = parameters.iter().map(|value| datafusion::common::metadata::ScalarAndMetadata::new(value.clone(), None)).collect();
+    Ok(plan.replace_params_with_values(&ParamValues::List(values))?)
+}
+
+/// DataFusion's errors of planning that say too little; everything else is mapped where all errors are.
+fn planning_error(error: DataFusionError, scope: &Scope) -> SqlError {
+    if let DataFusionError::Plan(message) = error.find_root()
+        && let Some(name) = message.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")).map(|(name, _)| name)
+    {
+        let hidden = [format!("{}.{SEARCH_PATH_SCHEMA}.", scope.database), format!("{}.", scope.database)];
+        let shown = hidden.iter().find_map(|prefix| name.strip_prefix(prefix.as_str())).unwrap_or(name);
+        return SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist"));
+    }
+    error.into()
+}

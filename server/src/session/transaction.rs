@@ -1,75 +1,224 @@
 //! A transaction: the snapshot it reads, what it has done on top, and the one command that it becomes.
 //!
 //! 1. The first statement pins a snapshot. All statements of a block read that snapshot, with the transaction's own changes on top.
-//! 2. DDL changes the catalog overlay; DML stages segments and inlined rows, and collects ids of deleted rows.
-//! 3. COMMIT turns the overlay into one `placement::Commit` and proposes it. The log answers: committed, or a conflict (40001).
+//! 2. DDL changes the catalog overlay; DML stages segments and inlined rows, and collects ids of deleted rows ([`changes`]).
+//! 3. COMMIT turns the overlay into one `placement::Commit` and proposes it ([`commit`]). The log answers: committed, or a conflict (40001).
 //! 4. Dropping a transaction rolls it back: staged files are no longer held, and the sweep takes them.
+//!
+//! A statement outside a block is a transaction of its own, and is run again on a fresh snapshot when it loses a race ([`autocommit`]).
 
-use crate::catalog::{Relation, SchemaDefinition};
+use crate::catalog::{Catalog, Entry, Relation, SchemaDefinition, keys};
 use crate::engine::Engine;
-use crate::error::Result;
-use crate::view::View;
+use crate::engine::writers::Writing;
+use crate::error::{Result, SqlError};
+use crate::view::{PinnedState, TableChanges, View};
+use placement::{Assertion, LogIndex, ObjectKey};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use storage::{Deletes, SegmentId};
+use storage::{SegmentId, StagedSegment};
+
+pub mod autocommit;
+mod changes;
+mod commit;
+
+pub use commit::conflict_is_retryable;
+
+/// Fingerprints listed in one commit; more are declared as "too many to list" (128 KiB of a commit at most).
+const FINGERPRINTS_MAX: usize = 16_384;
 
 /// An open transaction.
-pub struct Transaction {}
+pub struct Transaction {
+    engine: Arc<Engine>,
+    snapshot: Arc<PinnedState>,
+    /// The catalog of the snapshot.
+    base: Arc<Catalog>,
+    /// The catalog with the transaction's own DDL: the same `Arc` as `base` until there is any.
+    catalog: Arc<Catalog>,
+    changes: Arc<BTreeMap<u32, TableChanges>>,
+    keys: BTreeMap<u32, InsertedKeys>,
+    staged: BTreeMap<SegmentId, StagedSegment>,
+    assertions: BTreeMap<ObjectKey, Option<LogIndex>>,
+    dropped_tables: BTreeSet<u32>,
+    dropped_counters: Vec<ObjectKey>,
+    writing: BTreeMap<u32, Writing>,
+    /// Batches in the form in which they ride inside the commit; filled when committing.
+    inlined: BTreeMap<u32, placement::InlineRows>,
+}
+
+/// Unique keys that a transaction inserted into one table.
+#[derive(Clone, Debug)]
+enum InsertedKeys {
+    Listed(Vec<u64>),
+    TooMany,
+}
 
 impl Transaction {
     /// Begins: pins the newest snapshot.
-    pub fn begin(_engine: Arc<Engine>) -> Result<Self> {
-        todo!()
+    pub fn begin(engine: Arc<Engine>) -> Result<Self> {
+        let snapshot = engine.pin();
+        let base = engine.catalog(&snapshot.state)?;
+        Ok(Self {
+            engine,
+            snapshot,
+            catalog: base.clone(),
+            base,
+            changes: Arc::default(),
+            keys: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            assertions: BTreeMap::new(),
+            dropped_tables: BTreeSet::new(),
+            dropped_counters: Vec::new(),
+            writing: BTreeMap::new(),
+            inlined: BTreeMap::new(),
+        })
     }
+
+    /// What all sessions share.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// What the next statement sees: the snapshot and everything done up to now. Frozen: later changes do not show in it.
     pub fn view(&self) -> View {
-        todo!()
+        View { snapshot: self.snapshot.clone(), catalog: self.catalog.clone(), changes: self.changes.clone() }
     }
+
     /// Whether a commit would change anything.
     pub fn is_read_only(&self) -> bool {
-        todo!()
+        Arc::ptr_eq(&self.base, &self.catalog)
+            && self.changes.is_empty()
+            && self.dropped_counters.is_empty()
+            && self.dropped_tables.is_empty()
     }
+
     /// Creates a schema, or replaces its definition. The caller has checked names and dependencies against [`Transaction::view`].
-    pub fn put_schema(&mut self, _name: &str, _definition: SchemaDefinition) {
-        todo!()
+    pub fn put_schema(&mut self, name: &str, definition: SchemaDefinition) {
+        let version = self.base.schemas.get(name).and_then(|entry| entry.version);
+        let entry = Entry { version, definition: Arc::new(definition) };
+        Arc::make_mut(&mut self.catalog).schemas.insert(name.to_string(), entry);
     }
+
     /// Drops a schema.
-    pub fn drop_schema(&mut self, _name: &str) {
-        todo!()
+    pub fn drop_schema(&mut self, name: &str) {
+        Arc::make_mut(&mut self.catalog).schemas.remove(name);
     }
-    /// Creates a relation, or replaces its definition.
-    pub fn put_relation(&mut self, _schema: &str, _name: &str, _relation: Relation) {
-        todo!()
+
+    /// Creates a relation, or replaces its definition. A new one makes the transaction depend on its schema.
+    pub fn put_relation(&mut self, schema: &str, name: &str, relation: Relation) {
+        if !self.base.relations.contains_key(&key_of(schema, name)) {
+            self.depends_on_schema(schema);
+        }
+        if let Relation::Table(table) = &relation {
+            self.note_new_table(table.oid);
+        }
+        self.set_relation(schema, name, Arc::new(relation));
     }
+
     /// Drops a relation with its rows (a table) or its counter (a sequence).
-    pub fn drop_relation(&mut self, _schema: &str, _name: &str) {
-        todo!()
+    pub fn drop_relation(&mut self, schema: &str, name: &str) {
+        let Some(entry) = Arc::make_mut(&mut self.catalog).relations.remove(&key_of(schema, name)) else { return };
+        match &*entry.definition {
+            Relation::Table(table) => self.drop_rows(table.oid),
+            Relation::Sequence(sequence) => self.dropped_counters.push(keys::sequence_counter(sequence.oid)),
+            Relation::View(_) => {}
+        }
     }
+
     /// Gives a relation another name or schema; rows and OID stay.
-    pub fn rename_relation(&mut self, _from: (&str, &str), _to: (&str, &str)) {
-        todo!()
+    pub fn rename_relation(&mut self, from: (&str, &str), to: (&str, &str)) {
+        let removed = Arc::make_mut(&mut self.catalog).relations.remove(&key_of(from.0, from.1));
+        let Some(entry) = removed else { return };
+        if from.0 != to.0 {
+            self.depends_on_schema(to.0);
+        }
+        self.set_relation(to.0, to.1, entry.definition);
     }
-    /// Removes all rows of a table.
-    pub fn truncate(&mut self, _table_oid: u32) {
-        todo!()
-    }
-    /// Adds rows that a writer has staged.
-    pub fn add_rows(&mut self, _table_oid: u32, _written: storage::WrittenRows) -> Result<()> {
-        todo!()
-    }
-    /// Deletes rows of a unit, the snapshot's or the transaction's own; answers how many were not deleted before.
-    pub fn delete_rows(&mut self, _table_oid: u32, _unit: SegmentId, _rows: Deletes) -> Result<u64> {
-        todo!()
-    }
+
     /// Says that the transaction depends on a relation's definition staying as it is (every table that it writes).
-    pub fn depends_on(&mut self, _schema: &str, _name: &str) {
-        todo!()
+    pub fn depends_on(&mut self, schema: &str, name: &str) {
+        if let Some(version) = self.base.relations.get(&key_of(schema, name)).and_then(|entry| entry.version) {
+            self.assertions.insert(keys::relation(schema, name), Some(version));
+        }
     }
+
+    /// Registers the transaction as one that deletes rows of a table, so that compaction does not get in its way.
+    pub fn will_change_rows(&mut self, table_oid: u32) {
+        let writers = &self.engine.writers;
+        self.writing.entry(table_oid).or_insert_with(|| writers.enter(table_oid));
+    }
+
     /// Says which unique keys were inserted (fingerprints), or `None` for too many to list.
-    pub fn inserted_keys(&mut self, _table_oid: u32, _fingerprints: Option<Vec<u64>>) {
-        todo!()
+    pub fn inserted_keys(&mut self, table_oid: u32, fingerprints: Option<Vec<u64>>) {
+        let keys = self.keys.entry(table_oid).or_insert_with(|| InsertedKeys::Listed(Vec::new()));
+        match (&mut *keys, fingerprints) {
+            (InsertedKeys::Listed(listed), Some(more)) if listed.len() + more.len() <= FINGERPRINTS_MAX => listed.extend(more),
+            _ => *keys = InsertedKeys::TooMany,
+        }
     }
-    /// Commits; a conflict is 40001. A read-only transaction proposes nothing.
-    pub async fn commit(self) -> Result<()> {
-        todo!()
+
+    fn set_relation(&mut self, schema: &str, name: &str, definition: Arc<Relation>) {
+        let key = key_of(schema, name);
+        let version = self.base.relations.get(&key).and_then(|entry| entry.version);
+        Arc::make_mut(&mut self.catalog).relations.insert(key, Entry { version, definition });
     }
+
+    fn depends_on_schema(&mut self, schema: &str) {
+        if let Some(entry) = self.base.schemas.get(schema) {
+            self.assertions.insert(keys::schema(schema), entry.version);
+        }
+    }
+
+    fn note_new_table(&mut self, oid: u32) {
+        if !self.in_snapshot(oid) {
+            Arc::make_mut(&mut self.changes).entry(oid).or_default().truncated = true;
+        }
+    }
+
+    fn drop_rows(&mut self, oid: u32) {
+        let changes = Arc::make_mut(&mut self.changes);
+        if let Some(dropped) = changes.remove(&oid) {
+            forget_staged(&mut self.staged, &dropped.added);
+        }
+        self.keys.remove(&oid);
+        self.dropped_tables.insert(oid);
+    }
+
+    /// Whether the log knows rows of the table at the snapshot.
+    fn in_snapshot(&self, oid: u32) -> bool {
+        self.snapshot.state.tables.contains_key(&placement::TableId(u64::from(oid)))
+    }
+
+    fn assertions(&self, changed: &BTreeSet<ObjectKey>) -> Vec<Assertion> {
+        let unchanged = self.assertions.iter().filter(|(key, _)| !changed.contains(*key));
+        unchanged.map(|(key, version)| Assertion { key: key.clone(), version: *version }).collect()
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.staged.is_empty() {
+            self.staged.clear();
+            self.engine.changes.garbage_made();
+        }
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("read_index", &self.snapshot.state.index).field("tables", &self.changes.keys()).finish()
+    }
+}
+
+fn key_of(schema: &str, name: &str) -> (String, String) {
+    (schema.to_string(), name.to_string())
+}
+
+fn forget_staged(staged: &mut BTreeMap<SegmentId, StagedSegment>, units: &[storage::Unit]) {
+    for unit in units {
+        staged.remove(&unit.id);
+    }
+}
+
+fn lost_ids() -> SqlError {
+    SqlError::new(crate::error::SqlState("53000"), "no ids are left for new rows").with_hint("The commit log is slow to answer; try again.")
 }

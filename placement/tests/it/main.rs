@@ -1,0 +1,10 @@
+//! The placement service from outside: one test binary.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+
+mod commands;
+mod crash;
+mod full_disk;
+mod inspect;
+mod medium;
+mod model;
+mod node;

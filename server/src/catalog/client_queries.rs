@@ -1,0 +1,528 @@
+//! The queries that clients send to the system catalog: rewritten, in the syntax tree, to what the planner can do.
+//!
+//! 1. `x::regclass` and its like become functions: in a result the name is shown, elsewhere the OID is used.
+//! 2. A SELECT over a table that is always empty never evaluates its subqueries: they go.
+//! 3. `ARRAY(SELECT ...)` becomes an aggregate; a scalar subquery, which finds at most one row of a catalog by its key, becomes one too,
+//!    because the planner joins only aggregated ones.
+//!
+//! The first holds for all statements, the others only for those that name a table of the system catalog.
+
+use super::pg_catalog::empty;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+};
+use std::ops::ControlFlow;
+
+/// Names of the functions that the rewritten tree calls.
+pub const EMPTY_IF_NULL: &str = "pg_empty_if_null";
+/// An empty array of texts.
+pub const EMPTY_ARRAY: &str = "pg_empty_array";
+
+/// The pairs of functions that read and print the types that stand for OIDs.
+const OID_TYPES: [(&str, &str, &str); 6] = [
+    ("regclass", "pg_regclass_in", "pg_regclass_out"),
+    ("regtype", "pg_regtype_in", "pg_regtype_out"),
+    ("regnamespace", "pg_regnamespace_in", "pg_regnamespace_out"),
+    ("regrole", "pg_regrole_in", "pg_regrole_out"),
+    ("regproc", "pg_regproc_in", "pg_regproc_out"),
+    ("regprocedure", "pg_regproc_in", "pg_regproc_out"),
+];
+
+/// Rewrites casts to the types that stand for OIDs, in any statement.
+pub fn oid_types(statement: &mut Statement) {
+    if let Statement::Query(query) = statement {
+        show_names(&mut query.body);
+    }
+    let _: ControlFlow<()> = VisitMut::visit(statement, &mut OidTypes);
+}
+
+/// Rewrites casts to the types that stand for OIDs, in an expression outside a query.
+pub fn oid_types_of(expression: &mut Expr) {
+    let _: ControlFlow<()> = VisitMut::visit(expression, &mut OidTypes);
+}
+
+/// Rewrites a statement that asks the system catalog.
+pub fn catalog(statement: &mut Statement) {
+    let _: ControlFlow<()> = VisitMut::visit(statement, &mut Subqueries);
+}
+
+/// The functions of the type of a cast.
+fn oid_type(data_type: &DataType) -> Option<(&'static str, &'static str, &'static str)> {
+    let name = match data_type {
+        DataType::Regclass => "regclass".to_string(),
+        DataType::Custom(name, modifiers) if modifiers.is_empty() => bare_name(name)?,
+        _ => return None,
+    };
+    OID_TYPES.into_iter().find(|(known, ..)| *known == name)
+}
+
+/// The last part of a name that has no schema, or that of the system catalog.
+fn bare_name(name: &ObjectName) -> Option<String> {
+    let parts: Vec<_> = name.0.iter().map(|part| part.as_ident().map(|ident| ident.value.to_lowercase())).collect::<Option<_>>()?;
+    match parts.as_slice() {
+        [name] => Some(name.clone()),
+        [schema, name] if schema == "pg_catalog" => Some(name.clone()),
+        _ => None,
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Text | DataType::Varchar(_) => true,
+        DataType::Custom(name, _) => bare_name(name).is_some_and(|name| matches!(name.as_str(), "text" | "name" | "varchar")),
+        _ => false,
+    }
+}
+
+/// A call of a function.
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let args = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// The outermost select list shows names in the place of OIDs.
+fn show_names(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => select.projection.iter_mut().for_each(show_name),
+        SetExpr::SetOperation { left, right, .. } => {
+            show_names(left);
+            show_names(right);
+        }
+        _ => {}
+    }
+}
+
+fn show_name(item: &mut SelectItem) {
+    let (shown, alias) = match item {
+        SelectItem::UnnamedExpr(expr) => (expr.clone(), None),
+        SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), Some(alias.clone())),
+        _ => return,
+    };
+    let Expr::Cast { expr, data_type, .. } = shown else { return };
+    let Some((name, _, out)) = oid_type(&data_type) else { return };
+    let alias = alias.unwrap_or_else(|| column_name(&expr).unwrap_or_else(|| Ident::new(name)));
+    *item = SelectItem::ExprWithAlias { expr: call(out, vec![*expr]), alias };
+}
+
+/// The name that an expression gives to its column, if it is one.
+fn column_name(expr: &Expr) -> Option<Ident> {
+    match expr {
+        Expr::Identifier(name) => Some(name.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => column_name(expr),
+        Expr::Function(function) => function.name.0.last().and_then(ObjectNamePart::as_ident).cloned(),
+        _ => None,
+    }
+}
+
+struct OidTypes;
+
+impl VisitorMut for OidTypes {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Cast { expr: inner, data_type, .. } if is_text(data_type) => {
+                if let Some((oid, out)) = cast_to_oid_type(inner) {
+                    *expr = call(out, vec![oid]);
+                }
+            }
+            Expr::Cast { expr: inner, data_type, .. } => {
+                if let Some((_, read, _)) = oid_type(data_type) {
+                    *expr = call(read, vec![(**inner).clone()]);
+                }
+            }
+            Expr::Function(function) => sequence_argument(function),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn cast_to_oid_type(expr: &Expr) -> Option<(Expr, &'static str)> {
+    match expr {
+        Expr::Nested(inner) => cast_to_oid_type(inner),
+        Expr::Cast { expr, data_type, .. } => oid_type(data_type).map(|(_, _, out)| ((**expr).clone(), out)),
+        _ => None,
+    }
+}
+
+/// `nextval('s'::regclass)` names its sequence by text.
+fn sequence_argument(function: &mut Function) {
+    let named = bare_name(&function.name).is_some_and(|name| matches!(name.as_str(), "nextval" | "currval" | "setval"));
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))) = list.args.first_mut().filter(|_| named) else { return };
+    if let Some((inner, "pg_regclass_out")) = cast_to_oid_type(argument) {
+        *argument = inner;
+    }
+}
+
+struct Subqueries;
+
+impl VisitorMut for Subqueries {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        empty_branches(&mut query.body);
+        if let SetExpr::Select(select) = &mut *query.body {
+            let _: ControlFlow<()> = VisitMut::visit(&mut select.projection, &mut CountExisting);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } = factor
+            && let Some(bare) = bare_name(name)
+        {
+            *name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(bare))]);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Subquery(query) if compares_collations(query) => *expr = null_text(),
+            Expr::Subquery(query) => {
+                let outer = take_outer_conditions(query);
+                aggregate_one(query);
+                if let Some(condition) = outer {
+                    *expr = when(condition, expr.clone());
+                }
+            }
+            Expr::Function(function) => {
+                if let Some(query) = array_subquery(function) {
+                    *expr = array_of(query.clone());
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The planner knows EXISTS only in conditions; in a select list it counts.
+struct CountExisting;
+
+impl VisitorMut for CountExisting {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let Expr::Exists { subquery, negated } = expr else { return ControlFlow::Continue(()) };
+        let mut query = subquery.clone();
+        let outer = take_outer_conditions(&mut query);
+        if let Some(select) = plain_select(&mut query) {
+            select.projection = vec![SelectItem::UnnamedExpr(call("count", vec![Expr::Value(Value::Number("1".into(), false).into())]))];
+            let op = if *negated { BinaryOperator::Eq } else { BinaryOperator::Gt };
+            let zero = Expr::Value(Value::Number("0".into(), false).into());
+            let counted = Expr::BinaryOp { left: Box::new(Expr::Subquery(query)), op, right: Box::new(zero) };
+            let outside = Expr::Value(Value::Boolean(*negated).into());
+            *expr = Expr::Nested(Box::new(match outer {
+                Some(condition) => case(condition, counted, Some(outside)),
+                None => counted,
+            }));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `CASE WHEN condition THEN value END`
+fn when(condition: Expr, value: Expr) -> Expr {
+    case(condition, value, None)
+}
+
+fn case(condition: Expr, result: Expr, otherwise: Option<Expr>) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: otherwise.map(Box::new),
+    }
+}
+
+/// Takes the conditions out of a subquery that are a column of an outer query, which the planner cannot join by.
+fn take_outer_conditions(query: &mut Query) -> Option<Expr> {
+    let select = plain_select(query)?;
+    let tables: Vec<&TableFactor> =
+        select.from.iter().flat_map(|item| std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation))).collect();
+    let own: Vec<String> = tables.into_iter().filter_map(table_alias).collect();
+    let (mut outer, mut kept) = (Vec::new(), Vec::new());
+    for condition in conjuncts(select.selection.take()?) {
+        let is_outer = match &condition {
+            Expr::CompoundIdentifier(parts) => parts.len() == 2 && !own.contains(&parts[0].value.to_lowercase()),
+            _ => false,
+        };
+        if is_outer { outer.push(condition) } else { kept.push(condition) }
+    }
+    select.selection = all_of(kept);
+    all_of(outer)
+}
+
+fn table_alias(factor: &TableFactor) -> Option<String> {
+    match factor {
+        TableFactor::Table { alias: Some(alias), .. } => Some(alias.name.value.to_lowercase()),
+        TableFactor::Table { name, .. } => bare_name(name),
+        _ => None,
+    }
+}
+
+fn conjuncts(condition: Expr) -> Vec<Expr> {
+    match condition {
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            let mut all = conjuncts(*left);
+            all.extend(conjuncts(*right));
+            all
+        }
+        other => vec![other],
+    }
+}
+
+fn all_of(conditions: Vec<Expr>) -> Option<Expr> {
+    conditions.into_iter().reduce(|left, right| Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) })
+}
+
+fn empty_branches(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) if reads_nothing(select) => without_subqueries(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            empty_branches(left);
+            empty_branches(right);
+        }
+        _ => {}
+    }
+}
+
+/// Whether a SELECT joins, other than by an outer join that would keep rows, a table that is always empty.
+fn reads_nothing(select: &Select) -> bool {
+    let inner = |operator: &JoinOperator| matches!(operator, JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_));
+    let of_item = |item: &TableWithJoins| {
+        let all_inner = item.joins.iter().all(|join| inner(&join.join_operator) || is_left(&join.join_operator));
+        let joined = item.joins.iter().any(|join| inner(&join.join_operator) && is_empty(&join.relation));
+        all_inner && (is_empty(&item.relation) || joined)
+    };
+    select.from.iter().any(of_item)
+}
+
+fn is_left(operator: &JoinOperator) -> bool {
+    matches!(operator, JoinOperator::Left(_) | JoinOperator::LeftOuter(_))
+}
+
+fn is_empty(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::Table { name, args: None, .. } => bare_name(name).is_some_and(|name| empty::columns(&name).is_some()),
+        _ => false,
+    }
+}
+
+/// An aggregate has one row over nothing too, and its subqueries could matter; without GROUP BY they are left alone only if there are none.
+fn without_subqueries(select: &mut Select) {
+    struct Remove;
+    impl VisitorMut for Remove {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            let replaced = match expr {
+                Expr::Subquery(_) => null_text(),
+                Expr::Exists { .. } | Expr::AnyOp { .. } | Expr::AllOp { .. } => Expr::Value(Value::Boolean(false).into()),
+                Expr::Function(function) if array_subquery(function).is_some() => call(EMPTY_ARRAY, Vec::new()),
+                Expr::Function(function) if bare_name(&function.name).as_deref() == Some("format") => null_text(),
+                _ => return ControlFlow::Continue(()),
+            };
+            *expr = replaced;
+            ControlFlow::Continue(())
+        }
+    }
+    let _: ControlFlow<()> = VisitMut::visit(&mut select.projection, &mut Remove);
+    let _: ControlFlow<()> = VisitMut::visit(&mut select.selection, &mut Remove);
+}
+
+fn null_text() -> Expr {
+    Expr::Cast {
+        kind: CastKind::DoubleColon,
+        expr: Box::new(Expr::Value(Value::Null.into())),
+        data_type: DataType::Text,
+        array: false,
+        format: None,
+    }
+}
+
+/// The subquery of `ARRAY(SELECT ...)`.
+fn array_subquery(function: &Function) -> Option<&Query> {
+    let array = matches!(function.name.0.as_slice(), [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case("array"));
+    match &function.args {
+        FunctionArguments::Subquery(query) if array => Some(query),
+        _ => None,
+    }
+}
+
+/// The select of a plain query.
+fn plain_select(query: &mut Query) -> Option<&mut Select> {
+    match &mut *query.body {
+        SetExpr::Select(select) if query.with.is_none() => Some(select),
+        _ => None,
+    }
+}
+
+/// `ARRAY(SELECT x ...)` as `(SELECT array_agg(x) ...)`, empty where that is NULL.
+fn array_of(mut query: Query) -> Expr {
+    let order_by = query.order_by.take();
+    let ordering = match order_by.map(|order| order.kind) {
+        Some(datafusion::sql::sqlparser::ast::OrderByKind::Expressions(expressions)) => expressions,
+        _ => Vec::new(),
+    };
+    let Some(select) = plain_select(&mut query) else { return call(EMPTY_ARRAY, Vec::new()) };
+    if reads_nothing(select) || reads_options(select) {
+        return call(EMPTY_ARRAY, Vec::new());
+    }
+    let Some(item) = only_item(select) else { return call(EMPTY_ARRAY, Vec::new()) };
+    // ORDER BY 1 sorts by the item itself.
+    let ordering: Vec<_> = ordering
+        .into_iter()
+        .map(|mut by| {
+            if matches!(by.expr, Expr::Value(_)) {
+                by.expr = item.clone();
+            }
+            by
+        })
+        .collect();
+    let mut aggregate = call("array_agg", vec![item]);
+    if let (Expr::Function(function), false) = (&mut aggregate, ordering.is_empty())
+        && let FunctionArguments::List(list) = &mut function.args
+    {
+        list.clauses.push(FunctionArgumentClause::OrderBy(ordering));
+    }
+    select.projection = vec![SelectItem::UnnamedExpr(aggregate)];
+    call(EMPTY_IF_NULL, vec![Expr::Subquery(Box::new(query))])
+}
+
+/// `ARRAY(SELECT ... FROM unnest(c.reloptions))`: no relation here has options.
+fn reads_options(select: &Select) -> bool {
+    select.from.iter().any(|item| match &item.relation {
+        TableFactor::Table { name, args: Some(_), .. } => bare_name(name).as_deref() == Some("unnest"),
+        TableFactor::UNNEST { .. } => true,
+        _ => false,
+    })
+}
+
+fn only_item(select: &Select) -> Option<Expr> {
+    match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => Some(expr.clone()),
+        _ => None,
+    }
+}
+
+/// `... WHERE a.attcollation <> t.typcollation`: every column here has its type's collation.
+fn compares_collations(query: &Query) -> bool {
+    let SetExpr::Select(select) = &*query.body else { return false };
+    let is_collation = |expr: &Expr| column_name(expr).is_some_and(|name| matches!(name.value.as_str(), "attcollation" | "typcollation"));
+    let mut conditions: Vec<&Expr> = select.selection.iter().collect();
+    while let Some(condition) = conditions.pop() {
+        match condition {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => conditions.extend([&**left, &**right]),
+            Expr::BinaryOp { left, op: BinaryOperator::NotEq, right } if is_collation(left) && is_collation(right) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Makes a scalar subquery over the catalog an aggregate of its one row.
+fn aggregate_one(query: &mut Query) {
+    let limited = query.limit_clause.is_some();
+    let Some(select) = plain_select(query) else { return };
+    let grouped = select.having.is_some()
+        || !matches!(&select.group_by, datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(by, _) if by.is_empty());
+    if limited || grouped || select.distinct.is_some() || !select.from.iter().all(of_catalog) {
+        return;
+    }
+    let Some(item) = only_item(select).filter(|item| !is_aggregate(item)) else { return };
+    let alias = match &select.projection[0] {
+        SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
+        _ => column_name(&item).unwrap_or_else(|| Ident::new("?column?").clone()),
+    };
+    let alias = Ident::with_quote('"', alias.value);
+    select.projection = vec![SelectItem::ExprWithAlias { expr: call("min", vec![item]), alias }];
+    query.order_by = None;
+}
+
+fn of_catalog(item: &TableWithJoins) -> bool {
+    let of_catalog = |factor: &TableFactor| match factor {
+        TableFactor::Table { name, .. } => bare_name(name).is_some_and(|name| name.starts_with("pg_")),
+        _ => false,
+    };
+    of_catalog(&item.relation) && item.joins.iter().all(|join| of_catalog(&join.relation))
+}
+
+fn is_aggregate(expr: &Expr) -> bool {
+    const AGGREGATES: [&str; 8] = ["count", "min", "max", "sum", "array_agg", "string_agg", "bool_or", "bool_and"];
+    match expr {
+        Expr::Function(function) => {
+            let name = bare_name(&function.name).unwrap_or_default();
+            AGGREGATES.contains(&name.as_str()) || arguments(function).any(is_aggregate)
+        }
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_aggregate(expr),
+        Expr::BinaryOp { left, right, .. } => is_aggregate(left) || is_aggregate(right),
+        _ => false,
+    }
+}
+
+fn arguments(function: &Function) -> impl Iterator<Item = &Expr> {
+    let list = match &function.args {
+        FunctionArguments::List(list) => list.args.as_slice(),
+        _ => &[],
+    };
+    list.iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn rewritten(sql: &str) -> String {
+        let mut statement = Statement::Query(Box::new(crate::session::parse::parse_query(sql).unwrap()));
+        catalog(&mut statement);
+        oid_types(&mut statement);
+        statement.to_string()
+    }
+
+    #[test]
+    fn names_are_shown_and_oids_used() {
+        assert_eq!(rewritten("select 't'::regclass"), "SELECT pg_regclass_out('t') AS regclass");
+        assert_eq!(rewritten("select 1 where 't'::pg_catalog.regclass = 7"), "SELECT 1 WHERE pg_regclass_in('t') = 7");
+        assert_eq!(rewritten("select oid::regtype::text || '' from x"), "SELECT pg_regtype_out(oid) || '' FROM x");
+        assert_eq!(rewritten("select nextval('s'::regclass)"), "SELECT nextval('s')");
+    }
+
+    #[test]
+    fn subqueries_of_empty_tables_go_and_others_are_aggregated() {
+        let sql = "select (select x from pg_class), array(select 1) from pg_policy p join pg_class c on true";
+        assert_eq!(rewritten(sql), "SELECT NULL::TEXT, pg_empty_array() FROM pg_policy p JOIN pg_class c ON true");
+        let sql =
+            "select array(select relname from pg_class where oid = a order by 1), (select relname from pg_class where oid = a) from x";
+        let expected = "SELECT pg_empty_if_null((SELECT array_agg(relname ORDER BY relname) FROM pg_class WHERE oid = a)), \
+                        (SELECT min(relname) AS \"relname\" FROM pg_class WHERE oid = a) FROM x";
+        assert_eq!(rewritten(sql), expected);
+        let sql = "select (select min(x) from pg_attrdef d where d.a = a.a and a.h) from pg_attribute a";
+        let expected = "SELECT CASE WHEN a.h THEN (SELECT min(x) FROM pg_attrdef d WHERE d.a = a.a) END FROM pg_attribute a";
+        assert_eq!(rewritten(sql), expected);
+        let sql = "select exists (select 1 from pg_index where a = i.a) from pg_class i";
+        assert_eq!(rewritten(sql), "SELECT ((SELECT count(1) FROM pg_index WHERE a = i.a) > 0) FROM pg_class i");
+        let kept = "SELECT (SELECT count(*) FROM pg_class), (SELECT a FROM t WHERE a = b) FROM pg_class LEFT JOIN pg_policy ON true";
+        assert_eq!(rewritten(kept), kept);
+    }
+}

@@ -1,0 +1,146 @@
+//! The tables about what belongs to a table: defaults, constraints, indexes, dependencies.
+
+use super::{describe, oids, relations};
+use crate::catalog::built_table::{Cell, Row};
+use crate::catalog::{Constraint, TableDefinition};
+use crate::query::Scope;
+use crate::row;
+use storage::ColumnId;
+
+/// Columns and rows of a table of this file.
+pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
+    let made = match name {
+        "pg_attrdef" => ("oid oid, adrelid oid, adnum smallint, adbin text", defaults(scope)),
+        "pg_constraint" => (CONSTRAINT, constraints(scope)),
+        "pg_index" => (INDEX, indexes(scope)),
+        "pg_indexes" => ("schemaname name, tablename name, indexname name, tablespace name, indexdef text", index_views(scope)),
+        "pg_depend" => (
+            "classid oid, objid oid, objsubid integer, refclassid oid, refobjid oid, refobjsubid integer, deptype text",
+            dependencies(scope),
+        ),
+        _ => return None,
+    };
+    Some(made)
+}
+
+const CONSTRAINT: &str = "oid oid, conname name, connamespace oid, contype text, condeferrable boolean, condeferred boolean, \
+    convalidated boolean, conrelid oid, contypid oid, conindid oid, conparentid oid, confrelid oid, confupdtype text, confdeltype text, \
+    confmatchtype text, conislocal boolean, coninhcount integer, connoinherit boolean, conkey smallint[], confkey smallint[], \
+    conpfeqop oid[], conppeqop oid[], conffeqop oid[], confdelsetcols smallint[], conexclop oid[], conbin text";
+
+const INDEX: &str = "indexrelid oid, indrelid oid, indnatts smallint, indnkeyatts smallint, indisunique boolean, \
+    indnullsnotdistinct boolean, indisprimary boolean, indisexclusion boolean, indimmediate boolean, indisclustered boolean, \
+    indisvalid boolean, indcheckxmin boolean, indisready boolean, indislive boolean, indisreplident boolean, indkey smallint[], \
+    indcollation oid[], indclass oid[], indoption smallint[], indexprs text, indpred text";
+
+fn defaults(scope: &Scope) -> Vec<Row> {
+    let tables = scope.view.catalog.all().filter_map(|found| found.relation().as_table());
+    let of_table = |table: &TableDefinition| {
+        let row = |column: &crate::catalog::ColumnDefinition| {
+            let text = describe::default_text(column, &scope.search_path)?;
+            Some(row![oids::default(table.oid, column.id), table.oid, column.id.0, text])
+        };
+        table.columns.iter().filter_map(row).collect::<Vec<_>>()
+    };
+    tables.flat_map(of_table).collect()
+}
+
+fn numbers(columns: &[ColumnId]) -> Cell {
+    Cell::from(columns.iter().map(|column| column.0).collect::<Vec<_>>())
+}
+
+fn constraints(scope: &Scope) -> Vec<Row> {
+    let catalog = &scope.view.catalog;
+    let row = |numbered: oids::Numbered<'_>| {
+        let (kind, index, columns, expression) = match numbered.constraint {
+            Constraint::Unique { columns, primary, .. } => (if *primary { "p" } else { "u" }, numbered.oid, columns.clone(), None),
+            Constraint::Check { expression, .. } => ("c", 0, describe::columns_in(numbered.table, expression), Some(expression)),
+        };
+        let schema = relations::schema_oid(catalog, numbered.found.schema);
+        row![
+            numbered.oid,
+            numbered.constraint.name(),
+            schema,
+            kind,
+            false,
+            false,
+            true,
+            numbered.table.oid,
+            0,
+            index,
+            0,
+            0,
+            " ",
+            " ",
+            " ",
+            true,
+            0,
+            kind != "c",
+            numbers(&columns),
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            expression
+        ]
+    };
+    oids::constraints(catalog).into_iter().map(row).collect()
+}
+
+fn indexes(scope: &Scope) -> Vec<Row> {
+    let row = |numbered: oids::Numbered<'_>| {
+        let Constraint::Unique { columns, primary, .. } = numbered.constraint else { return None };
+        let collations =
+            columns.iter().filter_map(|id| numbered.table.column_by_id(*id)).map(|column| relations::collation(&column.sql_type));
+        let zeros = vec![0; columns.len()];
+        Some(row![
+            numbered.oid,
+            numbered.table.oid,
+            columns.len(),
+            columns.len(),
+            true,
+            false,
+            *primary,
+            false,
+            true,
+            false,
+            true,
+            false,
+            true,
+            true,
+            false,
+            numbers(columns),
+            collations.collect::<Vec<_>>(),
+            zeros.clone(),
+            zeros,
+            Cell::Null,
+            Cell::Null
+        ])
+    };
+    oids::indexes(&scope.view.catalog).into_iter().filter_map(row).collect()
+}
+
+fn index_views(scope: &Scope) -> Vec<Row> {
+    let row = |numbered: oids::Numbered<'_>| {
+        let (schema, table) = (numbered.found.schema, numbered.found.name);
+        row![schema, table, numbered.constraint.name(), Cell::Null, describe::index_text(&numbered)]
+    };
+    oids::indexes(&scope.view.catalog).into_iter().map(row).collect()
+}
+
+/// The OID of `pg_class`, in which relations' dependencies lie.
+const PG_CLASS: u32 = 1259;
+
+/// Sequences depend on the columns that own them, internally on an identity column.
+fn dependencies(scope: &Scope) -> Vec<Row> {
+    let catalog = &scope.view.catalog;
+    let row = |(_, sequence): (_, &crate::catalog::SequenceDefinition)| {
+        let (table, column) = sequence.owned_by?;
+        let found = catalog.by_oid(table)?;
+        let identity = found.relation().as_table()?.column_by_id(column)?.identity.is_some();
+        Some(row![PG_CLASS, sequence.oid, 0, PG_CLASS, table, column.0, if identity { "i" } else { "a" }])
+    };
+    relations::all_sequences(catalog).filter_map(row).collect()
+}

@@ -1,0 +1,83 @@
+//! Definitions as SQL text: what `pg_get_viewdef` and its like print.
+
+use super::{expression_text, oids};
+use crate::catalog::names::{QualifiedName, literal, quote, quote_qualified};
+use crate::catalog::{Catalog, ColumnDefinition, Constraint, Relation, TableDefinition, ViewDefinition};
+use crate::ddl::expressions::nextval_argument;
+use storage::ColumnId;
+
+/// The query of a view.
+pub fn view(catalog: &Catalog, oid: u32) -> Option<String> {
+    match catalog.by_oid(oid)?.relation() {
+        Relation::View(view) => Some(view_text(view)),
+        _ => None,
+    }
+}
+
+/// A view's query as it was written, with the blank and the semicolon that PostgreSQL puts around it.
+pub fn view_text(view: &ViewDefinition) -> String {
+    format!(" {};", view.query)
+}
+
+/// A constraint as ALTER TABLE ... ADD has it; `pretty` leaves out parentheses.
+pub fn constraint(catalog: &Catalog, oid: u32, pretty: bool) -> Option<String> {
+    let numbered = oids::constraint(catalog, oid)?;
+    Some(constraint_text(numbered.table, numbered.constraint, pretty))
+}
+
+/// See [`constraint`].
+pub fn constraint_text(table: &TableDefinition, constraint: &Constraint, pretty: bool) -> String {
+    match constraint {
+        Constraint::Unique { columns, primary, .. } => {
+            format!("{} ({})", if *primary { "PRIMARY KEY" } else { "UNIQUE" }, columns_text(table, columns))
+        }
+        Constraint::Check { expression, .. } => format!("CHECK ({})", expression_text::condition(table, expression, pretty)),
+    }
+}
+
+/// The index behind a unique constraint, or with a number above 0 one of its columns.
+pub fn index(catalog: &Catalog, oid: u32, column: usize) -> Option<String> {
+    let numbered = oids::constraint(catalog, oid)?;
+    let Constraint::Unique { columns, .. } = numbered.constraint else { return None };
+    if column == 0 {
+        return Some(index_text(&numbered));
+    }
+    let definition = columns.get(column - 1).and_then(|id| numbered.table.column_by_id(*id))?;
+    Some(quote(&definition.name))
+}
+
+/// CREATE INDEX for the index behind a constraint.
+pub fn index_text(numbered: &oids::Numbered<'_>) -> String {
+    let Constraint::Unique { name, columns, .. } = numbered.constraint else { return String::new() };
+    let columns = columns_text(numbered.table, columns);
+    format!("CREATE UNIQUE INDEX {} ON {} USING btree ({columns})", quote(name), numbered.found.quoted())
+}
+
+fn columns_text(table: &TableDefinition, columns: &[ColumnId]) -> String {
+    let names = columns.iter().filter_map(|id| table.column_by_id(*id)).map(|column| quote(&column.name));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The columns that a condition names, in their order.
+pub fn columns_in(table: &TableDefinition, expression: &str) -> Vec<ColumnId> {
+    let names = crate::ddl::expressions::columns_of_text(expression).unwrap_or_default();
+    table.columns.iter().filter(|column| names.contains(&column.name)).map(|column| column.id).collect()
+}
+
+/// A column's DEFAULT as stored; an identity column has none to show.
+pub fn shown_default(column: &ColumnDefinition) -> Option<&str> {
+    column.default.as_deref().filter(|_| column.identity.is_none())
+}
+
+/// A column's DEFAULT as PostgreSQL prints it.
+pub fn default_text(column: &ColumnDefinition, search_path: &[String]) -> Option<String> {
+    let text = shown_default(column)?;
+    if let Some(sequence) = nextval_argument(text).and_then(|name| QualifiedName::from_text(&name).ok()) {
+        let name = match &sequence.schema {
+            Some(schema) if !search_path.contains(schema) => quote_qualified(schema, &sequence.name),
+            _ => quote(&sequence.name),
+        };
+        return Some(format!("nextval({}::regclass)", literal(&name)));
+    }
+    Some(expression_text::default(text, &column.sql_type))
+}

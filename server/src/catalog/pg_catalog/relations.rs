@@ -1,0 +1,360 @@
+//! The tables about relations and their columns: `pg_namespace`, `pg_class`, `pg_attribute`, sequences, and the views over them.
+
+use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, describe, oids};
+use crate::catalog::built_table::{Cell, Row};
+use crate::catalog::lookup::Found;
+use crate::catalog::provider::SYSTEM_SCHEMAS;
+use crate::catalog::{Catalog, ColumnDefinition, Constraint, Identity, Relation, SequenceDefinition};
+use crate::query::Scope;
+use crate::query::statistics::live_rows;
+use crate::row;
+use crate::types::SqlType;
+
+/// Columns and rows of a table of this file.
+pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
+    let made = match name {
+        "pg_namespace" => ("oid oid, nspname name, nspowner oid, nspacl text[]", namespaces(scope)),
+        "pg_class" => (CLASS, classes(scope)),
+        "pg_attribute" => (ATTRIBUTE, attributes(scope)),
+        "pg_sequence" => (
+            "seqrelid oid, seqtypid oid, seqstart bigint, seqincrement bigint, seqmax bigint, seqmin bigint, seqcache bigint, seqcycle boolean",
+            sequences(scope),
+        ),
+        "pg_sequences" => (
+            "schemaname name, sequencename name, sequenceowner name, data_type text, start_value bigint, min_value bigint, \
+             max_value bigint, increment_by bigint, cycle boolean, cache_size bigint, last_value bigint",
+            sequence_views(scope),
+        ),
+        "pg_tables" => (
+            "schemaname name, tablename name, tableowner name, tablespace name, hasindexes boolean, hasrules boolean, hastriggers boolean, \
+             rowsecurity boolean",
+            tables(scope),
+        ),
+        "pg_views" => ("schemaname name, viewname name, viewowner name, definition text", views(scope)),
+        "pg_stat_user_tables" | "pg_stat_all_tables" => {
+            ("relid oid, schemaname name, relname name, n_live_tup bigint, n_dead_tup bigint", table_statistics(scope))
+        }
+        _ => return None,
+    };
+    Some(made)
+}
+
+const CLASS: &str = "oid oid, relname name, relnamespace oid, reltype oid, reloftype oid, relowner oid, relam oid, relfilenode oid, \
+    reltablespace oid, relpages integer, reltuples real, relallvisible integer, reltoastrelid oid, relhasindex boolean, relisshared boolean, \
+    relpersistence text, relkind text, relnatts smallint, relchecks smallint, relhasrules boolean, relhastriggers boolean, \
+    relhassubclass boolean, relrowsecurity boolean, relforcerowsecurity boolean, relispopulated boolean, relreplident text, \
+    relispartition boolean, relrewrite oid, relfrozenxid bigint, relminmxid bigint, relacl text[], reloptions text[], relpartbound text";
+
+const ATTRIBUTE: &str = "attrelid oid, attname name, atttypid oid, attstattarget integer, attlen smallint, attnum smallint, attndims integer, \
+    attcacheoff integer, atttypmod integer, attbyval boolean, attalign text, attstorage text, attcompression text, attnotnull boolean, \
+    atthasdef boolean, atthasmissing boolean, attidentity text, attgenerated text, attisdropped boolean, attislocal boolean, \
+    attinhcount integer, attcollation oid, attacl text[], attoptions text[], attfdwoptions text[], attmissingval text";
+
+/// OIDs of the access methods `heap` and `btree`.
+const HEAP: u32 = 2;
+/// See [`HEAP`].
+const BTREE: u32 = 403;
+
+/// All schemas with their OIDs.
+pub fn schemas(catalog: &Catalog) -> Vec<(&str, u32)> {
+    let own = catalog.schemas.iter().map(|(name, entry)| (name.as_str(), entry.definition.oid));
+    own.chain(SYSTEM_SCHEMAS.into_iter().zip(SYSTEM_SCHEMA_OIDS)).collect()
+}
+
+/// The OID of a schema.
+pub fn schema_oid(catalog: &Catalog, name: &str) -> u32 {
+    catalog.schemas.get(name).map_or(0, |entry| entry.definition.oid)
+}
+
+fn namespaces(scope: &Scope) -> Vec<Row> {
+    schemas(&scope.view.catalog).into_iter().map(|(name, oid)| row![oid, name, OWNER_OID, Cell::Null]).collect()
+}
+
+/// What differs between the kinds of `pg_class`.
+#[derive(Default)]
+struct Class<'a> {
+    oid: u32,
+    name: &'a str,
+    schema: &'a str,
+    kind: &'static str,
+    access_method: u32,
+    columns: usize,
+    checks: usize,
+    indexed: bool,
+    ruled: bool,
+    rows: i64,
+    bytes: u64,
+}
+
+impl Class<'_> {
+    fn row(self, catalog: &Catalog) -> Row {
+        let pages = i32::try_from(self.bytes.div_ceil(8192)).unwrap_or(i32::MAX);
+        let replica = if self.kind == "r" { "d" } else { "n" };
+        row![
+            self.oid,
+            self.name,
+            schema_oid(catalog, self.schema),
+            0,
+            0,
+            OWNER_OID,
+            self.access_method,
+            self.oid,
+            0,
+            pages,
+            self.rows,
+            0,
+            0,
+            self.indexed,
+            false,
+            "p",
+            self.kind,
+            self.columns,
+            self.checks,
+            self.ruled,
+            false,
+            false,
+            false,
+            false,
+            true,
+            replica,
+            false,
+            0,
+            0,
+            0,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null
+        ]
+    }
+}
+
+fn classes(scope: &Scope) -> Vec<Row> {
+    let catalog = &scope.view.catalog;
+    let relations = catalog.all().map(|found| class_of(scope, &found));
+    let indexes = oids::indexes(catalog).into_iter().map(|index| Class {
+        oid: index.oid,
+        name: index.constraint.name(),
+        schema: index.found.schema,
+        kind: "i",
+        access_method: BTREE,
+        columns: index_columns(index.constraint).len(),
+        ..Class::default()
+    });
+    relations.chain(indexes).map(|class| class.row(catalog)).collect()
+}
+
+fn class_of<'a>(scope: &Scope, found: &Found<'a>) -> Class<'a> {
+    let class = Class { oid: found.relation().oid(), name: found.name, schema: found.schema, ..Class::default() };
+    match found.relation() {
+        Relation::Table(table) => Class {
+            kind: "r",
+            access_method: HEAP,
+            columns: table.columns.len(),
+            checks: table.constraints.iter().filter(|constraint| matches!(constraint, Constraint::Check { .. })).count(),
+            indexed: table.constraints.iter().any(|constraint| matches!(constraint, Constraint::Unique { .. })),
+            rows: i64::try_from(rows(scope, table.oid)).unwrap_or(i64::MAX),
+            bytes: bytes(scope, table.oid),
+            ..class
+        },
+        Relation::View(view) => Class { kind: "v", columns: view.columns.len(), ruled: true, ..class },
+        Relation::Sequence(_) => Class { kind: "S", columns: SEQUENCE_COLUMNS.len(), rows: 1, ..class },
+    }
+}
+
+/// Rows of a table that are not deleted.
+pub fn rows(scope: &Scope, table: u32) -> u64 {
+    scope.view.units(table).iter().map(live_rows).sum()
+}
+
+/// Bytes that a table's rows take.
+pub fn bytes(scope: &Scope, table: u32) -> u64 {
+    scope.view.units(table).iter().map(crate::catalog::system_views::disk_bytes).sum()
+}
+
+fn index_columns(constraint: &Constraint) -> &[storage::ColumnId] {
+    match constraint {
+        Constraint::Unique { columns, .. } => columns,
+        Constraint::Check { .. } => &[],
+    }
+}
+
+/// The columns that a sequence shows when it is read as a table.
+const SEQUENCE_COLUMNS: [(&str, SqlType); 3] = [("last_value", SqlType::Int8), ("log_cnt", SqlType::Int8), ("is_called", SqlType::Boolean)];
+
+/// What differs between columns.
+struct Attribute<'a> {
+    relation: u32,
+    name: &'a str,
+    sql_type: &'a SqlType,
+    number: u32,
+    declared: Option<&'a ColumnDefinition>,
+    not_null: bool,
+}
+
+impl Attribute<'_> {
+    fn row(&self) -> Row {
+        let by_value = matches!(self.sql_type.width_bytes(), 1..=8);
+        let dimensions = i32::from(matches!(self.sql_type, SqlType::Array(_)));
+        let has_default = self.declared.is_some_and(|column| describe::shown_default(column).is_some());
+        let missing = self.declared.and_then(|column| column.missing.as_ref()).is_some();
+        row![
+            self.relation,
+            self.name,
+            self.sql_type.oid(),
+            -1,
+            self.sql_type.width_bytes(),
+            self.number,
+            dimensions,
+            -1,
+            self.sql_type.type_modifier(),
+            by_value,
+            alignment(self.sql_type),
+            storage_kind(self.sql_type),
+            "",
+            self.not_null,
+            has_default,
+            missing,
+            self.declared.map_or("", identity),
+            "",
+            false,
+            true,
+            0,
+            collation(self.sql_type),
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null
+        ]
+    }
+}
+
+fn identity(column: &ColumnDefinition) -> &'static str {
+    match column.identity {
+        Some(Identity::Always) => "a",
+        Some(Identity::ByDefault) => "d",
+        None => "",
+    }
+}
+
+/// `attalign`
+fn alignment(sql_type: &SqlType) -> &'static str {
+    match sql_type.width_bytes() {
+        1 | 64 => "c",
+        2 => "s",
+        8 => "d",
+        16 if *sql_type == SqlType::Uuid => "c",
+        16 => "d",
+        _ => "i",
+    }
+}
+
+/// `attstorage`
+fn storage_kind(sql_type: &SqlType) -> &'static str {
+    match sql_type {
+        SqlType::Numeric(_) => "m",
+        other if other.width_bytes() > 0 => "p",
+        _ => "x",
+    }
+}
+
+/// `attcollation`: `default` for texts, `C` for names.
+pub fn collation(sql_type: &SqlType) -> u32 {
+    match sql_type {
+        SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) => 100,
+        SqlType::Name => 950,
+        SqlType::Array(element) => collation(element),
+        _ => 0,
+    }
+}
+
+fn attributes(scope: &Scope) -> Vec<Row> {
+    let catalog = &scope.view.catalog;
+    let mut all: Vec<Row> = catalog.all().flat_map(|found| attributes_of(&found)).collect();
+    for index in oids::indexes(catalog) {
+        let columns = index_columns(index.constraint).iter().filter_map(|id| index.table.column_by_id(*id)).zip(1..);
+        all.extend(columns.map(|(column, number)| {
+            let (name, sql_type) = (column.name.as_str(), &column.sql_type);
+            Attribute { relation: index.oid, name, sql_type, number, declared: None, not_null: false }.row()
+        }));
+    }
+    all
+}
+
+fn attributes_of(found: &Found<'_>) -> Vec<Row> {
+    let relation = found.relation().oid();
+    let plain = |name, sql_type, number, not_null| Attribute { relation, name, sql_type, number, declared: None, not_null }.row();
+    match found.relation() {
+        Relation::Table(table) => {
+            let row = |column: &ColumnDefinition| {
+                let (name, sql_type, number, not_null) = (column.name.as_str(), &column.sql_type, column.id.0, column.not_null);
+                Attribute { relation, name, sql_type, number, declared: Some(column), not_null }.row()
+            };
+            table.columns.iter().map(row).collect()
+        }
+        Relation::View(view) => {
+            view.columns.iter().zip(1..).map(|((name, sql_type), number)| plain(name, sql_type, number, false)).collect()
+        }
+        Relation::Sequence(_) => {
+            SEQUENCE_COLUMNS.iter().zip(1..).map(|((name, sql_type), number)| plain(name, sql_type, number, true)).collect()
+        }
+    }
+}
+
+/// The integer type that a sequence's range is of.
+pub fn sequence_type(sequence: &SequenceDefinition) -> SqlType {
+    let far = if sequence.increment > 0 { sequence.max } else { sequence.min };
+    match far {
+        far if far == i64::from(i16::MAX) || far == i64::from(i16::MIN) => SqlType::Int2,
+        far if far == i64::from(i32::MAX) || far == i64::from(i32::MIN) => SqlType::Int4,
+        _ => SqlType::Int8,
+    }
+}
+
+/// All sequences.
+pub fn all_sequences(catalog: &Catalog) -> impl Iterator<Item = (Found<'_>, &SequenceDefinition)> {
+    catalog.all().filter_map(|found| match found.relation() {
+        Relation::Sequence(sequence) => Some((found, sequence)),
+        _ => None,
+    })
+}
+
+fn sequences(scope: &Scope) -> Vec<Row> {
+    let row =
+        |(_, s): (Found<'_>, &SequenceDefinition)| row![s.oid, sequence_type(s).oid(), s.start, s.increment, s.max, s.min, 1, s.cycle];
+    all_sequences(&scope.view.catalog).map(row).collect()
+}
+
+fn sequence_views(scope: &Scope) -> Vec<Row> {
+    let row = |(found, s): (Found<'_>, &SequenceDefinition)| {
+        let name = sequence_type(s).name();
+        row![found.schema, found.name, &scope.user, name, s.start, s.min, s.max, s.increment, s.cycle, 1, Cell::Null]
+    };
+    all_sequences(&scope.view.catalog).map(row).collect()
+}
+
+fn tables(scope: &Scope) -> Vec<Row> {
+    let all = scope.view.catalog.all().filter_map(|found| Some((found, found.relation().as_table()?)));
+    let row = |(found, table): (Found<'_>, &crate::catalog::TableDefinition)| {
+        let indexed = table.constraints.iter().any(|constraint| matches!(constraint, Constraint::Unique { .. }));
+        row![found.schema, found.name, &scope.user, Cell::Null, indexed, false, false, false]
+    };
+    all.map(row).collect()
+}
+
+fn views(scope: &Scope) -> Vec<Row> {
+    let row = |found: Found<'_>| match found.relation() {
+        Relation::View(view) => Some(row![found.schema, found.name, &scope.user, describe::view_text(view)]),
+        _ => None,
+    };
+    scope.view.catalog.all().filter_map(row).collect()
+}
+
+fn table_statistics(scope: &Scope) -> Vec<Row> {
+    let all = scope.view.catalog.all().filter_map(|found| Some((found, found.relation().as_table()?.oid)));
+    let row = |(found, oid): (Found<'_>, u32)| {
+        let live = rows(scope, oid);
+        let written: u64 = scope.view.units(oid).iter().map(|unit| unit.rows).sum();
+        row![oid, found.schema, found.name, live, written.saturating_sub(live)]
+    };
+    all.map(row).collect()
+}

@@ -1,0 +1,144 @@
+//! The tables about the server: database, roles, settings, sessions.
+
+use super::OWNER_OID;
+use crate::catalog::built_table::{Cell, Row};
+use crate::query::Scope;
+use crate::row;
+
+/// Columns and rows of a table of this file.
+pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
+    let made = match name {
+        "pg_database" => (DATABASE, databases(scope)),
+        "pg_roles" => (ROLES, vec![role(scope)]),
+        "pg_authid" => (ROLES, vec![role(scope)]),
+        "pg_user" | "pg_shadow" => (
+            "usename name, usesysid oid, usecreatedb boolean, usesuper boolean, userepl boolean, usebypassrls boolean, passwd text, \
+             valuntil timestamptz, useconfig text[]",
+            vec![row![&scope.user, OWNER_OID, true, true, true, true, "********", Cell::Null, Cell::Null]],
+        ),
+        "pg_tablespace" => (
+            "oid oid, spcname name, spcowner oid, spcacl text[], spcoptions text[]",
+            vec![
+                row![DEFAULT_TABLESPACE, "pg_default", OWNER_OID, Cell::Null, Cell::Null],
+                row![1664, "pg_global", OWNER_OID, Cell::Null, Cell::Null],
+            ],
+        ),
+        "pg_settings" => (SETTINGS, settings(scope)),
+        "pg_stat_activity" => (ACTIVITY, activity(scope)),
+        _ => return None,
+    };
+    Some(made)
+}
+
+/// The OID of the only database.
+pub const DATABASE_OID: u32 = 5;
+const DEFAULT_TABLESPACE: u32 = 1663;
+/// `pg_database.encoding` of UTF8.
+const UTF8: i32 = 6;
+
+const DATABASE: &str = "oid oid, datname name, datdba oid, encoding integer, datlocprovider text, datistemplate boolean, \
+    datallowconn boolean, datconnlimit integer, datfrozenxid bigint, datminmxid bigint, dattablespace oid, datcollate text, datctype text, \
+    daticulocale text, datcollversion text, datacl text[]";
+
+fn databases(scope: &Scope) -> Vec<Row> {
+    vec![row![
+        DATABASE_OID,
+        &scope.database,
+        OWNER_OID,
+        UTF8,
+        "c",
+        false,
+        true,
+        -1,
+        0,
+        0,
+        DEFAULT_TABLESPACE,
+        "C",
+        "C",
+        Cell::Null,
+        Cell::Null,
+        Cell::Null
+    ]]
+}
+
+const ROLES: &str = "oid oid, rolname name, rolsuper boolean, rolinherit boolean, rolcreaterole boolean, rolcreatedb boolean, \
+    rolcanlogin boolean, rolreplication boolean, rolbypassrls boolean, rolconnlimit integer, rolpassword text, rolvaliduntil timestamptz, \
+    rolconfig text[]";
+
+fn role(scope: &Scope) -> Row {
+    row![OWNER_OID, &scope.user, true, true, true, true, true, true, true, -1, "********", Cell::Null, Cell::Null]
+}
+
+const SETTINGS: &str = "name text, setting text, unit text, category text, short_desc text, extra_desc text, context text, vartype text, \
+    source text, min_val text, max_val text, enumvals text[], boot_val text, reset_val text, sourcefile text, sourceline integer, \
+    pending_restart boolean";
+
+fn settings(scope: &Scope) -> Vec<Row> {
+    let row = |setting: crate::session::settings::Described<'_>| {
+        let source = if setting.value == setting.built_in { "default" } else { "session" };
+        let context = if setting.read_only { "internal" } else { "user" };
+        row![
+            setting.name,
+            in_unit(&setting, setting.value),
+            setting.unit,
+            "Session",
+            "",
+            Cell::Null,
+            context,
+            setting.kind,
+            source,
+            setting.min.map(|n| n.to_string()),
+            setting.max.map(|n| n.to_string()),
+            setting.words.map(<[&str]>::to_vec),
+            in_unit(&setting, setting.built_in),
+            in_unit(&setting, setting.reset),
+            Cell::Null,
+            Cell::Null,
+            false
+        ]
+    };
+    scope.session.settings.described().map(row).collect()
+}
+
+/// A duration as a number of its unit, without it; anything else as SHOW prints it.
+fn in_unit(setting: &crate::session::settings::Described<'_>, value: &str) -> String {
+    let milliseconds = setting.unit.and_then(|_| crate::session::settings::duration_ms(value));
+    milliseconds.map_or_else(|| value.to_string(), |ms| ms.to_string())
+}
+
+const ACTIVITY: &str = "datid oid, datname name, pid integer, leader_pid integer, usesysid oid, usename name, application_name text, \
+    client_addr text, client_hostname text, client_port integer, backend_start timestamptz, xact_start timestamptz, query_start timestamptz, \
+    state_change timestamptz, wait_event_type text, wait_event text, state text, backend_xid bigint, backend_xmin bigint, query_id bigint, \
+    query text, backend_type text";
+
+fn activity(scope: &Scope) -> Vec<Row> {
+    let row = |session: crate::engine::activity::Activity| {
+        let idle = session.state != "active";
+        let address = session.identity.client_address;
+        row![
+            DATABASE_OID,
+            session.identity.database,
+            session.identity.process_id,
+            Cell::Null,
+            OWNER_OID,
+            session.identity.user,
+            session.application_name,
+            address.map(|a| a.ip().to_string()),
+            Cell::Null,
+            address.map(|a| a.port()),
+            session.connected,
+            Cell::Null,
+            session.query_start,
+            session.since,
+            idle.then_some("Client"),
+            idle.then_some("ClientRead"),
+            session.state,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            session.query,
+            "client backend"
+        ]
+    };
+    scope.activity.sessions().into_iter().map(row).collect()
+}

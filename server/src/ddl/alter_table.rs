@@ -1,0 +1,392 @@
+//! ALTER TABLE, one operation at a time, each decided on the catalog that the one before left.
+
+use super::create_table::{self, NewColumn};
+use super::decision::{Change, Check, Decision, Ids, Scope, notice, place, put, relation_exists};
+use super::drop::{self, Target};
+use super::{constraints, expressions};
+use crate::catalog::lookup::Found;
+use crate::catalog::names::fold;
+use crate::catalog::{ColumnDefinition, Constraint, Relation, TableDefinition};
+use crate::error::{Result, SqlError, SqlState};
+use crate::types::SqlType;
+use datafusion::sql::sqlparser::ast::{
+    AlterColumnOperation, AlterTableOperation, ColumnDef, DataType, DropBehavior, Expr, Ident, RenameTableNameKind, TableConstraint,
+};
+use storage::ColumnId;
+
+/// Decides one operation. `missing` is the value that rows present get in a column that this operation adds, evaluated by the caller.
+pub fn alter(
+    scope: Scope<'_>,
+    ids: &mut Ids,
+    found: Found<'_>,
+    operation: &AlterTableOperation,
+    missing: Option<String>,
+) -> Result<Decision> {
+    if let AlterTableOperation::RenameTable { table_name } = operation {
+        let (RenameTableNameKind::To(to) | RenameTableNameKind::As(to)) = table_name;
+        return rename_relation(scope, found, &scope.name(to)?.name);
+    }
+    if let (Relation::View(_), AlterTableOperation::RenameColumn { .. }) = (found.relation(), operation) {
+        return Err(SqlError::unsupported("renaming a view's column").with_hint("Drop and create the view."));
+    }
+    let alteration = Alteration { scope, found, table: found.table()?.clone() };
+    match operation {
+        AlterTableOperation::AddColumn { if_not_exists, column_def, .. } => alteration.add_column(ids, column_def, *if_not_exists, missing),
+        AlterTableOperation::DropColumn { column_names, if_exists, drop_behavior, .. } => {
+            alteration.drop_columns(column_names, *if_exists, matches!(drop_behavior, Some(DropBehavior::Cascade)))
+        }
+        AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+            alteration.rename_column(&fold(old_column_name), &fold(new_column_name))
+        }
+        AlterTableOperation::AlterColumn { column_name, op } => alteration.alter_column(&fold(column_name), op),
+        AlterTableOperation::AddConstraint { not_valid: true, .. } => Err(SqlError::unsupported("NOT VALID")),
+        AlterTableOperation::AddConstraint { constraint, .. } => alteration.add_constraint(constraint),
+        AlterTableOperation::DropConstraint { if_exists, name, .. } => alteration.drop_constraint(&fold(name), *if_exists),
+        AlterTableOperation::RenameConstraint { old_name, new_name } => alteration.rename_constraint(&fold(old_name), &fold(new_name)),
+        AlterTableOperation::ClusterBy { exprs } => alteration.cluster_by(exprs),
+        AlterTableOperation::DropClusteringKey => alteration.cluster_by(&[]),
+        AlterTableOperation::OwnerTo { .. } => Err(SqlError::unsupported("OWNER TO").with_hint("There are no roles yet.")),
+        other => Err(SqlError::unsupported(format!("ALTER TABLE ... {other}"))),
+    }
+}
+
+/// The column that an operation adds, so that the caller can evaluate its default.
+pub fn added_column(operation: &AlterTableOperation) -> Result<Option<NewColumn>> {
+    match operation {
+        AlterTableOperation::AddColumn { column_def, .. } => create_table::read_column(column_def, ColumnId(0)).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// ALTER ... RENAME TO, of any relation.
+pub fn rename_relation(scope: Scope<'_>, found: Found<'_>, to: &str) -> Result<Decision> {
+    if scope.catalog.get(found.schema, to).is_some() {
+        return Err(relation_exists(to));
+    }
+    refuse_with_views(scope, &found, None, "rename")?;
+    let mut decision = Decision::of(vec![Change::RenameRelation(place(&found), (found.schema.to_string(), to.to_string()))]);
+    if matches!(found.relation(), Relation::Sequence(_)) {
+        decision.changes.extend(redirect_defaults(scope, &found, found.schema, to)?);
+    }
+    Ok(decision)
+}
+
+/// ALTER ... SET SCHEMA, of any relation; a table's own sequences go with it.
+pub fn set_schema(scope: Scope<'_>, found: Found<'_>, schema: &str) -> Result<Decision> {
+    scope.catalog.require_schema(schema)?;
+    if found.schema == schema {
+        return Ok(Decision::default());
+    }
+    if let Relation::Sequence(sequence) = found.relation()
+        && sequence.owned_by.is_some()
+    {
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot move an owned sequence into another schema"));
+    }
+    if scope.catalog.get(schema, found.name).is_some() {
+        let message = format!("relation \"{}\" already exists in schema \"{schema}\"", found.name);
+        return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
+    }
+    refuse_with_views(scope, &found, None, "move")?;
+    let mut changes = Vec::new();
+    for (sequence, _) in scope.catalog.sequences_of(found.relation().oid(), None) {
+        if scope.catalog.get(schema, sequence.name).is_some() {
+            return Err(relation_exists(sequence.name));
+        }
+        changes.push(Change::RenameRelation(place(&sequence), (schema.to_string(), sequence.name.to_string())));
+        changes.extend(redirect_defaults(scope, &sequence, schema, sequence.name)?);
+    }
+    if matches!(found.relation(), Relation::Sequence(_)) {
+        changes.extend(redirect_defaults(scope, &found, schema, found.name)?);
+    }
+    changes.push(Change::RenameRelation(place(&found), (schema.to_string(), found.name.to_string())));
+    Ok(Decision::of(changes))
+}
+
+/// Columns whose default takes numbers from a sequence that gets another name.
+fn redirect_defaults(scope: Scope<'_>, sequence: &Found<'_>, schema: &str, name: &str) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for (table, column) in drop::defaults_from(scope, sequence) {
+        let mut definition = table.table()?.clone();
+        let text = expressions::nextval(schema, name);
+        definition.columns.iter_mut().filter(|c| c.id == column.id).for_each(|c| c.default = Some(text.clone()));
+        changes.push(put(&table, Relation::Table(definition)));
+    }
+    Ok(changes)
+}
+
+/// Views store their text: what they name cannot change its name beneath them.
+fn refuse_with_views(scope: Scope<'_>, found: &Found<'_>, column: Option<&ColumnDefinition>, verb: &str) -> Result<()> {
+    let views: Vec<String> = scope
+        .catalog
+        .views_on(found.relation().oid(), column.map(|c| c.id))
+        .map(|(view, _)| format!("view {} depends on {} {}", scope.shown(&view), found.relation().kind(), scope.shown(found)))
+        .collect();
+    if views.is_empty() {
+        return Ok(());
+    }
+    let what = match column {
+        Some(column) => format!("column {} of table {}", column.name, scope.shown(found)),
+        None => format!("{} {}", found.relation().kind(), scope.shown(found)),
+    };
+    let message = format!("cannot {verb} {what} because views depend on it");
+    Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+        .with_detail(views.join("\n"))
+        .with_hint("Drop the views first, and create them again afterwards."))
+}
+
+struct Alteration<'a> {
+    scope: Scope<'a>,
+    found: Found<'a>,
+    table: TableDefinition,
+}
+
+impl Alteration<'_> {
+    fn done(self) -> Decision {
+        Decision::of(vec![put(&self.found, Relation::Table(self.table))])
+    }
+
+    fn column(&mut self, name: &str) -> Result<&mut ColumnDefinition> {
+        self.table.require_column(self.found.name, name)?;
+        self.table.columns.iter_mut().find(|column| column.name == name).ok_or_else(|| SqlError::internal("a column vanished"))
+    }
+
+    fn add_column(mut self, ids: &mut Ids, definition: &ColumnDef, if_not_exists: bool, missing: Option<String>) -> Result<Decision> {
+        let name = fold(&definition.name);
+        if self.table.column(&name).is_some() {
+            let text = format!("column \"{name}\" of relation \"{}\" already exists", self.found.name);
+            return if if_not_exists {
+                Ok(Decision::skip(notice(SqlState::DUPLICATE_COLUMN, format!("{text}, skipping"))))
+            } else {
+                Err(SqlError::new(SqlState::DUPLICATE_COLUMN, text))
+            };
+        }
+        if self.table.columns.len() >= create_table::COLUMNS_MAX {
+            return Err(SqlError::new(SqlState("54011"), format!("tables can have at most {} columns", create_table::COLUMNS_MAX)));
+        }
+        let mut new = create_table::read_column(definition, ColumnId(self.table.next_column_id))?;
+        let own = self.found.table()?.columns.len();
+        self.table.next_column_id += 1;
+        new.column.missing = missing;
+        let fills = new.sequence.is_none() && (new.column.missing.is_some() || !needs_value(&new));
+        self.table.columns.push(new.column.clone());
+        let before_constraints = self.table.constraints.len();
+        for constraint in &new.constraints {
+            constraints::add(self.scope, self.found.schema, self.found.name, &mut self.table, constraint)?;
+        }
+        let mut decision = Decision::default();
+        if let Some(options) = &new.sequence {
+            let target = (self.found.schema, self.found.name);
+            let (name, sequence) = create_table::own_sequence(self.scope, ids, target, &mut self.table, new.column.id, options, &[])?;
+            decision.changes.push(Change::PutRelation(self.found.schema.to_string(), name, sequence));
+        }
+        let column = &self.table.columns[own];
+        if !fills || self.table.constraints.len() > before_constraints && new.column.missing.is_some() {
+            decision.before.extend(rows_must_suit(&self, &new, fills, before_constraints));
+        }
+        decision.after.extend(create_table::default_check(column));
+        decision.after.extend(self.conditions_from(before_constraints));
+        decision.changes.push(put(&self.found, Relation::Table(self.table)));
+        Ok(decision)
+    }
+
+    /// Checks of the CHECK constraints from an index on, which look at the rows.
+    fn conditions_from(&self, start: usize) -> Vec<Check> {
+        let check = |constraint: &Constraint| match constraint {
+            Constraint::Check { name, expression } => {
+                Some(Check::Condition { table: place(&self.found), constraint: Some(name.clone()), expression: expression.clone() })
+            }
+            Constraint::Unique { .. } => None,
+        };
+        self.table.constraints[start..].iter().filter_map(check).collect()
+    }
+
+    fn drop_columns(mut self, names: &[Ident], if_exists: bool, cascade: bool) -> Result<Decision> {
+        let mut decision = Decision::default();
+        for name in names.iter().map(fold) {
+            let Some(column) = self.table.column(&name).cloned() else {
+                let text = format!("column \"{name}\" of relation \"{}\" does not exist", self.found.name);
+                if !if_exists {
+                    return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, text));
+                }
+                decision.notices.push(notice(SqlState::UNDEFINED_COLUMN, format!("{text}, skipping")));
+                continue;
+            };
+            let dropped = drop::decide(self.scope, vec![Target::Column(place(&self.found), column.id)], cascade)?;
+            decision.changes.extend(dropped.changes);
+            decision.notices.extend(dropped.notices);
+            self.forget_column(&column)?;
+        }
+        if self.table.columns.is_empty() {
+            return Err(SqlError::unsupported("a table without columns").with_hint("Use DROP TABLE."));
+        }
+        decision.changes.push(put(&self.found, Relation::Table(self.table)));
+        Ok(decision)
+    }
+
+    fn forget_column(&mut self, column: &ColumnDefinition) -> Result<()> {
+        let mut kept = Vec::new();
+        for constraint in self.table.constraints.drain(..) {
+            if !constraints::involves(&constraint, column.id, &column.name)? {
+                kept.push(constraint);
+            }
+        }
+        self.table.constraints = kept;
+        let position = self.table.cluster_by.iter().position(|id| *id == column.id);
+        self.table.cluster_by.truncate(position.unwrap_or(self.table.cluster_by.len()));
+        self.table.columns.retain(|c| c.id != column.id);
+        Ok(())
+    }
+
+    fn rename_column(mut self, from: &str, to: &str) -> Result<Decision> {
+        let column = self.column(from)?.clone();
+        if self.table.column(to).is_some() {
+            let text = format!("column \"{to}\" of relation \"{}\" already exists", self.found.name);
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, text));
+        }
+        refuse_with_views(self.scope, &self.found, Some(&column), "rename")?;
+        self.column(from)?.name = to.to_string();
+        for constraint in &mut self.table.constraints {
+            if let Constraint::Check { expression, .. } = constraint {
+                *expression = expressions::rename_column(expression, from, to)?;
+            }
+        }
+        Ok(self.done())
+    }
+
+    fn alter_column(mut self, name: &str, operation: &AlterColumnOperation) -> Result<Decision> {
+        let relation = self.found.name;
+        let (table, in_key) = (place(&self.found), self.in_primary_key(name));
+        let column = self.column(name)?;
+        let mut decision = Decision::default();
+        match operation {
+            AlterColumnOperation::SetDefault { .. } | AlterColumnOperation::DropDefault if column.identity.is_some() => {
+                let message = format!("column \"{name}\" of relation \"{relation}\" is an identity column");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+            AlterColumnOperation::SetDefault { value } => {
+                expressions::check_default(value)?;
+                column.default = create_table::default_text(value);
+                decision.after.extend(create_table::default_check(column));
+            }
+            AlterColumnOperation::DropDefault => column.default = None,
+            AlterColumnOperation::SetNotNull => {
+                if !column.not_null {
+                    decision.before.push(Check::NoNulls { table, column: name.to_string() });
+                }
+                column.not_null = true;
+            }
+            AlterColumnOperation::DropNotNull => drop_not_null(relation, column, in_key)?,
+            AlterColumnOperation::SetDataType { data_type, using, .. } => {
+                column.sql_type = changed_type(column, data_type, using.as_ref())?;
+                let column = column.clone();
+                refuse_with_views(self.scope, &self.found, Some(&column), "alter type of")?;
+            }
+            AlterColumnOperation::AddGenerated { .. } => {
+                return Err(SqlError::unsupported("ADD GENERATED").with_hint("Declare identity when the column is created."));
+            }
+        }
+        decision.changes.push(put(&self.found, Relation::Table(self.table)));
+        Ok(decision)
+    }
+
+    fn in_primary_key(&self, name: &str) -> bool {
+        let id = self.table.column(name).map(|column| column.id);
+        id.is_some_and(|id| self.table.primary_key().is_some_and(|key| key.contains(&id)))
+    }
+
+    fn add_constraint(mut self, constraint: &TableConstraint) -> Result<Decision> {
+        let start = self.table.constraints.len();
+        let name = constraints::add(self.scope, self.found.schema, self.found.name, &mut self.table, constraint)?;
+        let mut decision = Decision::default();
+        if let Some(Constraint::Unique { columns, primary, .. }) = self.table.constraints.last() {
+            let names: Vec<String> = columns.iter().filter_map(|id| self.table.column_by_id(*id)).map(|c| c.name.clone()).collect();
+            let was_null = |name: &&String| self.found.table().is_ok_and(|t| t.column(name).is_some_and(|c| !c.not_null));
+            let nulls = names.iter().filter(|_| *primary).filter(was_null);
+            decision.before.extend(nulls.map(|column| Check::NoNulls { table: place(&self.found), column: column.clone() }));
+            decision.before.push(Check::UniqueKeys { table: place(&self.found), constraint: name, columns: names });
+        }
+        decision.after = self.conditions_from(start);
+        decision.changes.push(put(&self.found, Relation::Table(self.table)));
+        Ok(decision)
+    }
+
+    fn drop_constraint(mut self, name: &str, if_exists: bool) -> Result<Decision> {
+        let before = self.table.constraints.len();
+        self.table.constraints.retain(|constraint| constraint.name() != name);
+        if self.table.constraints.len() == before {
+            let text = format!("constraint \"{name}\" of relation \"{}\" does not exist", self.found.name);
+            return if if_exists {
+                Ok(Decision::skip(notice(SqlState::UNDEFINED_OBJECT, format!("{text}, skipping"))))
+            } else {
+                Err(SqlError::new(SqlState::UNDEFINED_OBJECT, text))
+            };
+        }
+        Ok(self.done())
+    }
+
+    fn rename_constraint(mut self, from: &str, to: &str) -> Result<Decision> {
+        if self.table.constraints.iter().any(|constraint| constraint.name() == to) {
+            let text = format!("constraint \"{to}\" for relation \"{}\" already exists", self.found.name);
+            return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, text));
+        }
+        let constraint = self.table.constraints.iter_mut().find(|constraint| constraint.name() == from).ok_or_else(|| {
+            let text = format!("constraint \"{from}\" for table \"{}\" does not exist", self.found.name);
+            SqlError::new(SqlState::UNDEFINED_OBJECT, text)
+        })?;
+        match constraint {
+            Constraint::Unique { name, .. } | Constraint::Check { name, .. } => *name = to.to_string(),
+        }
+        Ok(self.done())
+    }
+
+    fn cluster_by(mut self, exprs: &[Expr]) -> Result<Decision> {
+        self.table.cluster_by = create_table::cluster_columns(&self.table, exprs)?;
+        Ok(self.done())
+    }
+}
+
+/// Whether a new column would be NULL in rows present though it must not be.
+fn needs_value(new: &NewColumn) -> bool {
+    new.column.not_null || new.constraints.iter().any(|c| matches!(c, TableConstraint::PrimaryKey(_)))
+}
+
+/// What must hold of the rows present for a column to be added: a value for each where it needs one, and no second row where a default
+/// would repeat in a key.
+fn rows_must_suit(alteration: &Alteration<'_>, new: &NewColumn, fills: bool, constraints_before: usize) -> Option<Check> {
+    let keyed = alteration.table.constraints[constraints_before..].iter().any(|c| matches!(c, Constraint::Unique { .. }));
+    (!fills || keyed).then(|| Check::NoRows { table: place(&alteration.found), column: new.column.name.clone() })
+}
+
+fn drop_not_null(relation: &str, column: &mut ColumnDefinition, in_key: bool) -> Result<()> {
+    if in_key {
+        return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, format!("column \"{}\" is in a primary key", column.name)));
+    }
+    if column.identity.is_some() {
+        let message = format!("column \"{}\" of relation \"{relation}\" is an identity column", column.name);
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
+    column.not_null = false;
+    Ok(())
+}
+
+/// The new type of a column, where the values stored stay as they are.
+fn changed_type(column: &ColumnDefinition, data_type: &DataType, using: Option<&Expr>) -> Result<SqlType> {
+    let to = SqlType::from_ast(data_type)?;
+    let trivial_using = using.is_none_or(|expr| expr.to_string().trim_matches('"') == column.name);
+    if trivial_using && stored_alike(&column.sql_type, &to) {
+        return Ok(to);
+    }
+    let message =
+        format!("changing the type of column \"{}\" from {} to {} is not supported", column.name, column.sql_type.name(), to.name());
+    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+        .with_hint("Segments are immutable: make a new table with CREATE TABLE ... AS SELECT, or add a column and UPDATE it."))
+}
+
+fn stored_alike(from: &SqlType, to: &SqlType) -> bool {
+    match (from, to) {
+        _ if from == to => true,
+        (SqlType::Varchar(_), SqlType::Text | SqlType::Varchar(None)) | (SqlType::Text, SqlType::Varchar(None)) => true,
+        (SqlType::Varchar(Some(from)), SqlType::Varchar(Some(to))) => from <= to,
+        _ => false,
+    }
+}

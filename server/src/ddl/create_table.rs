@@ -1,0 +1,325 @@
+//! CREATE TABLE: columns, constraints, owned sequences.
+
+use super::decision::{Change, Check, Decision, Ids, Scope, notice, relation_exists};
+use super::{constraints, expressions, sequences};
+use crate::catalog::names::fold;
+use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition};
+use crate::error::{Result, SqlError, SqlState};
+use crate::session::grammar::SequenceOption;
+use crate::types::SqlType;
+use datafusion::sql::sqlparser::ast::{
+    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Expr, GeneratedAs, TableConstraint, WrappedCollection,
+};
+use storage::ColumnId;
+
+/// A table's columns at most, as in PostgreSQL.
+pub const COLUMNS_MAX: usize = 1600;
+
+/// Names that PostgreSQL keeps for the columns of the system; ours keep theirs too.
+const SYSTEM_COLUMNS: [&str; 8] = ["ctid", "xmin", "cmin", "xmax", "cmax", "tableoid", "__segment", "__row"];
+
+/// A column read from its definition, with what belongs to it.
+pub struct NewColumn {
+    /// The column.
+    pub column: ColumnDefinition,
+    /// Its constraints, in the order written.
+    pub constraints: Vec<TableConstraint>,
+    /// Options of the sequence that it owns.
+    pub sequence: Option<Vec<SequenceOption>>,
+}
+
+/// CREATE TABLE with a list of columns.
+pub fn create(scope: Scope<'_>, ids: &mut Ids, create: &CreateTable) -> Result<Decision> {
+    let Some((schema, name)) = target(scope, create)? else {
+        let text = format!("relation \"{}\" already exists, skipping", scope.name(&create.name)?.name);
+        return Ok(Decision::skip(notice(SqlState::DUPLICATE_TABLE, text)));
+    };
+    refuse_unsupported(create)?;
+    let mut columns = Vec::new();
+    for definition in &create.columns {
+        columns.push(read_column(definition, ColumnId(columns.len() as u32 + 1))?);
+    }
+    build(scope, ids, schema, name, columns, create)
+}
+
+/// Where a new table goes; `None` if it is there and IF NOT EXISTS says that this is fine.
+pub fn target(scope: Scope<'_>, create: &CreateTable) -> Result<Option<(String, String)>> {
+    let name = scope.name(&create.name)?;
+    let schema = scope.catalog.creation_schema(&name, scope.search_path)?;
+    match scope.catalog.get(&schema, &name.name) {
+        Some(_) if create.if_not_exists => Ok(None),
+        Some(_) => Err(relation_exists(&name.name)),
+        None => Ok(Some((schema, name.name))),
+    }
+}
+
+/// A table of these columns, with the constraints and the order that the statement says.
+pub fn build(
+    scope: Scope<'_>,
+    ids: &mut Ids,
+    schema: String,
+    name: String,
+    columns: Vec<NewColumn>,
+    create: &CreateTable,
+) -> Result<Decision> {
+    check_columns(&columns)?;
+    let mut table = TableDefinition {
+        oid: ids.take()?,
+        next_column_id: columns.len() as u32 + 1,
+        columns: columns.iter().map(|new| new.column.clone()).collect(),
+        constraints: Vec::new(),
+        cluster_by: Vec::new(),
+    };
+    let keys_first = |constraint: &&TableConstraint| !matches!(constraint, TableConstraint::PrimaryKey(_));
+    let mut all: Vec<&TableConstraint> = columns.iter().flat_map(|new| &new.constraints).chain(&create.constraints).collect();
+    all.sort_by_key(keys_first);
+    for constraint in all {
+        constraints::add(scope, &schema, &name, &mut table, constraint)?;
+    }
+    table.cluster_by = cluster_by(&table, create.cluster_by.as_ref())?;
+    let mut decision = Decision::default();
+    let mut owned = Vec::new();
+    for new in &columns {
+        if let Some(options) = &new.sequence {
+            owned.push(own_sequence(scope, ids, (&schema, &name), &mut table, new.column.id, options, &owned)?);
+        }
+    }
+    decision.after = definition_checks(&schema, &name, &table);
+    decision.changes.extend(owned.into_iter().map(|(name, sequence)| Change::PutRelation(schema.clone(), name, sequence)));
+    decision.changes.push(Change::PutRelation(schema, name, Relation::Table(table)));
+    Ok(decision)
+}
+
+/// That every default and condition of a new table can be planned.
+fn definition_checks(schema: &str, name: &str, table: &TableDefinition) -> Vec<Check> {
+    let defaults = table.columns.iter().filter_map(default_check);
+    let conditions = table.constraints.iter().filter_map(|constraint| match constraint {
+        Constraint::Check { expression, .. } => {
+            Some(Check::Condition { table: (schema.to_string(), name.to_string()), constraint: None, expression: expression.clone() })
+        }
+        Constraint::Unique { .. } => None,
+    });
+    defaults.chain(conditions).collect()
+}
+
+/// The check of a column's default, unless it is a sequence's.
+pub fn default_check(column: &ColumnDefinition) -> Option<Check> {
+    let expression = column.default.clone().filter(|default| expressions::nextval_argument(default).is_none())?;
+    Some(Check::Default { column: column.name.clone(), sql_type: column.sql_type.clone(), expression })
+}
+
+fn check_columns(columns: &[NewColumn]) -> Result<()> {
+    if columns.is_empty() {
+        return Err(SqlError::unsupported("a table without columns"));
+    }
+    if columns.len() > COLUMNS_MAX {
+        return Err(SqlError::new(SqlState("54011"), format!("tables can have at most {COLUMNS_MAX} columns")));
+    }
+    let mut seen = std::collections::HashSet::new();
+    match columns.iter().find(|new| !seen.insert(&new.column.name)) {
+        Some(twice) => Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", twice.column.name))),
+        None => Ok(()),
+    }
+}
+
+/// The columns of CLUSTER BY.
+fn cluster_by(table: &TableDefinition, exprs: Option<&WrappedCollection<Vec<Expr>>>) -> Result<Vec<ColumnId>> {
+    let Some(WrappedCollection::NoWrapping(exprs) | WrappedCollection::Parentheses(exprs)) = exprs else { return Ok(Vec::new()) };
+    cluster_columns(table, exprs)
+}
+
+/// The columns that CLUSTER BY names.
+pub fn cluster_columns(table: &TableDefinition, exprs: &[Expr]) -> Result<Vec<ColumnId>> {
+    let mut ids = Vec::new();
+    for expr in exprs {
+        let Expr::Identifier(ident) = expr else {
+            return Err(SqlError::unsupported("CLUSTER BY of anything but columns"));
+        };
+        let name = fold(ident);
+        let column = table
+            .column(&name)
+            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" named in CLUSTER BY does not exist")))?;
+        if ids.contains(&column.id) {
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" appears twice in CLUSTER BY")));
+        }
+        ids.push(column.id);
+    }
+    Ok(ids)
+}
+
+/// Makes a column's own sequence: its name and it; a serial column gets it for a default.
+pub fn own_sequence(
+    scope: Scope<'_>,
+    ids: &mut Ids,
+    (schema, table_name): (&str, &str),
+    table: &mut TableDefinition,
+    id: ColumnId,
+    options: &[SequenceOption],
+    others: &[(String, Relation)],
+) -> Result<(String, Relation)> {
+    let oid = table.oid;
+    let column = table.columns.iter_mut().find(|column| column.id == id).ok_or_else(|| SqlError::internal("a new column is missing"))?;
+    let taken =
+        |name: &str| scope.catalog.get(schema, name).is_some() || others.iter().any(|(other, _)| other == name) || name == table_name;
+    let name = constraints::free_name(table_name, Some(column.name.clone()), "seq", taken);
+    let mut sequence = sequences::new(ids.take()?, &column.sql_type, options)?;
+    sequence.owned_by = Some((oid, id));
+    if column.identity.is_none() {
+        column.default = Some(expressions::nextval(schema, &name));
+    }
+    Ok((name, Relation::Sequence(sequence)))
+}
+
+fn refuse_unsupported(create: &CreateTable) -> Result<()> {
+    let options = match &create.table_options {
+        CreateTableOptions::None => false,
+        CreateTableOptions::With(options) | CreateTableOptions::Plain(options) => !options.is_empty(),
+        CreateTableOptions::Options(_) | CreateTableOptions::TableProperties(_) => true,
+    };
+    for (given, what) in [
+        (create.temporary || create.on_commit.is_some(), "a temporary table"),
+        (create.partition_by.is_some() || create.partition_of.is_some(), "PARTITION BY"),
+        (create.inherits.is_some(), "INHERITS"),
+        (create.like.is_some(), "CREATE TABLE ... LIKE"),
+        (create.or_replace, "CREATE OR REPLACE TABLE"),
+        (create.external || create.location.is_some(), "an external table"),
+        (options, "a storage parameter of CREATE TABLE"),
+    ] {
+        if given {
+            return Err(SqlError::unsupported(what));
+        }
+    }
+    Ok(())
+}
+
+/// Reads one column.
+pub fn read_column(definition: &ColumnDef, id: ColumnId) -> Result<NewColumn> {
+    let name = fold(&definition.name);
+    if SYSTEM_COLUMNS.contains(&name.as_str()) {
+        let message = format!("column name \"{name}\" conflicts with a system column name");
+        return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+    }
+    let serial = serial_type(&definition.data_type);
+    let sql_type = match &serial {
+        Some(sql_type) => sql_type.clone(),
+        None => SqlType::from_ast(&definition.data_type)?,
+    };
+    if matches!(sql_type, SqlType::Oid | SqlType::Name) {
+        return Err(SqlError::unsupported(format!("a column of type {}", sql_type.name())));
+    }
+    let column = ColumnDefinition { id, name, sql_type, not_null: serial.is_some(), default: None, identity: None, missing: None };
+    let mut new = NewColumn { column, constraints: Vec::new(), sequence: serial.map(|_| Vec::new()) };
+    let mut explicit_null = false;
+    for option in &definition.options {
+        explicit_null |= matches!(option.option, ColumnOption::Null);
+        apply_option(&mut new, option.name.as_ref(), &option.option)?;
+    }
+    let primary = new.constraints.iter().any(|c| matches!(c, TableConstraint::PrimaryKey(_)));
+    if explicit_null && (new.column.not_null || primary) {
+        let message = format!("conflicting NULL/NOT NULL declarations for column \"{}\"", new.column.name);
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
+    Ok(new)
+}
+
+fn serial_type(data_type: &DataType) -> Option<SqlType> {
+    match data_type.to_string().to_lowercase().as_str() {
+        "smallserial" | "serial2" => Some(SqlType::Int2),
+        "serial" | "serial4" => Some(SqlType::Int4),
+        "bigserial" | "serial8" => Some(SqlType::Int8),
+        _ => None,
+    }
+}
+
+fn apply_option(new: &mut NewColumn, name: Option<&datafusion::sql::sqlparser::ast::Ident>, option: &ColumnOption) -> Result<()> {
+    let column = &mut new.column;
+    match option {
+        ColumnOption::Null => {}
+        ColumnOption::NotNull => column.not_null = true,
+        ColumnOption::Default(_) if column.default.is_some() || new.sequence.is_some() => {
+            let message = format!("multiple default values specified for column \"{}\"", column.name);
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        ColumnOption::Default(expression) => {
+            expressions::check_default(expression)?;
+            column.default = default_text(expression);
+        }
+        ColumnOption::PrimaryKey(key) => {
+            let mut key = key.clone();
+            key.name = key.name.or_else(|| name.cloned());
+            key.columns = vec![own_name(column)];
+            new.constraints.push(TableConstraint::PrimaryKey(key));
+        }
+        ColumnOption::Unique(unique) => {
+            let mut unique = unique.clone();
+            unique.name = unique.name.or_else(|| name.cloned());
+            unique.columns = vec![own_name(column)];
+            new.constraints.push(TableConstraint::Unique(unique));
+        }
+        ColumnOption::Check(check) => {
+            let mut check = check.clone();
+            check.name = check.name.or_else(|| name.cloned());
+            new.constraints.push(TableConstraint::Check(check));
+        }
+        ColumnOption::ForeignKey(_) => return Err(constraints::foreign_keys()),
+        ColumnOption::Generated { generated_as, sequence_options, generation_expr, .. } => {
+            if generation_expr.is_some() || matches!(generated_as, GeneratedAs::ExpStored) {
+                return Err(SqlError::unsupported("a generated column").with_hint("Use a view that computes the column."));
+            }
+            apply_identity(new, generated_as, sequence_options.as_deref().unwrap_or_default())?;
+        }
+        ColumnOption::Collation(_) => return Err(SqlError::unsupported("COLLATE").with_hint("Text is compared by its bytes.")),
+        other => return Err(SqlError::unsupported(format!("column option {other}"))),
+    }
+    Ok(())
+}
+
+/// DEFAULT's text; NULL is no default.
+pub fn default_text(expression: &Expr) -> Option<String> {
+    let text = expression.to_string();
+    (!text.eq_ignore_ascii_case("null")).then_some(text)
+}
+
+fn own_name(column: &ColumnDefinition) -> datafusion::sql::sqlparser::ast::IndexColumn {
+    datafusion::sql::sqlparser::ast::Ident::with_quote('"', &column.name).into()
+}
+
+fn apply_identity(
+    new: &mut NewColumn,
+    generated: &GeneratedAs,
+    options: &[datafusion::sql::sqlparser::ast::SequenceOptions],
+) -> Result<()> {
+    let column = &mut new.column;
+    if !matches!(column.sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) {
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "identity column type must be smallint, integer, or bigint"));
+    }
+    if new.sequence.is_some() || column.default.is_some() {
+        let message = format!("both default and identity specified for column \"{}\"", column.name);
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
+    column.not_null = true;
+    column.identity = Some(if matches!(generated, GeneratedAs::Always) { Identity::Always } else { Identity::ByDefault });
+    new.sequence = Some(sequences::options_of(options)?);
+    Ok(())
+}
+
+/// The columns that CREATE TABLE AS makes of a query's result.
+pub fn columns_of_query(create: &CreateTable, output: &arrow::datatypes::Schema) -> Result<Vec<NewColumn>> {
+    refuse_unsupported(create)?;
+    if create.columns.len() > output.fields().len() {
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "too many column names were specified"));
+    }
+    let mut columns = Vec::new();
+    for (at, field) in output.fields().iter().enumerate() {
+        let name = create.columns.get(at).map_or_else(|| field.name().clone(), |written| fold(&written.name));
+        let sql_type = match SqlType::of_field(field) {
+            SqlType::Name => SqlType::Text,
+            SqlType::Oid => SqlType::Int8,
+            other => other,
+        };
+        let id = ColumnId(at as u32 + 1);
+        let column = ColumnDefinition { id, name, sql_type, not_null: false, default: None, identity: None, missing: None };
+        columns.push(NewColumn { column, constraints: Vec::new(), sequence: None });
+    }
+    Ok(columns)
+}

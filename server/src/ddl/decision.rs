@@ -1,0 +1,180 @@
+//! What a statement comes to, before anything is done: changes of the catalog, and what must hold of the rows.
+
+use crate::catalog::lookup::Found;
+use crate::catalog::names::QualifiedName;
+use crate::catalog::{Catalog, Relation, SchemaDefinition};
+use crate::error::{Result, SqlError, SqlState};
+use crate::session::Notice;
+use crate::types::SqlType;
+use datafusion::sql::sqlparser::ast::ObjectName;
+
+/// What a decision is made with.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// What exists, the transaction's own changes included.
+    pub catalog: &'a Catalog,
+    /// Where unqualified names are looked up.
+    pub search_path: &'a [String],
+    /// The present database.
+    pub database: &'a str,
+}
+
+impl<'a> Scope<'a> {
+    /// A name as written, read.
+    pub fn name(&self, name: &ObjectName) -> Result<QualifiedName> {
+        QualifiedName::from_ast(name, self.database)
+    }
+    /// The relation of a name; 42P01 if there is none.
+    pub fn require(&self, name: &ObjectName) -> Result<Found<'a>> {
+        self.catalog.require(&self.name(name)?, self.search_path)
+    }
+    /// The relation of a name; absence is 42P01 unless IF EXISTS allows it.
+    pub fn find(&self, name: &ObjectName, if_exists: bool) -> Result<Option<Found<'a>>> {
+        if if_exists { Ok(self.catalog.find(&self.name(name)?, self.search_path)) } else { self.require(name).map(Some) }
+    }
+    /// What IF EXISTS says of a relation that is not there.
+    pub fn skip_missing(&self, name: &ObjectName) -> Decision {
+        let shown = self.name(name).map_or_else(|_| name.to_string(), |name| name.to_string());
+        Decision::skip(notice(SUCCESS, format!("relation \"{shown}\" does not exist, skipping")))
+    }
+    /// A relation's name as messages have it: qualified only where the search path does not find it.
+    pub fn shown(&self, found: &Found<'_>) -> String {
+        let bare = QualifiedName { schema: None, name: found.name.to_string() };
+        match self.catalog.find(&bare, self.search_path) {
+            Some(visible) if visible.schema == found.schema => found.name.to_string(),
+            _ => format!("{}.{}", found.schema, found.name),
+        }
+    }
+}
+
+/// OIDs leased for one statement.
+#[derive(Debug)]
+pub struct Ids {
+    next: u64,
+    end: u64,
+}
+
+impl Ids {
+    /// `count` OIDs from `first`.
+    pub fn new(first: u64, count: u64) -> Self {
+        Self { next: first, end: first.saturating_add(count) }
+    }
+    /// The next one; 54000 when 32 bits are used up.
+    pub fn take(&mut self) -> Result<u32> {
+        if self.next >= self.end {
+            return Err(SqlError::internal("a statement needed more OIDs than were leased for it"));
+        }
+        let oid = u32::try_from(self.next)
+            .map_err(|_| SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the OIDs of this database are used up"))?;
+        self.next += 1;
+        Ok(oid)
+    }
+}
+
+/// One change of the catalog.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Creates or replaces a schema.
+    PutSchema(String, SchemaDefinition),
+    /// Drops a schema.
+    DropSchema(String),
+    /// Creates or replaces a relation: (schema, name).
+    PutRelation(String, String, Relation),
+    /// Drops a relation: (schema, name).
+    DropRelation(String, String),
+    /// Gives a relation another (schema, name).
+    RenameRelation((String, String), (String, String)),
+}
+
+/// What must hold for a change to go through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The table has no rows; `column` is the new column that would be NULL in them.
+    NoRows {
+        /// (schema, table)
+        table: (String, String),
+        /// For the message.
+        column: String,
+    },
+    /// A column holds no NULL.
+    NoNulls {
+        /// (schema, table)
+        table: (String, String),
+        /// The column.
+        column: String,
+    },
+    /// No two rows have the same key.
+    UniqueKeys {
+        /// (schema, table)
+        table: (String, String),
+        /// For the message.
+        constraint: String,
+        /// The key.
+        columns: Vec<String>,
+    },
+    /// A condition can be planned as a boolean, and (with `constraint`) no row violates it.
+    Condition {
+        /// (schema, table)
+        table: (String, String),
+        /// For the message; `None`: only plan it.
+        constraint: Option<String>,
+        /// The condition.
+        expression: String,
+    },
+    /// A default can be planned, and a literal one is a value of the type.
+    Default {
+        /// For the message.
+        column: String,
+        /// The column's type.
+        sql_type: SqlType,
+        /// The default.
+        expression: String,
+    },
+}
+
+/// What a statement comes to.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// Must hold before the changes.
+    pub before: Vec<Check>,
+    /// The changes, in order.
+    pub changes: Vec<Change>,
+    /// Must hold after them.
+    pub after: Vec<Check>,
+    /// For the client.
+    pub notices: Vec<Notice>,
+}
+
+impl Decision {
+    /// Nothing to do, and why.
+    pub fn skip(notice: Notice) -> Self {
+        Self { notices: vec![notice], ..Self::default() }
+    }
+    /// Changes only.
+    pub fn of(changes: Vec<Change>) -> Self {
+        Self { changes, ..Self::default() }
+    }
+}
+
+/// A notice.
+pub fn notice(state: SqlState, message: impl Into<String>) -> Notice {
+    Notice { severity: "NOTICE", error: SqlError::new(state, message.into()) }
+}
+
+/// A relation's place as owned names.
+pub fn place(found: &Found<'_>) -> (String, String) {
+    (found.schema.to_string(), found.name.to_string())
+}
+
+/// Replaces a relation where it is.
+pub fn put(found: &Found<'_>, relation: Relation) -> Change {
+    Change::PutRelation(found.schema.to_string(), found.name.to_string(), relation)
+}
+
+/// 42P07.
+pub fn relation_exists(name: &str) -> SqlError {
+    SqlError::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
+}
+
+/// SQLSTATE of a notice that is not about anything in particular.
+pub const SUCCESS: SqlState = SqlState("00000");

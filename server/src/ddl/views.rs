@@ -1,0 +1,130 @@
+//! CREATE VIEW, and schemas.
+
+use super::decision::{Change, Decision, Ids, Scope, notice, relation_exists};
+use crate::catalog::names::fold;
+use crate::catalog::{Dependency, Relation, SchemaDefinition, ViewDefinition};
+use crate::error::{Result, SqlError, SqlState};
+use crate::types::SqlType;
+use datafusion::sql::sqlparser::ast::{CreateView, SchemaName};
+use std::collections::BTreeSet;
+
+/// A planned view: the columns of its query, and what it reads.
+#[derive(Debug)]
+pub struct PlannedView {
+    /// Names and types of the query's columns.
+    pub columns: Vec<(String, SqlType)>,
+    /// What it reads.
+    pub depends_on: Vec<Dependency>,
+}
+
+/// CREATE [OR REPLACE] VIEW.
+pub fn create(scope: Scope<'_>, ids: &mut Ids, create: &CreateView, planned: PlannedView) -> Result<Decision> {
+    if create.materialized || create.temporary || create.if_not_exists {
+        return Err(SqlError::unsupported("this form of CREATE VIEW"));
+    }
+    let name = scope.name(&create.name)?;
+    let schema = scope.catalog.creation_schema(&name, scope.search_path)?;
+    let columns = named_columns(create, planned.columns)?;
+    let mut view = ViewDefinition {
+        oid: 0,
+        query: create.query.to_string(),
+        columns,
+        search_path: scope.search_path.to_vec(),
+        depends_on: planned.depends_on,
+    };
+    view.oid = match scope.catalog.get(&schema, &name.name) {
+        None => ids.take()?,
+        Some(found) if create.or_replace => match found.relation() {
+            Relation::View(old) => {
+                check_replacement(old, &view)?;
+                old.oid
+            }
+            _ => return Err(found.wrong_kind("view")),
+        },
+        Some(_) => return Err(relation_exists(&name.name)),
+    };
+    Ok(Decision::of(vec![Change::PutRelation(schema, name.name, Relation::View(view))]))
+}
+
+fn named_columns(create: &CreateView, mut columns: Vec<(String, SqlType)>) -> Result<Vec<(String, SqlType)>> {
+    if create.columns.len() > columns.len() {
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "CREATE VIEW specifies more column names than columns"));
+    }
+    for (column, written) in columns.iter_mut().zip(&create.columns) {
+        column.0 = fold(&written.name);
+    }
+    let mut seen = BTreeSet::new();
+    match columns.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+        Some((name, _)) => Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once"))),
+        None => Ok(columns),
+    }
+}
+
+/// OR REPLACE may only add columns at the end.
+fn check_replacement(old: &ViewDefinition, new: &ViewDefinition) -> Result<()> {
+    let invalid = |message: String| Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+    if new.columns.len() < old.columns.len() {
+        return invalid("cannot drop columns from view".into());
+    }
+    for ((old_name, old_type), (new_name, new_type)) in old.columns.iter().zip(&new.columns) {
+        if old_name != new_name {
+            return invalid(format!("cannot change name of view column \"{old_name}\" to \"{new_name}\""));
+        }
+        if old_type != new_type {
+            return invalid(format!(
+                "cannot change data type of view column \"{old_name}\" from {} to {}",
+                old_type.name(),
+                new_type.name()
+            ));
+        }
+    }
+    if new.depends_on.iter().any(|dependency| dependency.relation == old.oid) {
+        return Err(SqlError::new(SqlState("42P17"), "infinite recursion detected in rules for the view"));
+    }
+    Ok(())
+}
+
+/// CREATE SCHEMA.
+pub fn create_schema(scope: Scope<'_>, ids: &mut Ids, name: &SchemaName, if_not_exists: bool) -> Result<Decision> {
+    let name = match name {
+        SchemaName::Simple(name) => scope.name(name)?.name,
+        SchemaName::UnnamedAuthorization(_) | SchemaName::NamedAuthorization(..) => return Err(SqlError::unsupported("AUTHORIZATION")),
+    };
+    check_schema_name(&name)?;
+    if scope.catalog.schemas.contains_key(&name) {
+        let text = format!("schema \"{name}\" already exists");
+        return if if_not_exists {
+            Ok(Decision::skip(notice(SqlState::DUPLICATE_SCHEMA, format!("{text}, skipping"))))
+        } else {
+            Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, text))
+        };
+    }
+    Ok(Decision::of(vec![Change::PutSchema(name, SchemaDefinition { oid: ids.take()? })]))
+}
+
+fn check_schema_name(name: &str) -> Result<()> {
+    if name.starts_with("pg_") || crate::catalog::lookup::SYSTEM_SCHEMAS.contains(&name) {
+        return Err(SqlError::new(SqlState("42939"), format!("unacceptable schema name \"{name}\""))
+            .with_detail("The prefix \"pg_\" is reserved for system schemas."));
+    }
+    Ok(())
+}
+
+/// ALTER SCHEMA ... RENAME TO: its relations get new keys.
+pub fn rename_schema(scope: Scope<'_>, from: &str, to: &str) -> Result<Decision> {
+    scope.catalog.require_schema(from)?;
+    check_schema_name(to)?;
+    if from == crate::catalog::PUBLIC_SCHEMA {
+        return Err(SqlError::unsupported("renaming schema \"public\""));
+    }
+    if scope.catalog.schemas.contains_key(to) {
+        return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, format!("schema \"{to}\" already exists")));
+    }
+    if scope.catalog.in_schema(from).next().is_some() {
+        return Err(SqlError::unsupported("renaming a schema that holds relations")
+            .with_hint("Create the other schema, and move the relations with ALTER TABLE ... SET SCHEMA."));
+    }
+    let definition = scope.catalog.schemas.get(from).map(|entry| SchemaDefinition::clone(&entry.definition));
+    let definition = definition.ok_or_else(|| SqlError::internal("a schema vanished"))?;
+    Ok(Decision::of(vec![Change::DropSchema(from.to_string()), Change::PutSchema(to.to_string(), definition)]))
+}

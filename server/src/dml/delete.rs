@@ -1,0 +1,71 @@
+//! DELETE.
+
+use super::query::{alias_of, column, named, row_id_items, rows_table, select, wildcards};
+use super::returning::Returning;
+use super::rows::{RowIds, refuse};
+use super::target;
+use crate::error::{Result, SqlError};
+use crate::ingest::Target;
+use crate::query::QueryContext;
+use crate::session::Outcome;
+use crate::session::transaction::Transaction;
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{Delete, Ident, Statement, With};
+use futures::TryStreamExt;
+
+/// Deletes the rows that the condition selects.
+pub async fn execute(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    delete: &Delete,
+    with: Option<&With>,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    let (name, alias) = target::of_delete(delete)?;
+    let target = target::find(context, &name)?;
+    let alias = alias_of(&target, alias);
+    transaction.will_change_rows(target.oid());
+    let using = delete.using.as_deref().unwrap_or_default();
+    let mut returning = Returning::compile(context, &target, &alias, using, delete.returning.as_deref(), (with, parameters)).await?;
+    let mut ids = RowIds::default();
+    if delete.selection.is_none() && using.is_empty() && !returning.is_wanted() {
+        refuse_unsupported(delete)?;
+        take_all(context, &target, &mut ids);
+    } else {
+        let plan = context.plan(&query(&target, &alias, delete, with)?).await?;
+        let mut batches = context.run(context.bind(plan, parameters)?).await?;
+        while let Some(batch) = batches.try_next().await.map_err(SqlError::from)? {
+            returning.add(&ids.take_batch(&batch)?)?;
+        }
+    }
+    let deleted = ids.delete(transaction, &target)?;
+    Ok(returning.outcome("DELETE", deleted))
+}
+
+/// The query that selects the rows to delete, with what RETURNING needs.
+pub(super) fn query(target: &Target, alias: &Ident, delete: &Delete, with: Option<&With>) -> Result<Statement> {
+    refuse_unsupported(delete)?;
+    let using = delete.using.clone().unwrap_or_default();
+    let mut items = row_id_items(alias);
+    if delete.returning.is_some() {
+        let columns = target.definition.columns.iter().enumerate();
+        items.extend(columns.map(|(i, definition)| named(column(alias, &definition.name), format!("c{i}"))));
+        items.extend(wildcards(&using)?);
+    }
+    let from = std::iter::once(rows_table(target, alias)).chain(using).collect();
+    select(with, items, from, delete.selection.clone())
+}
+
+fn refuse_unsupported(delete: &Delete) -> Result<()> {
+    refuse(&[
+        (!delete.order_by.is_empty(), "DELETE ... ORDER BY"),
+        (delete.limit.is_some(), "DELETE ... LIMIT"),
+        (delete.output.is_some(), "OUTPUT"),
+    ])
+}
+
+fn take_all(context: &QueryContext, target: &Target, ids: &mut RowIds) {
+    for unit in context.view.units(target.oid()).iter() {
+        ids.take_unit(unit.id, unit.rows, unit.deletes.as_deref());
+    }
+}

@@ -1,0 +1,345 @@
+//! INSERT.
+
+use super::on_conflict::{Conflicts, insert_with_conflicts};
+use super::query::{alias_of, assigned, is_default, is_untyped, typed_parameter};
+use super::returning::Returning;
+use super::rows::refuse;
+use super::target;
+use crate::catalog::names::fold;
+use crate::catalog::{ColumnDefinition, Identity};
+use crate::error::{Result, SqlError, SqlState};
+use crate::ingest::assignment::assign;
+use crate::ingest::defaults::Default as ColumnDefault;
+use crate::ingest::expression::parse_expression;
+use crate::ingest::{Inserter, KeysChanged, Target, literals};
+use crate::query::QueryContext;
+use crate::session::Outcome;
+use crate::session::transaction::Transaction;
+use arrow::array::{ArrayRef, RecordBatch};
+use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::{Expr as PlanExpr, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{Expr, Insert, OnInsert, Query, SetExpr, Statement, Values, With};
+use futures::TryStreamExt;
+
+/// Inserts rows.
+pub async fn execute(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    insert: &Insert,
+    with: Option<&With>,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    refuse_unsupported(insert)?;
+    let (name, alias) = target::of_insert(insert)?;
+    let target = target::find(context, &name)?;
+    let alias = alias_of(&target, alias);
+    let clause = insert.returning.as_deref();
+    let mut returning = Returning::compile(context, &target, &alias, &[], clause, (with, parameters)).await?;
+    let mut source = Source::open(context, &target, insert, with, parameters).await?;
+    if let Some(OnInsert::OnConflict(clause)) = &insert.on {
+        let conflicts = Conflicts::compile(context, &target, &alias, clause, parameters).await?;
+        let rows = insert_with_conflicts(context, transaction, &target, source, conflicts, &mut returning).await?;
+        return Ok(returning.outcome("INSERT 0", rows));
+    }
+    let mut inserter = Inserter::new(context, &target, KeysChanged::All)?;
+    while let Some(rows) = source.next().await? {
+        returning.add(&rows)?;
+        inserter.push(rows).await?;
+    }
+    let rows = inserter.finish(transaction).await?;
+    Ok(returning.outcome("INSERT 0", rows))
+}
+
+fn refuse_unsupported(insert: &Insert) -> Result<()> {
+    refuse(&[
+        (insert.or.is_some() || insert.replace_into || insert.ignore, "INSERT OR, REPLACE and INSERT IGNORE"),
+        (insert.overwrite, "INSERT OVERWRITE"),
+        (insert.partitioned.is_some() || !insert.after_columns.is_empty(), "INSERT ... PARTITION"),
+        (!insert.assignments.is_empty(), "INSERT ... SET"),
+        (insert.output.is_some(), "OUTPUT"),
+        (matches!(insert.on, Some(OnInsert::DuplicateKeyUpdate(_))), "ON DUPLICATE KEY UPDATE"),
+        (insert.multi_table_insert_type.is_some(), "INSERT into several tables"),
+    ])
+}
+
+/// Complete rows of the target, batch by batch.
+pub(super) struct Source {
+    time_zone: String,
+    shape: Shape,
+    input: Input,
+}
+
+/// How the target's columns come about.
+struct Shape {
+    target: Target,
+    /// For each column: which column of the input it takes, or its default.
+    columns: Vec<ColumnSource>,
+}
+
+enum ColumnSource {
+    Given { index: usize, untyped: bool },
+    Default(ColumnDefault),
+}
+
+enum Input {
+    /// Columns that have their types already.
+    Columns(Vec<ArrayRef>, usize),
+    Query(SendableRecordBatchStream),
+    Done,
+}
+
+impl Source {
+    async fn open(
+        context: &QueryContext,
+        target: &Target,
+        insert: &Insert,
+        with: Option<&With>,
+        parameters: &[ScalarValue],
+    ) -> Result<Self> {
+        let positions = positions(target, insert)?;
+        let Some(query) = &insert.source else {
+            return Self::new(context, target, &[], &[], Input::Columns(Vec::new(), 1));
+        };
+        if let (SetExpr::Values(values), None) = (&*query.body, with.or(query.with.as_ref()))
+            && let Some(source) = Self::of_literals(context, target, &positions, values, parameters)?
+        {
+            return Ok(source);
+        }
+        let planned = plan(context, target, &positions, query, with).await?;
+        let given = &positions[..planned.columns];
+        let stream = context.run(context.bind(planned.plan, parameters)?).await?;
+        Self::new(context, target, given, &planned.untyped, Input::Query(stream))
+    }
+
+    /// The short way: no plan.
+    fn of_literals(
+        context: &QueryContext,
+        target: &Target,
+        positions: &[usize],
+        values: &Values,
+        parameters: &[ScalarValue],
+    ) -> Result<Option<Self>> {
+        let all: Vec<&[Expr]> = values.rows.iter().map(|row| row.content.as_slice()).collect();
+        let given = &positions[..count_expressions(&all, positions.len())?];
+        // A column that is DEFAULT in each row is one that is not given.
+        let is_given = |index: &usize| !all.iter().all(|row| is_default(&row[*index]));
+        let kept: Vec<usize> = (0..given.len()).filter(is_given).collect();
+        let shortened: Vec<Vec<Expr>> = match kept.len() == given.len() {
+            true => Vec::new(),
+            false => all.iter().map(|row| kept.iter().map(|index| row[*index].clone()).collect()).collect(),
+        };
+        let rows = if shortened.is_empty() { all } else { shortened.iter().map(Vec::as_slice).collect() };
+        let given: Vec<usize> = kept.iter().map(|index| given[*index]).collect();
+        let columns = literals::columns(target, &given, &rows, parameters, &context.time_zone)?;
+        check_identity(target, &given, |_| false)?;
+        let Some(columns) = columns else { return Ok(None) };
+        Self::new(context, target, &given, &[], Input::Columns(columns, rows.len())).map(Some)
+    }
+
+    fn new(context: &QueryContext, target: &Target, given: &[usize], untyped: &[bool], input: Input) -> Result<Self> {
+        let column = |(position, definition): (usize, &ColumnDefinition)| match given.iter().position(|given| *given == position) {
+            Some(index) => Ok(ColumnSource::Given { index, untyped: untyped.get(index).copied().unwrap_or(false) }),
+            None => Ok(ColumnSource::Default(ColumnDefault::of(context, target, definition)?)),
+        };
+        let columns = target.definition.columns.iter().enumerate().map(column).collect::<Result<_>>()?;
+        Ok(Self { time_zone: context.time_zone.clone(), shape: Shape { target: target.clone(), columns }, input })
+    }
+
+    /// The next rows.
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        match std::mem::replace(&mut self.input, Input::Done) {
+            Input::Done => Ok(None),
+            Input::Columns(columns, rows) => self.shape.complete(rows, |index, _, _| Ok(columns[index].clone())).await.map(Some),
+            Input::Query(mut stream) => {
+                let Some(batch) = stream.try_next().await.map_err(SqlError::from)? else { return Ok(None) };
+                self.input = Input::Query(stream);
+                let schema = batch.schema();
+                let zone = self.time_zone.clone();
+                let given = |index: usize, definition: &ColumnDefinition, untyped: bool| {
+                    assign(definition, batch.column(index), schema.field(index), untyped, &zone)
+                };
+                self.shape.complete(batch.num_rows(), given).await.map(Some)
+            }
+        }
+    }
+}
+
+impl Shape {
+    async fn complete(&self, rows: usize, given: impl Fn(usize, &ColumnDefinition, bool) -> Result<ArrayRef>) -> Result<RecordBatch> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (source, definition) in self.columns.iter().zip(&self.target.definition.columns) {
+            columns.push(match source {
+                ColumnSource::Given { index, untyped } => given(*index, definition, *untyped)?,
+                ColumnSource::Default(default) => default.values(definition, rows).await?,
+            });
+        }
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(self.target.arrow.clone(), columns, &options)?)
+    }
+}
+
+/// A planned source.
+pub(super) struct Planned {
+    pub(super) plan: LogicalPlan,
+    /// How many of the target columns it gives.
+    columns: usize,
+    /// Which of its columns are literals without a type.
+    untyped: Vec<bool>,
+}
+
+/// Plans the source of an INSERT.
+pub(super) async fn plan(
+    context: &QueryContext,
+    target: &Target,
+    positions: &[usize],
+    query: &Query,
+    with: Option<&With>,
+) -> Result<Planned> {
+    let mut query = query.clone();
+    if let Some(with) = with {
+        query.with = Some(with.clone());
+    }
+    let all_default = prepare_source(target, positions, &mut query)?;
+    let plan = context.plan(&Statement::Query(Box::new(query))).await?;
+    let columns = plan.schema().fields().len();
+    check_count(columns, positions.len(), false)?;
+    check_identity(target, &positions[..columns], |index| all_default.get(index).copied().unwrap_or(false))?;
+    let untyped = (0..columns).map(|index| is_untyped_column(&plan, index)).collect();
+    Ok(Planned { plan, columns, untyped })
+}
+
+/// Puts defaults where DEFAULT stands, and types to parameters; answers which columns are DEFAULT in each row.
+fn prepare_source(target: &Target, positions: &[usize], query: &mut Query) -> Result<Vec<bool>> {
+    let definitions: Vec<&ColumnDefinition> = positions.iter().map(|position| &target.definition.columns[*position]).collect();
+    match &mut *query.body {
+        SetExpr::Values(values) => prepare_values(target, &definitions, values),
+        SetExpr::Select(select) => {
+            use datafusion::sql::sqlparser::ast::SelectItem;
+            for (item, definition) in select.projection.iter_mut().zip(definitions) {
+                if let SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } = item {
+                    *expression = typed_parameter(expression, definition);
+                }
+            }
+            Ok(Vec::new())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn prepare_values(target: &Target, definitions: &[&ColumnDefinition], values: &mut Values) -> Result<Vec<bool>> {
+    let rows: Vec<&[Expr]> = values.rows.iter().map(|row| row.content.as_slice()).collect();
+    let columns = count_expressions(&rows, definitions.len())?;
+    let all = |test: fn(&Expr) -> bool| (0..columns).map(|index| rows.iter().all(|row| test(&row[index]))).collect::<Vec<_>>();
+    let (defaults, literals) = (all(is_default), all(is_untyped));
+    for row in &mut values.rows {
+        for (index, expression) in row.content.iter_mut().enumerate() {
+            let definition = definitions[index];
+            if is_default(expression) {
+                *expression = default_expression(target, definition)?;
+            }
+            if !literals[index] && !defaults[index] {
+                *expression = assigned(expression, definition);
+            }
+        }
+    }
+    Ok(defaults)
+}
+
+fn default_expression(target: &Target, definition: &ColumnDefinition) -> Result<Expr> {
+    if definition.identity.is_some() {
+        return Err(SqlError::unsupported(format!("DEFAULT for identity column \"{}\" in some rows only", definition.name))
+            .with_hint(format!("Leave the column out of the column list of \"{}\".", target.name)));
+    }
+    parse_expression(definition.default.as_deref().unwrap_or("NULL"))
+}
+
+/// Positions of the columns that values are given for: as listed, or all.
+pub(super) fn positions(target: &Target, insert: &Insert) -> Result<Vec<usize>> {
+    if insert.columns.is_empty() {
+        return Ok((0..target.definition.columns.len()).collect());
+    }
+    let mut positions = Vec::with_capacity(insert.columns.len());
+    for name in &insert.columns {
+        let position = target::position(target, name)?;
+        if positions.contains(&position) {
+            let name = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
+        }
+        positions.push(position);
+    }
+    if let Some(source) = &insert.source
+        && let SetExpr::Values(values) = &*source.body
+        && let Some(row) = values.rows.first()
+    {
+        check_count(row.content.len(), positions.len(), true)?;
+    }
+    Ok(positions)
+}
+
+fn count_expressions(rows: &[&[Expr]], columns: usize) -> Result<usize> {
+    let expressions = rows.first().map_or(0, |row| row.len());
+    if rows.iter().any(|row| row.len() != expressions) {
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length"));
+    }
+    check_count(expressions, columns, false)?;
+    Ok(expressions)
+}
+
+/// With a list of columns there must be as many expressions; without, the last columns may be left out.
+fn check_count(expressions: usize, columns: usize, listed: bool) -> Result<()> {
+    if expressions > columns {
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns"));
+    }
+    if listed && expressions < columns {
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more target columns than expressions"));
+    }
+    Ok(())
+}
+
+/// GENERATED ALWAYS takes no value but DEFAULT.
+fn check_identity(target: &Target, given: &[usize], is_default: impl Fn(usize) -> bool) -> Result<()> {
+    for (index, position) in given.iter().enumerate() {
+        let definition = &target.definition.columns[*position];
+        if definition.identity == Some(Identity::Always) && !is_default(index) {
+            let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", definition.name);
+            return Err(SqlError::new(SqlState::GENERATED_ALWAYS, message)
+                .with_detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", definition.name))
+                .with_hint("Use OVERRIDING SYSTEM VALUE to override."));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a column of a plan holds nothing but string literals (or NULL), which have no type until they are assigned.
+fn is_untyped_column(plan: &LogicalPlan, index: usize) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => match projection.expr.get(index).map(unaliased) {
+            Some(PlanExpr::Column(column)) => {
+                projection.input.schema().maybe_index_of_column(column).is_some_and(|index| is_untyped_column(&projection.input, index))
+            }
+            Some(expression) => is_text_literal(expression),
+            None => false,
+        },
+        LogicalPlan::Values(values) => values.values.iter().all(|row| row.get(index).map(unaliased).is_some_and(is_text_literal)),
+        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Union(_) => {
+            plan.inputs().into_iter().all(|input| is_untyped_column(input, index))
+        }
+        _ => false,
+    }
+}
+
+fn unaliased(expression: &PlanExpr) -> &PlanExpr {
+    match expression {
+        PlanExpr::Alias(alias) => unaliased(&alias.expr),
+        other => other,
+    }
+}
+
+fn is_text_literal(expression: &PlanExpr) -> bool {
+    match expression {
+        PlanExpr::Literal(ScalarValue::Utf8(_) | ScalarValue::Utf8View(_) | ScalarValue::LargeUtf8(_) | ScalarValue::Null, _) => true,
+        PlanExpr::Cast(cast) => is_text_literal(&cast.expr) && cast.field.data_type().is_string(),
+        _ => false,
+    }
+}

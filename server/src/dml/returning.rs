@@ -1,0 +1,79 @@
+//! RETURNING: evaluated on rows as they were written, or as they were before they were deleted.
+
+use super::query::{plain_table, select};
+use crate::error::Result;
+use crate::ingest::Target;
+use crate::ingest::expression::SelectList;
+use crate::query::QueryContext;
+use crate::session::Outcome;
+use arrow::array::RecordBatch;
+use datafusion::common::ScalarValue;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::sql::sqlparser::ast::{Ident, SelectItem, Statement, TableWithJoins, With};
+
+/// What a statement returns: nothing, or rows, which are held (in reserved memory) until the statement is complete.
+pub(super) struct Returning {
+    list: Option<SelectList>,
+    batches: Vec<RecordBatch>,
+    memory: MemoryReservation,
+}
+
+impl Returning {
+    /// Compiles the clause. `from` are the other tables that it can refer to.
+    pub(super) async fn compile(
+        context: &QueryContext,
+        target: &Target,
+        alias: &Ident,
+        from: &[TableWithJoins],
+        clause: Option<&[SelectItem]>,
+        (with, parameters): (Option<&With>, &[ScalarValue]),
+    ) -> Result<Self> {
+        let list = match clause {
+            Some(items) => Some(SelectList::compile(context, &statement(target, alias, from, items, with)?, parameters).await?),
+            None => None,
+        };
+        let memory = MemoryConsumer::new("RETURNING").register(&context.engine.runtime.memory_pool);
+        Ok(Self { list, batches: Vec::new(), memory })
+    }
+
+    /// Whether there is a clause.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.list.is_some()
+    }
+
+    /// Takes rows: the target's columns, then those of the other tables.
+    pub(super) fn add(&mut self, rows: &RecordBatch) -> Result<()> {
+        let Some(list) = &self.list else { return Ok(()) };
+        let batch = list.batch(rows)?;
+        self.memory.try_grow(batch.get_array_memory_size())?;
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    /// The statement's outcome: rows, or the tag with the number of rows changed.
+    pub(super) fn outcome(self, tag: &'static str, rows: u64) -> Outcome {
+        let Some(list) = self.list else { return Outcome::Done(format!("{tag} {rows}")) };
+        let memory = self.memory;
+        let batches = futures::stream::iter(self.batches.into_iter().map(move |batch| {
+            // The reservation lives as long as the stream.
+            let _ = &memory;
+            Ok(batch)
+        }));
+        let schema = list.output.clone();
+        let nullable = crate::ingest::expression::nullable(&schema);
+        Outcome::Rows { schema: schema.clone(), batches: Box::pin(RecordBatchStreamAdapter::new(nullable, batches)), tag, tag_rows: true }
+    }
+}
+
+/// The query whose select list RETURNING is.
+pub(super) fn statement(
+    target: &Target,
+    alias: &Ident,
+    from: &[TableWithJoins],
+    items: &[SelectItem],
+    with: Option<&With>,
+) -> Result<Statement> {
+    let tables = std::iter::once(plain_table(target, alias)).chain(from.iter().cloned()).collect();
+    select(with, items.to_vec(), tables, None)
+}

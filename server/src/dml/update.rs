@@ -1,0 +1,201 @@
+//! UPDATE: the old rows are deleted, the new ones inserted.
+
+use super::query::{alias_of, column, is_default, is_untyped, named, row_id_items, rows_table, select, typed_parameter, wildcards};
+use super::returning::Returning;
+use super::rows::{RowIds, refuse};
+use super::target;
+use crate::catalog::{ColumnDefinition, Identity};
+use crate::error::{Result, SqlError, SqlState};
+use crate::ingest::assignment::assign;
+use crate::ingest::defaults::Default as ColumnDefault;
+use crate::ingest::{Inserter, KeysChanged, Target};
+use crate::query::QueryContext;
+use crate::session::Outcome;
+use crate::session::transaction::Transaction;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::Schema;
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{
+    Assignment, AssignmentTarget, Expr, Ident, ObjectName, SelectItem, SetExpr, Statement, TableWithJoins, Update, UpdateTableFromKind,
+    With,
+};
+use futures::TryStreamExt;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Updates the rows that the condition selects.
+pub async fn execute(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    update: &Update,
+    with: Option<&With>,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    let (name, alias) = target::of_update(update)?;
+    let target = target::find(context, &name)?;
+    let alias = alias_of(&target, alias);
+    transaction.will_change_rows(target.oid());
+    let from = from_tables(update);
+    let mut returning = Returning::compile(context, &target, &alias, from, update.returning.as_deref(), (with, parameters)).await?;
+    let assigned = assignments(&target, &update.assignments)?;
+    let changed: Vec<usize> = assigned.keys().copied().collect();
+    let mut new_rows = NewRows::new(context, &target, &assigned)?;
+    let mut inserter = Inserter::new(context, &target, KeysChanged::Columns(&changed))?;
+    let plan = context.plan(&query(&target, &alias, update, &assigned, with)?).await?;
+    let mut batches = context.run(context.bind(plan, parameters)?).await?;
+    let mut ids = RowIds::default();
+    while let Some(batch) = batches.try_next().await.map_err(SqlError::from)? {
+        let batch = ids.take_batch(&batch)?;
+        let rows = new_rows.assigned(&batch).await?;
+        if returning.is_wanted() {
+            returning.add(&joined(&rows, &batch)?)?;
+        }
+        inserter.push(rows).await?;
+    }
+    ids.delete(transaction, &target)?;
+    let updated = inserter.finish(transaction).await?;
+    Ok(returning.outcome("UPDATE", updated))
+}
+
+/// The tables of UPDATE ... FROM.
+pub(super) fn from_tables(update: &Update) -> &[TableWithJoins] {
+    match &update.from {
+        Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) => from,
+        None => &[],
+    }
+}
+
+/// The query that selects the rows to update, with all columns of their new versions, and what RETURNING needs.
+pub(super) fn query(
+    target: &Target,
+    alias: &Ident,
+    update: &Update,
+    assigned: &BTreeMap<usize, Expr>,
+    with: Option<&With>,
+) -> Result<Statement> {
+    refuse(&[
+        (!update.order_by.is_empty(), "UPDATE ... ORDER BY"),
+        (update.limit.is_some(), "UPDATE ... LIMIT"),
+        (update.output.is_some(), "OUTPUT"),
+        (update.or.is_some(), "UPDATE OR"),
+    ])?;
+    let from = from_tables(update);
+    let mut items = row_id_items(alias);
+    for (position, definition) in target.definition.columns.iter().enumerate() {
+        let value = match assigned.get(&position) {
+            Some(expression) if !is_default(expression) => typed_parameter(expression, definition),
+            _ => column(alias, &definition.name),
+        };
+        items.push(named(value, format!("c{position}")));
+    }
+    if update.returning.is_some() {
+        items.extend(wildcards(from)?);
+    }
+    let tables = std::iter::once(rows_table(target, alias)).chain(from.iter().cloned()).collect();
+    select(with, items, tables, update.selection.clone())
+}
+
+/// The expression for each assigned column, by its position.
+pub(super) fn assignments(target: &Target, list: &[Assignment]) -> Result<BTreeMap<usize, Expr>> {
+    let mut assigned = BTreeMap::new();
+    for assignment in list {
+        for (name, expression) in singles(assignment)? {
+            let position = target::position(target, name)?;
+            check_assignable(&target.definition.columns[position], &expression)?;
+            if assigned.insert(position, expression).is_some() {
+                let name = &target.definition.columns[position].name;
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("multiple assignments to same column \"{name}\"")));
+            }
+        }
+    }
+    Ok(assigned)
+}
+
+/// `(a, b) = (1, 2)` and `(a, b) = (SELECT x, y ...)` column by column.
+fn singles(assignment: &Assignment) -> Result<Vec<(&ObjectName, Expr)>> {
+    let names = match &assignment.target {
+        AssignmentTarget::ColumnName(name) => return Ok(vec![(name, assignment.value.clone())]),
+        AssignmentTarget::Tuple(names) => names,
+    };
+    let mut value = &assignment.value;
+    while let Expr::Nested(inner) = value {
+        value = inner;
+    }
+    let values = match value {
+        Expr::Tuple(values) => values.clone(),
+        Expr::Subquery(query) => split_subquery(query)?,
+        single if names.len() == 1 => vec![single.clone()],
+        _ => {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
+            ));
+        }
+    };
+    if values.len() != names.len() {
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "number of columns does not match number of values"));
+    }
+    Ok(names.iter().zip(values).collect())
+}
+
+fn split_subquery(query: &datafusion::sql::sqlparser::ast::Query) -> Result<Vec<Expr>> {
+    let SetExpr::Select(select) = &*query.body else {
+        return Err(SqlError::unsupported("this sub-SELECT in a multiple-column UPDATE item"));
+    };
+    let single = |item: &SelectItem| {
+        let mut query = query.clone();
+        let mut select = select.clone();
+        select.projection = vec![item.clone()];
+        query.body = Box::new(SetExpr::Select(select));
+        Expr::Subquery(Box::new(query))
+    };
+    Ok(select.projection.iter().map(single).collect())
+}
+
+fn check_assignable(column: &ColumnDefinition, expression: &Expr) -> Result<()> {
+    if column.identity != Some(Identity::Always) || is_default(expression) {
+        return Ok(());
+    }
+    Err(SqlError::new(SqlState::GENERATED_ALWAYS, format!("column \"{}\" can only be updated to DEFAULT", column.name))
+        .with_detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name)))
+}
+
+/// Makes new versions of rows from what the query yields.
+struct NewRows<'a> {
+    target: &'a Target,
+    time_zone: String,
+    untyped: Vec<bool>,
+    defaults: BTreeMap<usize, ColumnDefault>,
+}
+
+impl<'a> NewRows<'a> {
+    fn new(context: &QueryContext, target: &'a Target, assigned: &BTreeMap<usize, Expr>) -> Result<Self> {
+        let columns = &target.definition.columns;
+        let untyped = (0..columns.len()).map(|position| assigned.get(&position).is_some_and(is_untyped)).collect();
+        let with_default = assigned.iter().filter(|(_, expression)| is_default(expression));
+        let defaults = with_default.map(|(position, _)| Ok((*position, ColumnDefault::of(context, target, &columns[*position])?)));
+        Ok(Self { target, time_zone: context.time_zone.clone(), untyped, defaults: defaults.collect::<Result<_>>()? })
+    }
+
+    async fn assigned(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.target.definition.columns.len());
+        let schema = batch.schema();
+        for (position, definition) in self.target.definition.columns.iter().enumerate() {
+            let values = match self.defaults.get(&position) {
+                Some(default) => default.values(definition, batch.num_rows()).await?,
+                None => assign(definition, batch.column(position), schema.field(position), self.untyped[position], &self.time_zone)?,
+            };
+            columns.push(values);
+        }
+        Ok(RecordBatch::try_new(self.target.arrow.clone(), columns)?)
+    }
+}
+
+/// New rows, and beside them the columns of the other tables.
+fn joined(rows: &RecordBatch, batch: &RecordBatch) -> Result<RecordBatch> {
+    let others = rows.num_columns()..batch.num_columns();
+    let schema = batch.schema();
+    let fields = rows.schema().fields().iter().cloned().chain(others.clone().map(|i| schema.fields()[i].clone())).collect::<Vec<_>>();
+    let columns = rows.columns().iter().cloned().chain(others.map(|i| batch.column(i).clone())).collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}

@@ -1,0 +1,46 @@
+//! PostgreSQL functions that DataFusion lacks.
+//!
+//! [`session`] holds those whose value depends on the session or the view; [`relations`] those of what has
+//! an OID; [`catalog`] the others that the system catalog's readers call.
+
+use crate::query::Scope;
+use datafusion::logical_expr::ScalarUDF;
+
+pub mod arithmetic;
+pub mod casts;
+pub mod catalog;
+pub mod interval;
+pub mod json;
+pub mod math;
+pub mod moments;
+pub mod patterns;
+pub mod relations;
+pub mod scalar;
+pub mod session;
+pub mod to_char;
+
+/// Functions that are the same for all statements.
+pub fn stateless() -> Vec<ScalarUDF> {
+    let mut all = [catalog::functions(), arithmetic::functions(), math::functions(), patterns::functions(), to_char::functions()].concat();
+    all.push(casts::function().as_ref().clone());
+    all.extend(json::functions());
+    all.extend(interval::functions());
+    all.extend(moments::functions());
+    all.push(casts::assignment().as_ref().clone());
+    all.extend(of_arrays());
+    all
+}
+
+/// Functions of one statement.
+pub fn of_session(scope: &Scope) -> Vec<ScalarUDF> {
+    let mut all = session::functions(scope);
+    all.extend(relations::functions(scope));
+    all
+}
+
+/// PostgreSQL's functions remove and replace all that is equal.
+fn of_arrays() -> Vec<ScalarUDF> {
+    use datafusion::functions_nested::{remove::array_remove_all_udf, replace::array_replace_all_udf};
+    let named = |function: std::sync::Arc<ScalarUDF>, names| function.as_ref().clone().with_aliases(names);
+    vec![named(array_remove_all_udf(), ["array_remove", "list_remove"]), named(array_replace_all_udf(), ["array_replace", "list_replace"])]
+}

@@ -1,0 +1,89 @@
+//! Functions whose value depends on the session or on what the statement sees.
+
+use super::scalar::{Function, as_integer, as_text, text};
+use crate::query::Scope;
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Signature, TypeSignature, Volatility};
+use std::sync::Arc;
+
+/// The functions of one statement.
+pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
+    let mut all = identity(scope);
+    all.extend(sequences(scope));
+    all
+}
+
+fn identity(scope: &Scope) -> Vec<ScalarUDF> {
+    let schema = scope.search_path.iter().find(|name| scope.view.catalog.schemas.contains_key(*name));
+    let schema = ScalarValue::Utf8View(schema.cloned());
+    let mut all = vec![
+        Function::constant("current_database", text(&scope.database)),
+        Function::constant("current_catalog", text(&scope.database)),
+        Function::constant("current_schema", schema),
+        schemas(scope),
+    ];
+    all.extend(["current_user", "session_user", "user", "current_role"].map(|name| Function::constant(name, text(&scope.user))));
+    all
+}
+
+/// `current_schemas(include_implicit)`.
+fn schemas(scope: &Scope) -> ScalarUDF {
+    let existing: Vec<String> = scope.search_path.iter().filter(|name| scope.view.catalog.schemas.contains_key(*name)).cloned().collect();
+    let list = DataType::new_list(DataType::Utf8View, true);
+    Function::of_rows("current_schemas", Signature::exact(vec![DataType::Boolean], Volatility::Stable), list, move |args| {
+        let implicit = (args[0] == ScalarValue::Boolean(Some(true))).then(|| "pg_catalog".to_string());
+        let names: Vec<_> = implicit.into_iter().chain(existing.iter().cloned()).map(text).collect();
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8View)))
+    })
+}
+
+/// One argument of text.
+fn of_text(volatility: Volatility) -> Signature {
+    Signature::exact(vec![DataType::Utf8View], volatility)
+}
+
+fn sequences(scope: &Scope) -> Vec<ScalarUDF> {
+    let next = Arc::clone(&scope.sequences);
+    let nextval = Function::of_columns("nextval", of_text(Volatility::Volatile), DataType::Int64, move |args| {
+        next_values(args, |name, count| Ok(next.next_values(name, count)?))
+    });
+    let current = Arc::clone(&scope.sequences);
+    let currval = Function::of_rows("currval", of_text(Volatility::Volatile), DataType::Int64, move |args| match as_text(&args[0]) {
+        Some(name) => Ok(ScalarValue::Int64(Some(current.current_value(name)?))),
+        None => Ok(ScalarValue::Int64(None)),
+    });
+    let last = Arc::clone(&scope.sequences);
+    let lastval = Function::of_columns("lastval", Signature::nullary(Volatility::Volatile), DataType::Int64, move |_| {
+        Ok(ColumnarValue::Scalar(ScalarValue::Int64(Some(last.last_value()?))))
+    });
+    let set = Arc::clone(&scope.sequences);
+    let two = TypeSignature::Exact(vec![DataType::Utf8View, DataType::Int64]);
+    let three = TypeSignature::Exact(vec![DataType::Utf8View, DataType::Int64, DataType::Boolean]);
+    let setval = Function::of_rows("setval", Signature::one_of(vec![two, three], Volatility::Volatile), DataType::Int64, move |args| {
+        let is_called = args.get(2).is_none_or(|value| *value == ScalarValue::Boolean(Some(true)));
+        match (as_text(&args[0]), as_integer(&args[1])) {
+            (Some(name), Some(value)) => Ok(ScalarValue::Int64(Some(set.set_value(name, value, is_called)?))),
+            _ => Ok(ScalarValue::Int64(None)),
+        }
+    });
+    vec![nextval, currval, lastval, setval]
+}
+
+/// One value for each row; a batch whose rows name one sequence, as nearly all do, takes its values at once.
+fn next_values(args: &ScalarFunctionArgs, next: impl Fn(&str, usize) -> Result<Vec<i64>>) -> Result<ColumnarValue> {
+    let values = match &args.args[0] {
+        ColumnarValue::Scalar(name) => match as_text(name) {
+            Some(name) => next(name, args.number_rows)?.into_iter().map(Some).collect(),
+            None => vec![None; args.number_rows],
+        },
+        ColumnarValue::Array(names) => {
+            let one = |row| match as_text(&ScalarValue::try_from_array(names, row)?) {
+                Some(name) => Ok(next(name, 1)?.first().copied()),
+                None => Ok(None),
+            };
+            (0..names.len()).map(one).collect::<Result<Vec<Option<i64>>>>()?
+        }
+    };
+    Ok(ColumnarValue::Array(Arc::new(arrow::array::Int64Array::from(values))))
+}

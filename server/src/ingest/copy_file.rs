@@ -1,0 +1,101 @@
+//! COPY between a table and a file of the server; CREATE TABLE AS, which takes rows in the same way.
+//!
+//! Files in PostgreSQL's own forms go through the same decoder as COPY FROM STDIN; Parquet and JSON are read as queries.
+
+use super::assignment::assign;
+use super::copy_in::{CopyInto, positions};
+use super::defaults::Default as ColumnDefault;
+use super::{Inserter, KeysChanged, Target};
+use crate::engine::io_error;
+use crate::error::{Result, SqlError, SqlState};
+use crate::query::QueryContext;
+use crate::session::CopyFormat;
+use crate::session::transaction::Transaction;
+use arrow::array::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::TryStreamExt;
+use std::path::Path;
+use tokio::io::AsyncReadExt;
+
+/// Bytes read from a file at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// Copies a file in text, CSV or binary form into a table; the number of rows.
+pub async fn copy_file(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    target: &Target,
+    columns: Option<&[String]>,
+    format: &CopyFormat,
+    path: &Path,
+) -> Result<u64> {
+    let mut copy = CopyInto::new(context, target, columns, format)?;
+    let mut file = tokio::fs::File::open(path).await.map_err(|error| not_readable(path, &error))?;
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let read = file.read(&mut buffer).await.map_err(|error| io_error("read file", path, &error))?;
+        if read == 0 {
+            return copy.finish(transaction).await;
+        }
+        copy.push(&buffer[..read]).await?;
+    }
+}
+
+fn not_readable(path: &Path, error: &std::io::Error) -> SqlError {
+    let state = match error.kind() {
+        std::io::ErrorKind::NotFound => SqlState::UNDEFINED_FILE,
+        std::io::ErrorKind::PermissionDenied => SqlState::INSUFFICIENT_PRIVILEGE,
+        _ => SqlState::IO_ERROR,
+    };
+    SqlError::new(state, format!("could not open file \"{}\" for reading: {error}", path.display()))
+}
+
+/// Inserts a query's rows into a table: COPY FROM a Parquet or JSON file, CREATE TABLE AS. Without names of columns, the query's columns
+/// are the table's first ones.
+pub async fn insert_rows(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    target: &Target,
+    columns: Option<&[String]>,
+    mut rows: SendableRecordBatchStream,
+) -> Result<u64> {
+    let mut positions = positions(target, columns)?;
+    let given = rows.schema().fields().len();
+    if given > positions.len() || (columns.is_some() && given < positions.len()) {
+        let message = format!("{given} columns were found, {} are expected", positions.len());
+        return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, message));
+    }
+    positions.truncate(given);
+    let default = |position: usize| match positions.contains(&position) {
+        true => Ok(None),
+        false => ColumnDefault::of(context, target, &target.definition.columns[position]).map(Some),
+    };
+    let defaults = (0..target.definition.columns.len()).map(default).collect::<Result<Vec<_>>>()?;
+    let mut inserter = Inserter::new(context, target, KeysChanged::All)?;
+    while let Some(batch) = rows.try_next().await.map_err(SqlError::from)? {
+        inserter.push(complete(context, target, &positions, &defaults, &batch).await?).await?;
+    }
+    inserter.finish(transaction).await
+}
+
+async fn complete(
+    context: &QueryContext,
+    target: &Target,
+    positions: &[usize],
+    defaults: &[Option<ColumnDefault>],
+    batch: &RecordBatch,
+) -> Result<RecordBatch> {
+    let mut columns = Vec::with_capacity(defaults.len());
+    let schema = batch.schema();
+    for (position, definition) in target.definition.columns.iter().enumerate() {
+        let index = positions.iter().position(|given| *given == position);
+        columns.push(match (index, &defaults[position]) {
+            // Files of the server say little of types: text becomes what the column is.
+            (Some(index), _) => assign(definition, batch.column(index), schema.field(index), true, &context.time_zone)?,
+            (None, Some(default)) => default.values(definition, batch.num_rows()).await?,
+            (None, None) => return Err(SqlError::internal("a column has neither data nor default")),
+        });
+    }
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(target.arrow.clone(), columns, &options)?)
+}

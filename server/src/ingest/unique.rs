@@ -1,0 +1,550 @@
+//! UNIQUE and PRIMARY KEY.
+//!
+//! 1. [`KeyChecks::add`] sees every new row: keys that occur twice in the statement are found at once.
+//! 2. [`KeyChecks::check_against`] looks once, at the end, for the keys among the rows that the transaction sees. Units whose statistics
+//!    exclude the keys are not opened; few keys are looked for by value, so that granules are skipped too; of the others only the key columns
+//!    are read.
+//! 3. What concurrent transactions insert is the log's affair: it gets a 64-bit fingerprint of each key, up to a number.
+//!
+//! A key with a NULL is never equal to another.
+//!
+//! Memory: 16 bytes a key and the set's slack, reserved from the pool. Two different keys are taken for equal only if two independent 64-bit
+//! hashes agree, one of them keyed at random. A load whose keys do not fit is refused (53200) with a hint to load in parts.
+
+use super::row_text;
+use super::writer::scan_schema;
+use super::{KeysChanged, Target};
+use crate::catalog::{Constraint, columns};
+use crate::engine::Engine;
+use crate::error::{Result, SqlError, SqlState};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::buffer::NullBuffer;
+use arrow::row::{OwnedRow, RowConverter, SortField};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use parking_lot::Mutex;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use storage::scan::{ScanMetrics, morsels};
+use storage::{ColumnId, ColumnPredicate, ColumnSpec, ColumnStatistics, Scan, ScanRequest, SegmentId, Store, Unit, UnitSource};
+
+/// Fingerprints that a statement lists; more are "too many to list".
+const FINGERPRINTS_MAX: usize = 16_384;
+/// Distinct values of a key column that are looked for one by one.
+const VALUES_MAX: usize = 1024;
+/// Keys that are compared with every value of a granule, rather than hashed.
+const EQUALITIES_MAX: usize = 8;
+/// What a key takes in the set of keys, in bytes: 16, an index, and the slack of a hash table.
+const KEY_BYTES: usize = 32;
+/// Fingerprints in the cache of inlined units, before it is emptied.
+const CACHE_FINGERPRINTS_MAX: usize = 1 << 20;
+/// Rows per batch of a look-up.
+const PROBE_BATCH_ROWS: usize = 8192;
+
+/// The unique constraints of a table that a statement may break.
+pub struct KeyChecks {
+    checks: Vec<KeyCheck>,
+    memory: MemoryReservation,
+    hasher: RandomState,
+}
+
+/// One unique constraint, and the keys that the statement inserts.
+struct KeyCheck {
+    key: Key,
+    seen: HashSet<u128>,
+    fingerprints: Option<Vec<u64>>,
+    values: Vec<KeyValues>,
+}
+
+/// A unique key of a table.
+struct Key {
+    constraint: String,
+    /// Positions of its columns in the table.
+    columns: Vec<usize>,
+    specs: Vec<ColumnSpec>,
+    converter: RowConverter,
+    /// Of table and constraint: equal keys of different constraints have different fingerprints.
+    seed: u64,
+}
+
+impl KeyChecks {
+    /// Checks of the constraints that the statement may break.
+    pub fn new(engine: &Engine, target: &Target, changed: KeysChanged<'_>) -> Result<Self> {
+        let memory = MemoryConsumer::new("unique keys").register(&engine.runtime.memory_pool);
+        let keys = target.definition.constraints.iter().filter_map(|constraint| Key::new(target, constraint).transpose());
+        let keys = keys.collect::<Result<Vec<_>>>()?;
+        let may_break = |key: &Key| match changed {
+            KeysChanged::All => true,
+            KeysChanged::Columns(columns) => key.columns.iter().any(|column| columns.contains(column)),
+        };
+        let checks = keys.into_iter().filter(may_break).map(KeyCheck::new).collect::<Result<_>>()?;
+        Ok(Self { checks, memory, hasher: RandomState::new() })
+    }
+
+    /// Whether there is nothing to check.
+    pub fn is_empty(&self) -> bool {
+        self.checks.is_empty()
+    }
+
+    /// Takes new rows; 23505 for a key that the statement has inserted before.
+    pub fn add(&mut self, target: &Target, batch: &RecordBatch) -> Result<()> {
+        let bytes = batch.num_rows() * KEY_BYTES * self.checks.len();
+        self.memory.try_grow(bytes).map_err(too_many_keys)?;
+        let hasher = &self.hasher;
+        self.checks.iter_mut().try_for_each(|check| check.add(target, batch, hasher))
+    }
+
+    /// Looks for the keys among the live rows of `units`; the fingerprints for the log, or `None` for too many.
+    pub async fn check_against(self, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<Option<Vec<u64>>> {
+        let (store, target, engine) = (engine.store.clone(), target.clone(), engine.clone());
+        let touches_files = self.checks.iter().any(|check| check.may_be_in_a_segment(&units));
+        let look = move || self.look(&store, &engine.key_cache, &target, &units);
+        match touches_files {
+            true => tokio::task::spawn_blocking(look).await.map_err(|_| SqlError::internal("a check of unique keys was interrupted"))?,
+            false => look(),
+        }
+    }
+
+    fn look(self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit]) -> Result<Option<Vec<u64>>> {
+        let mut fingerprints = Some(Vec::new());
+        for check in self.checks {
+            check.look(store, cache, target, units, &self.hasher)?;
+            fingerprints = fingerprints.zip(check.fingerprints).map(|(mut all, more)| {
+                all.extend(more);
+                all
+            });
+        }
+        Ok(fingerprints.filter(|all: &Vec<u64>| all.len() <= FINGERPRINTS_MAX))
+    }
+}
+
+impl KeyCheck {
+    fn new(key: Key) -> Result<Self> {
+        let values = key.specs.iter().map(KeyValues::new).collect::<Result<_>>()?;
+        Ok(Self { key, seen: HashSet::new(), fingerprints: Some(Vec::new()), values })
+    }
+
+    fn add(&mut self, target: &Target, batch: &RecordBatch, hasher: &RandomState) -> Result<()> {
+        let arrays: Vec<ArrayRef> = self.key.columns.iter().map(|column| batch.column(*column).clone()).collect();
+        let hashes = self.key.hashes(&arrays, hasher)?;
+        for (row, hash) in hashes.iter().enumerate() {
+            if hash.is_some_and(|hash| !self.seen.insert(hash)) {
+                return Err(self.key.violated(target, &arrays, row));
+            }
+        }
+        for (values, array) in self.values.iter_mut().zip(&arrays) {
+            values.add(array)?;
+        }
+        self.list(hashes.into_iter().flatten());
+        Ok(())
+    }
+
+    fn list(&mut self, hashes: impl Iterator<Item = u128>) {
+        let Some(listed) = &mut self.fingerprints else { return };
+        listed.extend(hashes.map(fingerprint));
+        if listed.len() > FINGERPRINTS_MAX {
+            self.fingerprints = None;
+        }
+    }
+
+    fn predicates(&self) -> Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)> {
+        let predicate = |(spec, values): (&ColumnSpec, &KeyValues)| (spec.clone(), Arc::new(values.clone()) as Arc<dyn ColumnPredicate>);
+        self.key.specs.iter().zip(&self.values).map(predicate).collect()
+    }
+
+    fn may_be_in_a_segment(&self, units: &[Unit]) -> bool {
+        let summaries = units.iter().filter_map(|unit| match &unit.source {
+            UnitSource::Segment(summary) => Some(summary),
+            _ => None,
+        });
+        let excluded = |values: &KeyValues, summary: &storage::SegmentSummary| {
+            summary.column(values.column).is_some_and(|statistics| !values.may_match(statistics, summary.rows))
+        };
+        !self.seen.is_empty() && summaries.into_iter().any(|summary| !self.values.iter().any(|values| excluded(values, summary)))
+    }
+
+    fn look(&self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit], hasher: &RandomState) -> Result<()> {
+        if self.seen.is_empty() {
+            return Ok(());
+        }
+        let listed: Option<HashSet<u64>> = self.fingerprints.as_ref().map(|listed| listed.iter().copied().collect());
+        let mut candidates = Vec::new();
+        for unit in units {
+            let excluded = match (&unit.source, &listed) {
+                (UnitSource::Inline(_), Some(listed)) => !cache.holds_any(store, &self.key, unit, listed, hasher)?,
+                _ => false,
+            };
+            if !excluded {
+                candidates.push(unit.clone());
+            }
+        }
+        self.scan(store, target, &candidates, hasher)
+    }
+
+    fn scan(&self, store: &Arc<Store>, target: &Target, units: &[Unit], hasher: &RandomState) -> Result<()> {
+        let request = Arc::new(self.key.request(self.predicates()));
+        let metrics = Arc::new(ScanMetrics::default());
+        for morsel in morsels(units, &request, usize::MAX, &metrics) {
+            for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                let batch = batch?;
+                let hashes = self.key.hashes(batch.columns(), hasher)?;
+                if let Some(row) = hashes.iter().position(|hash| hash.is_some_and(|hash| self.seen.contains(&hash))) {
+                    return Err(self.key.violated(target, batch.columns(), row));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Key {
+    fn new(target: &Target, constraint: &Constraint) -> Result<Option<Self>> {
+        let Constraint::Unique { name, columns, .. } = constraint else { return Ok(None) };
+        let all = columns::storage_columns(&target.definition)?;
+        let position = |id: &ColumnId| all.iter().position(|spec| spec.id == *id);
+        let Some(positions) = columns.iter().map(position).collect::<Option<Vec<_>>>() else {
+            return Err(SqlError::internal(format!("constraint \"{name}\" names a column that is gone")));
+        };
+        let specs: Vec<ColumnSpec> = positions.iter().map(|position| all[*position].clone()).collect();
+        let converter = RowConverter::new(specs.iter().map(|spec| SortField::new(spec.data_type.clone())).collect())?;
+        let seed = stable_hash(u64::from(target.oid()), name.as_bytes());
+        Ok(Some(Self { constraint: name.clone(), columns: positions, specs, converter, seed }))
+    }
+
+    /// A hash of each row's key; `None` where the key has a NULL.
+    fn hashes(&self, arrays: &[ArrayRef], hasher: &RandomState) -> Result<Vec<Option<u128>>> {
+        let nulls = arrays.iter().fold(None, |nulls, array| NullBuffer::union(nulls.as_ref(), array.logical_nulls().as_ref()));
+        let rows = self.converter.convert_columns(arrays)?;
+        let hash = |(row, key): (usize, arrow::row::Row<'_>)| {
+            let known = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            known.then(|| (u128::from(hasher.hash_one(key.data())) << 64) | u128::from(stable_hash(self.seed, key.data())))
+        };
+        Ok(rows.iter().enumerate().map(hash).collect())
+    }
+
+    /// A scan of the key's columns.
+    fn request(&self, predicates: Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)>) -> ScanRequest {
+        let schema = scan_schema(&self.specs, false);
+        ScanRequest { projection: self.specs.clone(), schema, predicates, row_ids: false, batch_rows: PROBE_BATCH_ROWS }
+    }
+
+    fn violated(&self, target: &Target, arrays: &[ArrayRef], row: usize) -> SqlError {
+        let message = format!("duplicate key value violates unique constraint \"{}\"", self.constraint);
+        let key = row_text::key(target, arrays, &self.columns, row);
+        SqlError::new(SqlState::UNIQUE_VIOLATION, message).with_detail(format!("Key {key} already exists."))
+    }
+}
+
+fn fingerprint(hash: u128) -> u64 {
+    hash as u64
+}
+
+fn too_many_keys(error: datafusion::error::DataFusionError) -> SqlError {
+    SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory for checking unique keys")
+        .with_detail(error.to_string())
+        .with_hint("Load the rows in several parts.")
+}
+
+/// FNV-1a, and a finalizer that spreads it over all bits. Every node and every version must agree on it: the log compares its values.
+fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
+    let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
+    for byte in bytes {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
+/// The values that a key column takes in the new rows: all while they are few, else the smallest and the largest. As a predicate of a scan
+/// it lets pass what may be equal to one of them.
+#[derive(Clone, Debug)]
+struct KeyValues {
+    column: ColumnId,
+    converter: Arc<RowConverter>,
+    values: BTreeSet<OwnedRow>,
+    /// Whether `values` are all of them, rather than the ends of their range.
+    listed: bool,
+    /// The first few values as arrays of one.
+    scalars: Vec<ArrayRef>,
+}
+
+impl KeyValues {
+    fn new(spec: &ColumnSpec) -> Result<Self> {
+        let converter = RowConverter::new(vec![SortField::new(spec.data_type.clone())])?;
+        Ok(Self { column: spec.id, converter: Arc::new(converter), values: BTreeSet::new(), listed: true, scalars: Vec::new() })
+    }
+
+    fn add(&mut self, array: &ArrayRef) -> Result<()> {
+        if self.scalars.len() <= EQUALITIES_MAX {
+            let room = EQUALITIES_MAX + 1 - self.scalars.len();
+            self.scalars.extend((0..array.len().min(room)).map(|row| array.slice(row, 1)));
+        }
+        let rows = self.converter.convert_columns(std::slice::from_ref(array))?;
+        for row in rows.iter().enumerate().filter(|(i, _)| array.is_valid(*i)).map(|(_, row)| row) {
+            if self.listed || self.is_outside(row) {
+                self.values.insert(row.owned());
+                self.shrink();
+            }
+        }
+        Ok(())
+    }
+
+    fn is_outside(&self, row: arrow::row::Row<'_>) -> bool {
+        let ends = self.values.first().zip(self.values.last());
+        ends.is_none_or(|(first, last)| row < first.row() || row > last.row())
+    }
+
+    /// Keeps only the ends once there are too many.
+    fn shrink(&mut self) {
+        let values_max = if self.listed { VALUES_MAX } else { 2 };
+        if self.values.len() > values_max {
+            self.listed = false;
+            let ends = [self.values.pop_first(), self.values.pop_last()];
+            self.values = ends.into_iter().flatten().collect();
+        }
+    }
+
+    fn overlaps(&self, min: &ArrayRef, max: &ArrayRef) -> Result<bool> {
+        let min = self.converter.convert_columns(std::slice::from_ref(min))?;
+        let max = self.converter.convert_columns(std::slice::from_ref(max))?;
+        let (min, max) = (min.row(0).owned(), max.row(0).owned());
+        if min > max {
+            return Ok(true);
+        }
+        match self.listed {
+            true => Ok(self.values.range(min..=max).next().is_some()),
+            false => Ok(self.values.first().is_some_and(|first| *first <= max) && self.values.last().is_some_and(|last| *last >= min)),
+        }
+    }
+
+    fn equal_to_any(&self, values: &ArrayRef) -> storage::Result<BooleanArray> {
+        let mut any = BooleanArray::from(vec![false; values.len()]);
+        for scalar in &self.scalars {
+            let equal = arrow::compute::kernels::cmp::eq(values, &arrow::array::Scalar::new(scalar))?;
+            any = arrow::compute::or_kleene(&any, &equal)?;
+        }
+        Ok(any)
+    }
+}
+
+impl ColumnPredicate for KeyValues {
+    fn column(&self) -> ColumnId {
+        self.column
+    }
+
+    fn may_match(&self, statistics: &ColumnStatistics, rows: u64) -> bool {
+        match (&statistics.min, &statistics.max) {
+            (Some(min), Some(max)) => self.overlaps(min, max).unwrap_or(true),
+            _ => statistics.nulls < rows,
+        }
+    }
+
+    fn evaluate(&self, values: &ArrayRef) -> storage::Result<BooleanArray> {
+        match self.scalars.len() <= EQUALITIES_MAX {
+            true => self.equal_to_any(values),
+            false => Ok(arrow::compute::is_not_null(values)?),
+        }
+    }
+}
+
+/// Fingerprints of the keys in inlined units: between two foldings there may be hundreds of such units, each of a row or two, and every
+/// insertion has to know what is in them. Emptied when it has grown too large.
+#[derive(Debug, Default)]
+pub struct KeyCache {
+    units: Mutex<HashMap<KeyedUnit, Arc<[u64]>>>,
+}
+
+/// A unit, and the seed of a key.
+type KeyedUnit = (SegmentId, u64);
+
+impl KeyCache {
+    /// Whether a unit holds a row, live or deleted, with one of the fingerprints.
+    fn holds_any(&self, store: &Arc<Store>, key: &Key, unit: &Unit, listed: &HashSet<u64>, hasher: &RandomState) -> Result<bool> {
+        let known = self.units.lock().get(&(unit.id, key.seed)).cloned();
+        let fingerprints = match known {
+            Some(fingerprints) => fingerprints,
+            None => self.read(store, key, unit, hasher)?,
+        };
+        Ok(fingerprints.iter().any(|fingerprint| listed.contains(fingerprint)))
+    }
+
+    fn read(&self, store: &Arc<Store>, key: &Key, unit: &Unit, hasher: &RandomState) -> Result<Arc<[u64]>> {
+        let request = Arc::new(key.request(Vec::new()));
+        let metrics = Arc::new(ScanMetrics::default());
+        let whole = Unit { deletes: None, ..unit.clone() };
+        let mut fingerprints = Vec::new();
+        for morsel in morsels(&[whole], &request, usize::MAX, &metrics) {
+            for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                fingerprints.extend(key.hashes(batch?.columns(), hasher)?.into_iter().flatten().map(fingerprint));
+            }
+        }
+        let fingerprints: Arc<[u64]> = fingerprints.into();
+        self.keep((unit.id, key.seed), fingerprints.clone());
+        Ok(fingerprints)
+    }
+
+    fn keep(&self, key: KeyedUnit, fingerprints: Arc<[u64]>) {
+        let mut units = self.units.lock();
+        if units.len() * 4 + fingerprints.len() > CACHE_FINGERPRINTS_MAX {
+            units.clear();
+        }
+        units.insert(key, fingerprints);
+    }
+}
+
+/// Rows of a table that have one of a set of keys: what ON CONFLICT is about.
+pub struct KeyLookup {
+    key: Key,
+    hasher: RandomState,
+}
+
+/// A row found: its unit, its offset, and where its columns are.
+#[derive(Clone, Copy, Debug)]
+pub struct FoundRow {
+    /// The unit.
+    pub unit: SegmentId,
+    /// The row's offset in it.
+    pub row: u32,
+    /// The batch of [`Existing::batches`] that holds its columns.
+    pub batch: usize,
+    /// Its place in that batch.
+    pub index: usize,
+}
+
+/// Rows found by key.
+#[derive(Default)]
+pub struct Existing {
+    /// By hash of the key.
+    pub rows: HashMap<u128, FoundRow>,
+    /// Whole rows, in the order of the table's columns.
+    pub batches: Vec<RecordBatch>,
+}
+
+impl KeyLookup {
+    /// A look-up by the unique constraint at this place among the table's constraints.
+    pub fn new(target: &Target, constraint: usize) -> Result<Self> {
+        let constraint = target.definition.constraints.get(constraint);
+        let key = constraint.map(|constraint| Key::new(target, constraint)).transpose()?.flatten();
+        let key = key.ok_or_else(|| SqlError::internal("a unique constraint was expected"))?;
+        Ok(Self { key, hasher: RandomState::new() })
+    }
+
+    /// A hash of each row's key; `None` where the key has a NULL.
+    pub fn hashes(&self, batch: &RecordBatch) -> Result<Vec<Option<u128>>> {
+        let arrays: Vec<ArrayRef> = self.key.columns.iter().map(|column| batch.column(*column).clone()).collect();
+        self.key.hashes(&arrays, &self.hasher)
+    }
+
+    /// The live rows of `units` whose keys occur in `batches`. Blocking.
+    pub fn find(&self, engine: &Engine, target: &Target, units: &[Unit], batches: &[RecordBatch]) -> Result<Existing> {
+        let wanted = self.wanted(batches)?;
+        let request = Arc::new(self.request(target, batches)?);
+        let metrics = Arc::new(ScanMetrics::default());
+        let memory = MemoryConsumer::new("rows in conflict").register(&engine.runtime.memory_pool);
+        let mut existing = Existing::default();
+        for morsel in morsels(units, &request, usize::MAX, &metrics) {
+            for batch in Scan::new(engine.store.clone(), request.clone(), morsel, metrics.clone()) {
+                self.keep(&wanted, batch?, &mut existing, &memory)?;
+            }
+        }
+        Ok(existing)
+    }
+
+    fn wanted(&self, batches: &[RecordBatch]) -> Result<HashSet<u128>> {
+        let mut wanted = HashSet::new();
+        for batch in batches {
+            wanted.extend(self.hashes(batch)?.into_iter().flatten());
+        }
+        Ok(wanted)
+    }
+
+    fn request(&self, target: &Target, batches: &[RecordBatch]) -> Result<ScanRequest> {
+        let mut values = self.key.specs.iter().map(KeyValues::new).collect::<Result<Vec<_>>>()?;
+        for batch in batches {
+            for (values, column) in values.iter_mut().zip(&self.key.columns) {
+                values.add(batch.column(*column))?;
+            }
+        }
+        let predicates = self.key.specs.iter().cloned().zip(values.into_iter().map(|values| Arc::new(values) as Arc<dyn ColumnPredicate>));
+        let projection = columns::storage_columns(&target.definition)?;
+        let schema = scan_schema(&projection, true);
+        Ok(ScanRequest { projection, schema, predicates: predicates.collect(), row_ids: true, batch_rows: PROBE_BATCH_ROWS })
+    }
+
+    fn keep(&self, wanted: &HashSet<u128>, batch: RecordBatch, existing: &mut Existing, memory: &MemoryReservation) -> Result<()> {
+        let columns = batch.num_columns() - 2;
+        let rows = batch.project(&(0..columns).collect::<Vec<_>>())?;
+        let hashes = self.hashes(&rows)?;
+        let found: Vec<usize> = (0..rows.num_rows()).filter(|row| hashes[*row].is_some_and(|hash| wanted.contains(&hash))).collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let indices = UInt32Array::from_iter_values(found.iter().map(|row| *row as u32));
+        let kept = arrow::compute::take_record_batch(&rows, &indices)?;
+        memory.try_grow(kept.get_array_memory_size())?;
+        let units: &UInt64Array = batch.column(columns).as_primitive();
+        let offsets: &UInt32Array = batch.column(columns + 1).as_primitive();
+        for (index, row) in found.into_iter().enumerate() {
+            let place = FoundRow { unit: SegmentId(units.value(row)), row: offsets.value(row), batch: existing.batches.len(), index };
+            existing.rows.extend(hashes[row].map(|hash| (hash, place)));
+        }
+        existing.batches.push(kept);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use arrow::array::Int32Array;
+    use arrow::datatypes::DataType;
+
+    fn values(of: impl IntoIterator<Item = i32>) -> KeyValues {
+        let spec = ColumnSpec { id: ColumnId(1), name: "a".into(), data_type: DataType::Int32, missing: None };
+        let mut values = KeyValues::new(&spec).unwrap();
+        values.add(&(Arc::new(Int32Array::from_iter_values(of)) as ArrayRef)).unwrap();
+        values
+    }
+
+    fn may_match(values: &KeyValues, min: i32, max: i32) -> bool {
+        let array = |value| Some(Arc::new(Int32Array::from(vec![value])) as ArrayRef);
+        let statistics =
+            ColumnStatistics { column: ColumnId(1), min: array(min), max: array(max), exact: true, nulls: 0, distinct: 1, bytes: 4 };
+        values.may_match(&statistics, 10)
+    }
+
+    #[test]
+    fn few_values_exclude_ranges_between_them() {
+        let few = values([10, 500]);
+        assert!(may_match(&few, 1, 10) && may_match(&few, 400, 600));
+        assert!(!may_match(&few, 11, 499) && !may_match(&few, 501, 900));
+        let many = values((0..5000).map(|i| i * 2));
+        assert!(!many.listed && may_match(&many, 11, 11) && !may_match(&many, 10_000, 20_000) && !may_match(&many, -5, -1));
+    }
+
+    #[test]
+    fn few_values_are_compared_one_by_one() {
+        let rows: ArrayRef = Arc::new(Int32Array::from(vec![Some(10), None, Some(11), Some(500)]));
+        let passes = |values: &KeyValues| {
+            (0..4)
+                .filter(|row| {
+                    let r = values.evaluate(&rows).unwrap();
+                    r.is_valid(*row) && r.value(*row)
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(passes(&values([10, 500])), [0, 3]);
+        assert_eq!(passes(&values(0..100)), [0, 2, 3]);
+    }
+
+    #[test]
+    fn fingerprints_never_change() {
+        assert_eq!(stable_hash(7, b"orders_pkey"), stable_hash(7, b"orders_pkey"));
+        assert_ne!(stable_hash(7, b"orders_pkey"), stable_hash(8, b"orders_pkey"));
+        assert_eq!(stable_hash(0, b""), 0xefd0_1f60_ba99_2926);
+    }
+}

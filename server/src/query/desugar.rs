@@ -1,0 +1,108 @@
+//! Phrases of PostgreSQL that DataFusion does not know, or takes for something else, said in words that it understands.
+//!
+//! Runs after [`super::naming`], so that a column is still called what its own phrase is called.
+//! [`phrases`] are small; [`windows`] resolves WINDOW; [`subqueries`] gives EXISTS, IN, ANY and ALL their meaning; [`with_names`] keeps
+//! queries of the same name apart.
+
+use crate::error::{Result, SqlError};
+use crate::session::parse::parse_expression;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, Query, Select, Statement, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+};
+use std::ops::ControlFlow;
+
+pub mod phrases;
+pub mod subqueries;
+pub mod windows;
+pub mod with_names;
+
+/// Rewrites a statement.
+pub fn statement(statement: &mut Statement) -> Result<()> {
+    done(statement.visit(&mut phrases::Precedence::default()))?;
+    done(statement.visit(&mut phrases::Phrases))?;
+    done(statement.visit(&mut with_names::Apart::default()))?;
+    done(statement.visit(&mut Selects))
+}
+
+/// Rewrites an expression outside a statement.
+pub fn expression(expr: &mut Expr) -> Result<()> {
+    done(VisitMut::visit(expr, &mut phrases::Precedence::default()))?;
+    done(VisitMut::visit(expr, &mut phrases::Phrases))
+}
+
+fn done(flow: ControlFlow<SqlError>) -> Result<()> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Selects;
+
+impl VisitorMut for Selects {
+    type Break = SqlError;
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        if let Err(error) = windows::resolve(select) {
+            return ControlFlow::Break(error);
+        }
+        if let Err(error) = phrases::joins_have_conditions(select) {
+            return ControlFlow::Break(error);
+        }
+        phrases::guard_divisions(select);
+        subqueries::select(select);
+        ControlFlow::Continue(())
+    }
+}
+
+/// An expression written in SQL in which the names `__x...` stand for expressions and the table `__q` for a query.
+pub(super) fn template(sql: &str, exprs: &[(&str, &Expr)], query: Option<&Query>) -> Expr {
+    let mut expr = parse_expression(sql).expect("templates are SQL");
+    let _: ControlFlow<()> = VisitMut::visit(&mut expr, &mut Fill { exprs, query });
+    expr
+}
+
+struct Fill<'a> {
+    exprs: &'a [(&'a str, &'a Expr)],
+    query: Option<&'a Query>,
+}
+
+impl VisitorMut for Fill<'_> {
+    type Break = ();
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr
+            && let Some((_, value)) = self.exprs.iter().find(|(placeholder, _)| *placeholder == name.value)
+        {
+            *expr = Expr::Nested(Box::new((*value).clone()));
+        }
+        ControlFlow::Continue(())
+    }
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let (TableFactor::Table { name, alias, .. }, Some(query)) = (&*factor, self.query)
+            && simple_name(name).is_some_and(|name| name.value == "__q")
+        {
+            let alias = alias.clone();
+            *factor = TableFactor::Derived { lateral: false, subquery: Box::new(query.clone()), alias, sample: None };
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The identifier of a name without a schema.
+pub(super) fn simple_name(name: &ObjectName) -> Option<&Ident> {
+    match name.0.as_slice() {
+        [part] => part.as_ident(),
+        _ => None,
+    }
+}
+
+/// Whether an expression has a query in it.
+pub(super) fn has_query(expr: &Expr) -> bool {
+    struct Find;
+    impl Visitor for Find {
+        type Break = ();
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    expr.visit(&mut Find).is_break()
+}

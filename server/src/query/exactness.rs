@@ -1,0 +1,120 @@
+//! A rule of analysis, after types are coerced: arithmetic that fails instead of wrapping around, casts to integers that round.
+
+use crate::functions::{arithmetic, math};
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::{Cast, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
+
+/// The rule.
+#[derive(Debug)]
+pub struct Exactness;
+
+impl AnalyzerRule for Exactness {
+    fn name(&self) -> &str {
+        "exactness"
+    }
+    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(rewrite_plan).map(|plan| plan.data)
+    }
+}
+
+fn rewrite_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let schema = merge_schema(&plan.inputs());
+    let names = NamePreserver::new(&plan);
+    let plan = plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        Ok(expression(expr, &schema)?.update_data(|expr| name.restore(expr)))
+    })?;
+    match plan.transformed {
+        true => plan.map_data(LogicalPlan::recompute_schema),
+        false => Ok(plan),
+    }
+}
+
+/// Rewrites an expression whose types are coerced.
+pub fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    expr.transform_up(|expr| Ok(exact(expr, schema)))
+}
+
+fn exact(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match checked(&left, op, &right, schema) {
+            Some(function) => Transformed::yes(Expr::ScalarFunction(ScalarFunction { func: function, args: vec![*left, *right] })),
+            None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        },
+        Expr::Cast(Cast { expr, field }) if is_integer(field.data_type()) && has_fraction(&expr, schema) => {
+            Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded(*expr)), field }))
+        }
+        // PostgreSQL rounds floats half to even.
+        Expr::ScalarFunction(call) if call.func.name() == "round" && call.args.len() == 1 && is_float(&call.args[0], schema) => {
+            Transformed::yes(rounded(call.args.into_iter().next().unwrap_or_default()))
+        }
+        Expr::ScalarFunction(call) if ["ceil", "floor"].contains(&call.func.name()) => with_room(call, schema),
+        Expr::ScalarFunction(call) if ["ln", "log2", "log10", "sqrt"].contains(&call.func.name()) && call.args.len() == 1 => {
+            within_domain(call, schema)
+        }
+        other => Transformed::no(other),
+    }
+}
+
+/// The whole number next to a decimal may have one digit more.
+fn with_room(mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let Some(Ok(DataType::Decimal128(precision, scale))) = call.args.first().map(|arg| arg.get_type(schema)) else {
+        return Transformed::no(Expr::ScalarFunction(call));
+    };
+    let done = matches!(&call.args[0], Expr::Cast(cast) if matches!(cast.expr.get_type(schema), Ok(DataType::Decimal128(inner, _)) if inner < precision));
+    if scale <= 0 || precision >= 38 || done {
+        return Transformed::no(Expr::ScalarFunction(call));
+    }
+    call.args = call.args.into_iter().map(|arg| datafusion::logical_expr::cast(arg, DataType::Decimal128(precision + 1, scale))).collect();
+    Transformed::yes(Expr::ScalarFunction(call))
+}
+
+/// Logarithms and roots of what has none are errors, not infinities.
+fn within_domain(mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let double = matches!(call.args[0].get_type(schema), Ok(DataType::Float64));
+    let func = if call.func.name() == "sqrt" { math::root_argument() } else { math::logarithm_argument() };
+    let checked = matches!(&call.args[0], Expr::ScalarFunction(inner) if inner.func == func);
+    if !double || checked {
+        return Transformed::no(Expr::ScalarFunction(call));
+    }
+    call.args = vec![Expr::ScalarFunction(ScalarFunction { func, args: call.args })];
+    Transformed::yes(Expr::ScalarFunction(call))
+}
+
+fn checked(
+    left: &Expr,
+    operator: datafusion::logical_expr::Operator,
+    right: &Expr,
+    schema: &DFSchema,
+) -> Option<std::sync::Arc<datafusion::logical_expr::ScalarUDF>> {
+    let (left, right) = (left.get_type(schema).ok()?, right.get_type(schema).ok()?);
+    if left == right { arithmetic::checked(operator, &left) } else { None }
+}
+
+fn rounded(expr: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction { func: arithmetic::round(), args: vec![expr] })
+}
+
+fn is_integer(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64)
+}
+
+fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Float32 | DataType::Float64))
+}
+
+fn has_fraction(expr: &Expr, schema: &DFSchema) -> bool {
+    let decimal = |scale: i8| scale > 0;
+    match expr.get_type(schema) {
+        Ok(DataType::Float32 | DataType::Float64) => true,
+        Ok(DataType::Decimal128(_, scale)) => decimal(scale),
+        _ => false,
+    }
+}

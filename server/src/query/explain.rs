@@ -1,0 +1,219 @@
+//! EXPLAIN as PostgreSQL's clients expect it: one column `QUERY PLAN`, one row per line.
+//!
+//! The plan shown is the one that would run, from the same planner; with ANALYZE it is run to its end, and each line says what it took.
+
+use super::{Scope, naming};
+use crate::error::{Result, SqlError, SqlState};
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DFSchema, DFSchemaRef, Result as PlanResult, internal_err};
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, execute_stream};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::sql::sqlparser::ast;
+use futures::{StreamExt, TryStreamExt};
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8View, false)])));
+
+/// Plans an EXPLAIN.
+pub async fn plan(scope: &Scope, statement: &ast::Statement) -> Result<LogicalPlan> {
+    let ast::Statement::Explain { analyze, verbose, statement, options, .. } = statement else {
+        return Err(SqlError::internal("not an EXPLAIN"));
+    };
+    let mut style = Style { analyze: *analyze, verbose: *verbose };
+    for option in options.iter().flatten() {
+        style.set(option)?;
+    }
+    if !matches!(statement.as_ref(), ast::Statement::Query(_)) {
+        return Err(SqlError::unsupported("EXPLAIN of anything but a query"));
+    }
+    let input = Box::pin(scope.plan(statement)).await?;
+    let schema = Arc::new(DFSchema::try_from(Arc::clone(&SCHEMA))?);
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(Explain { input, schema, style }) }))
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
+struct Style {
+    analyze: bool,
+    verbose: bool,
+}
+
+impl Style {
+    /// One option of `EXPLAIN (...)`. Those that only add details which this server does not have are taken as they are.
+    fn set(&mut self, option: &ast::UtilityOption) -> Result<()> {
+        let on = option.arg.as_ref().is_none_or(|value| !["false", "off", "0"].contains(&value.to_string().to_lowercase().as_str()));
+        match option.name.value.to_lowercase().as_str() {
+            "analyze" => self.analyze = on,
+            "verbose" => self.verbose = on,
+            "costs" | "buffers" | "timing" | "summary" | "settings" | "wal" | "generic_plan" => {}
+            "format" if option.arg.as_ref().is_some_and(|value| value.to_string().eq_ignore_ascii_case("text")) => {}
+            "format" => return Err(SqlError::unsupported("EXPLAIN in a format other than text")),
+            other => return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("unrecognized EXPLAIN option \"{other}\""))),
+        }
+        Ok(())
+    }
+}
+
+/// The logical node: its input is the plan explained, so that it is optimized, and its parameters are bound.
+#[derive(Clone)]
+struct Explain {
+    input: LogicalPlan,
+    schema: DFSchemaRef,
+    style: Style,
+}
+
+impl fmt::Debug for Explain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_for_explain(f)
+    }
+}
+
+impl PartialEq for Explain {
+    fn eq(&self, other: &Self) -> bool {
+        self.style == other.style && self.input == other.input
+    }
+}
+
+impl Eq for Explain {}
+
+impl Hash for Explain {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.style.hash(state);
+        self.input.hash(state);
+    }
+}
+
+impl PartialOrd for Explain {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.input.partial_cmp(&other.input)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Explain {
+    fn name(&self) -> &str {
+        "ExplainQuery"
+    }
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "ExplainQuery: analyze={}", self.style.analyze)
+    }
+    fn with_exprs_and_inputs(&self, _exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> PlanResult<Self> {
+        match inputs.pop() {
+            Some(input) if inputs.is_empty() => Ok(Self { input, ..self.clone() }),
+            _ => internal_err!("EXPLAIN has one input"),
+        }
+    }
+}
+
+/// DataFusion's planner, and EXPLAIN around it: what is explained is planned as it would be by itself.
+#[derive(Debug)]
+pub struct Planner;
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(&self, logical: &LogicalPlan, session: &dyn Session) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::default();
+        if let LogicalPlan::Extension(extension) = logical
+            && let Some(explain) = extension.node.as_any().downcast_ref::<Explain>()
+        {
+            let plan = planner.create_physical_plan(&explain.input, session).await?;
+            return Ok(Arc::new(ExplainExec::new(plan, explain.style)));
+        }
+        planner.create_physical_plan(logical, session).await
+    }
+}
+
+/// Shows a plan; with ANALYZE runs it first. The plan is no child: nothing above may change it.
+#[derive(Debug)]
+struct ExplainExec {
+    plan: Arc<dyn ExecutionPlan>,
+    style: Style,
+    properties: Arc<PlanProperties>,
+}
+
+impl ExplainExec {
+    fn new(plan: Arc<dyn ExecutionPlan>, style: Style) -> Self {
+        let equivalence = EquivalenceProperties::new(Arc::clone(&SCHEMA));
+        let partitioning = Partitioning::UnknownPartitioning(1);
+        let properties = Arc::new(PlanProperties::new(equivalence, partitioning, EmissionType::Final, Boundedness::Bounded));
+        Self { plan, style, properties }
+    }
+}
+
+impl DisplayAs for ExplainExec {
+    fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExplainExec")
+    }
+}
+
+impl ExecutionPlan for ExplainExec {
+    fn name(&self) -> &str {
+        "ExplainExec"
+    }
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> PlanResult<TreeNodeRecursion>,
+    ) -> PlanResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> PlanResult<SendableRecordBatchStream> {
+        let (plan, style) = (Arc::clone(&self.plan), self.style);
+        let lines = futures::stream::once(async move { explain(plan, style, context).await });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&SCHEMA), lines)))
+    }
+}
+
+async fn explain(plan: Arc<dyn ExecutionPlan>, style: Style, context: Arc<TaskContext>) -> PlanResult<RecordBatch> {
+    let mut text = String::new();
+    if style.analyze {
+        let started = Instant::now();
+        let stream = execute_stream(Arc::clone(&plan), context)?;
+        let rows = stream.map(|batch| batch.map(|batch| batch.num_rows())).try_fold(0, |sum, rows| async move { Ok(sum + rows) }).await?;
+        let took = started.elapsed();
+        text += &DisplayableExecutionPlan::with_metrics(plan.as_ref()).set_show_statistics(style.verbose).indent(style.verbose).to_string();
+        text += &format!("Rows: {rows}\nExecution Time: {:.3} ms\n", took.as_secs_f64() * 1000.0);
+    } else {
+        text += &DisplayableExecutionPlan::new(plan.as_ref()).set_show_statistics(style.verbose).indent(style.verbose).to_string();
+    }
+    let lines: ArrayRef = Arc::new(StringViewArray::from_iter_values(naming::without_marks(&text).lines()));
+    Ok(RecordBatch::try_new(Arc::clone(&SCHEMA), vec![lines])?)
+}

@@ -1,0 +1,59 @@
+//! What a statement is planned with: the session's settings at its begin.
+
+use crate::catalog::Catalog;
+use crate::ddl::decision::Scope;
+use crate::engine::Engine;
+use crate::query::QueryContext;
+use crate::session::sequences::SessionSequences;
+use crate::session::settings::Settings;
+use crate::view::View;
+use std::sync::Arc;
+
+/// What functions and views tell of the session.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFacts {
+    /// The process id that clients cancel by.
+    pub process_id: i32,
+    /// The settings at the statement's begin.
+    pub settings: Settings,
+}
+
+/// Makes the contexts of one statement; cheap to clone.
+#[derive(Clone)]
+pub struct ContextSource {
+    /// What all sessions share.
+    pub engine: Arc<Engine>,
+    /// Where unqualified names are looked up, in order.
+    pub search_path: Vec<String>,
+    /// `TimeZone`.
+    pub time_zone: String,
+    /// Who.
+    pub user: String,
+    /// Where.
+    pub database: String,
+    /// The session's process id and settings.
+    pub session: Arc<SessionFacts>,
+    /// The session's sequences.
+    pub sequences: Arc<SessionSequences>,
+}
+
+impl ContextSource {
+    /// A context of a view; the session's sequence functions see the same from now on.
+    pub fn context(&self, view: View) -> QueryContext {
+        self.sequences.see(view.catalog.clone(), self.search_path.clone());
+        QueryContext {
+            engine: self.engine.clone(),
+            view,
+            search_path: self.search_path.clone(),
+            time_zone: self.time_zone.clone(),
+            user: self.user.clone(),
+            database: self.database.clone(),
+            session: self.session.clone(),
+            sequences: self.sequences.clone(),
+        }
+    }
+    /// What DDL is decided with.
+    pub fn scope<'a>(&'a self, catalog: &'a Catalog) -> Scope<'a> {
+        Scope { catalog, search_path: &self.search_path, database: &self.database }
+    }
+}

@@ -1,0 +1,205 @@
+//! COPY: to the client, to and from files of the server, from the client.
+
+use super::copy_options::{CopySource, CopyStatement, CopyTarget, FileFormat};
+use super::dispatch::{check_writable, read_context};
+use super::transaction::Transaction;
+use super::{CopyFormat, CopyHeader, CopyIn, CopyKind, Outcome, Session};
+use crate::catalog::names::{QualifiedName, quote};
+use crate::catalog::{Relation, TableDefinition};
+use crate::error::{Result, SqlError, SqlState};
+use crate::ingest::Target;
+use crate::ingest::copy_file::{copy_file, insert_rows};
+use crate::ingest::copy_in::CopyInto;
+use crate::query::{FileKind, QueryContext};
+use crate::session::parse::parse_query;
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::sql::sqlparser::ast;
+use std::path::Path;
+
+/// Runs COPY.
+pub(super) async fn run(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
+    match (&copy.target, copy.to) {
+        (CopyTarget::Client, true) => to_client(session, copy).await,
+        (CopyTarget::File(path), true) => to_file(session, copy, path).await,
+        (_, false) => from(session, copy).await,
+    }
+}
+
+async fn to_client(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
+    let context = read_context(session)?;
+    let plan = context.plan(&source_query(&context, &copy.source)?).await?;
+    let schema = context.output_schema(&plan);
+    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let format = copy.options.resolve(true, &names)?;
+    let batches = context.run(plan).await?;
+    Ok(Outcome::CopyOut { schema, batches, format })
+}
+
+async fn to_file(session: &mut Session, copy: &CopyStatement, path: &str) -> Result<Outcome> {
+    let context = read_context(session)?;
+    let plan = context.plan(&source_query(&context, &copy.source)?).await?;
+    let schema = context.output_schema(&plan);
+    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let (kind, options) = file_kind(&copy.options.file_format(true, &names)?)?;
+    let rows = context.write_file(plan, kind, path, &options).await?;
+    Ok(Outcome::Done(format!("COPY {rows}")))
+}
+
+/// What query's files are asked for.
+fn file_kind(format: &FileFormat) -> Result<(FileKind, Vec<(String, String)>)> {
+    match format {
+        FileFormat::Parquet => Ok((FileKind::Parquet, Vec::new())),
+        FileFormat::Json => Ok((FileKind::Json, Vec::new())),
+        FileFormat::Copy(CopyFormat { kind: CopyKind::Csv, header, delimiter, quote, .. }) => {
+            let header = if *header == CopyHeader::Off { "false" } else { "true" };
+            let options = [
+                ("header", header.to_string()),
+                ("delimiter", char::from(*delimiter).to_string()),
+                ("quote", char::from(*quote).to_string()),
+            ];
+            Ok((FileKind::Csv, options.map(|(name, value)| (name.to_string(), value)).into()))
+        }
+        FileFormat::Copy(_) => {
+            Err(SqlError::unsupported("a file in text or binary form").with_hint("Use FORMAT csv, parquet or json, or \\copy."))
+        }
+    }
+}
+
+fn source_query(context: &QueryContext, source: &CopySource) -> Result<ast::Statement> {
+    let query = match source {
+        CopySource::Query(query) => (**query).clone(),
+        CopySource::Table(name, columns) => {
+            let name = QualifiedName::from_ast(name, &context.database)?;
+            let found = context.view.catalog.require(&name, &context.search_path)?;
+            if let Relation::View(_) | Relation::Sequence(_) = found.relation() {
+                let kind = found.relation().kind();
+                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot copy from {kind} \"{}\"", found.name))
+                    .with_hint("Try the COPY (SELECT ...) TO variant."));
+            }
+            let columns = copied_columns(found.name, found.table()?, columns.as_deref())?;
+            let list: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+            parse_query(&format!("SELECT {} FROM {}", list.join(", "), found.quoted()))?
+        }
+    };
+    Ok(ast::Statement::Query(Box::new(query)))
+}
+
+/// The columns that a list names, or all.
+fn copied_columns(relation: &str, table: &TableDefinition, listed: Option<&[String]>) -> Result<Vec<String>> {
+    let Some(listed) = listed else { return Ok(table.columns.iter().map(|column| column.name.clone()).collect()) };
+    for (at, name) in listed.iter().enumerate() {
+        table.require_column(relation, name)?;
+        if listed[..at].contains(name) {
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
+        }
+    }
+    Ok(listed.to_vec())
+}
+
+/// COPY FROM, from the client or from a file.
+async fn from(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
+    check_writable(session, "COPY FROM")?;
+    let source = session.context_source();
+    // Outside a block the copy has a transaction of its own, which ends with it.
+    let mut own = match session.block {
+        Some(_) => None,
+        None => Some(Transaction::begin(session.engine.clone())?),
+    };
+    let transaction = match (&mut own, &mut session.block) {
+        (Some(own), _) => own,
+        (None, Some(block)) => block.transaction()?,
+        (None, None) => return Err(SqlError::internal("COPY has no transaction")),
+    };
+    let context = source.context(transaction.view());
+    let (target, columns, listed) = target(&context, &copy.source)?;
+    let listed = listed.then_some(columns.as_slice());
+    match &copy.target {
+        CopyTarget::Client => {
+            let format = copy.options.resolve(false, &columns)?;
+            let binary = format.kind == CopyKind::Binary;
+            let rows = CopyInto::new(&context, &target, listed, &format)?;
+            Ok(Outcome::CopyIn(Box::new(FromClient { rows, transaction: own, binary })))
+        }
+        CopyTarget::File(path) => {
+            let format = copy.options.file_format(false, &columns)?;
+            let rows = from_file(&context, transaction, &target, listed, &format, path).await?;
+            if let Some(own) = own {
+                own.commit().await?;
+            }
+            Ok(Outcome::Done(format!("COPY {rows}")))
+        }
+    }
+}
+
+/// The table, the columns copied, and whether they were listed.
+fn target(context: &QueryContext, source: &CopySource) -> Result<(Target, Vec<String>, bool)> {
+    let CopySource::Table(name, columns) = source else { return Err(SqlError::internal("COPY FROM a query")) };
+    let name = QualifiedName::from_ast(name, &context.database)?;
+    let found = context.view.catalog.require(&name, &context.search_path)?;
+    let Relation::Table(table) = found.relation() else {
+        let kind = found.relation().kind();
+        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot copy to {kind} \"{}\"", found.name)));
+    };
+    let listed = columns.is_some();
+    let columns = copied_columns(found.name, table, columns.as_deref())?;
+    Ok((Target::new(found.schema, found.name, table.clone()), columns, listed))
+}
+
+async fn from_file(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    target: &Target,
+    columns: Option<&[String]>,
+    format: &FileFormat,
+    path: &str,
+) -> Result<u64> {
+    let kind = match format {
+        FileFormat::Copy(format) => return copy_file(context, transaction, target, columns, format, Path::new(path)).await,
+        FileFormat::Parquet => FileKind::Parquet,
+        FileFormat::Json => FileKind::Json,
+    };
+    let rows = context.run(context.read_file(kind, path, &[]).await?).await?;
+    insert_rows(context, transaction, target, columns, rows).await
+}
+
+/// COPY FROM STDIN on its way.
+struct FromClient {
+    rows: CopyInto,
+    /// `None` within a block.
+    transaction: Option<Transaction>,
+    binary: bool,
+}
+
+#[async_trait]
+impl CopyIn for FromClient {
+    fn columns(&self) -> usize {
+        self.rows.columns()
+    }
+    fn binary(&self) -> bool {
+        self.binary
+    }
+    async fn push(&mut self, bytes: Bytes) -> Result<()> {
+        self.rows.push(&bytes).await
+    }
+    async fn finish(self: Box<Self>, session: &mut Session) -> Result<u64> {
+        let finished = finish(*self, session).await;
+        if finished.is_err() {
+            session.fail();
+        }
+        finished
+    }
+    async fn abort(self: Box<Self>, session: &mut Session) {
+        session.fail();
+    }
+}
+
+async fn finish(copy: FromClient, session: &mut Session) -> Result<u64> {
+    let Some(mut own) = copy.transaction else {
+        let block = session.block.as_mut().ok_or_else(|| SqlError::internal("the block of a COPY has ended"))?;
+        return copy.rows.finish(block.transaction()?).await;
+    };
+    let rows = copy.rows.finish(&mut own).await?;
+    own.commit().await?;
+    Ok(rows)
+}

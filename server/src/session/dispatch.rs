@@ -1,0 +1,410 @@
+//! Running a statement: the session's own business here, everything else by whoever knows it, in the right transaction.
+
+use super::block::{self, Block};
+use super::grammar::{DiscardKind, Ours, TransactionModes};
+use super::transaction::{Transaction, conflict_is_retryable};
+use super::{Notice, Outcome, Prepared, Session, Statement, copying};
+use crate::error::{Result, SqlError, SqlState};
+use crate::query::QueryContext;
+use crate::types::SqlType;
+use crate::{ddl, dml};
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Prepared statements by name in one session, at most.
+const PREPARED_MAX: usize = 4096;
+/// How often a change of the catalog outside a block is tried again when it lost a race.
+const DDL_TRIES_MAX: usize = 8;
+
+/// Runs a statement, within `statement_timeout`.
+pub(super) async fn execute(session: &mut Session, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
+    let Some(limit) = session.settings.milliseconds("statement_timeout").map(Duration::from_millis) else {
+        return run(session, statement, parameters).await;
+    };
+    let deadline = Instant::now() + limit;
+    match tokio::time::timeout_at(deadline, run(session, statement, parameters)).await {
+        Ok(Ok(outcome)) => Ok(with_deadline(outcome, deadline)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(timed_out()),
+    }
+}
+
+fn timed_out() -> SqlError {
+    SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
+}
+
+fn with_deadline(outcome: Outcome, deadline: Instant) -> Outcome {
+    let bounded = |batches: SendableRecordBatchStream| -> SendableRecordBatchStream {
+        let schema = batches.schema();
+        let stream = futures::stream::unfold(Some(batches), move |state| async move {
+            let mut batches = state?;
+            match tokio::time::timeout_at(deadline, batches.next()).await {
+                Ok(Some(batch)) => Some((batch, Some(batches))),
+                Ok(None) => None,
+                Err(_) => Some((Err(timed_out().into()), None)),
+            }
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+    };
+    match outcome {
+        Outcome::Rows { schema, batches, tag, tag_rows } => Outcome::Rows { schema, batches: bounded(batches), tag, tag_rows },
+        Outcome::CopyOut { schema, batches, format } => Outcome::CopyOut { schema, batches: bounded(batches), format },
+        other => other,
+    }
+}
+
+async fn run(session: &mut Session, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
+    if session.block.as_ref().is_some_and(|block| block.failed) && !ends_block(statement) {
+        return Err(block::in_failed_block());
+    }
+    match statement.ours.as_deref() {
+        Some(ours) if !ddl::is_ddl(statement) => Box::pin(run_ours(session, statement, ours)).await,
+        _ => Box::pin(run_standard(session, statement, parameters)).await,
+    }
+}
+
+fn ends_block(statement: &Statement) -> bool {
+    matches!(statement.ours.as_deref(), Some(Ours::Commit | Ours::Rollback))
+}
+
+async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours) -> Result<Outcome> {
+    match ours {
+        Ours::Begin(modes) => begin(session, *modes, &statement.text),
+        Ours::Commit => end(session, true).await,
+        Ours::Rollback => end(session, false).await,
+        Ours::Savepoint(_) | Ours::Release(_) | Ours::RollbackTo(_) => {
+            Err(SqlError::unsupported("SAVEPOINT").with_hint("A transaction is committed or rolled back as a whole."))
+        }
+        Ours::SetTransaction { modes, session: whole } => set_transaction(session, *modes, *whole),
+        Ours::Set { local, name, values } => set(session, *local, name, values.as_deref()),
+        Ours::Reset(name) => reset(session, name.as_deref()),
+        Ours::Show(name) => show(session, name.as_deref()),
+        Ours::Discard { kind } => discard(session, *kind),
+        Ours::Prepare { name, types, statement } => prepare(session, name, types, statement).await,
+        Ours::Execute { name, arguments } => execute_prepared(session, name, arguments).await,
+        Ours::Deallocate(name) => deallocate(session, name.as_deref()),
+        Ours::Copy(copy) => Box::pin(copying::run(session, copy)).await,
+        Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
+        Ours::Unsupported(error) => Err((**error).clone()),
+        Ours::CreateSequence { .. } | Ours::AlterSequence { .. } | Ours::Rename { .. } | Ours::SetSchema { .. } => {
+            Err(SqlError::internal("a change of the catalog came to the session"))
+        }
+    }
+}
+
+async fn run_standard(session: &mut Session, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
+    if ddl::is_ddl(statement) {
+        return Box::pin(change_catalog(session, statement)).await.map(Outcome::Done);
+    }
+    if dml::is_dml(&statement.ast) {
+        return Box::pin(write(session, statement, parameters)).await;
+    }
+    match &*statement.ast {
+        ast::Statement::Query(_) => Box::pin(query(session, &statement.ast, parameters, "SELECT", true)).await,
+        ast::Statement::Explain { .. } | ast::Statement::ExplainTable { .. } => {
+            query(session, &statement.ast, parameters, "EXPLAIN", false).await
+        }
+        ast::Statement::Comment { .. } => Err(SqlError::unsupported("COMMENT ON")),
+        _ => Err(SqlError::unsupported(first_words(&statement.text))),
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.split_whitespace().next().unwrap_or_default().to_uppercase()
+}
+
+fn first_words(text: &str) -> String {
+    text.split_whitespace().take(2).map(str::to_uppercase).collect::<Vec<_>>().join(" ")
+}
+
+/// What a statement sees: the block's transaction, or the newest snapshot.
+pub(super) fn read_context(session: &mut Session) -> Result<QueryContext> {
+    open_implicit(session);
+    let source = session.context_source();
+    let view = match &mut session.block {
+        Some(block) => block.transaction()?.view(),
+        None => Transaction::begin(session.engine.clone())?.view(),
+    };
+    Ok(source.context(view))
+}
+
+fn open_implicit(session: &mut Session) {
+    if session.implicit && session.block.is_none() {
+        session.settings.begin();
+        session.block = Some(Block::new(session.engine.clone(), true, session.settings.is_on("default_transaction_read_only")));
+    }
+}
+
+async fn query(
+    session: &mut Session,
+    statement: &ast::Statement,
+    parameters: &[ScalarValue],
+    tag: &'static str,
+    tag_rows: bool,
+) -> Result<Outcome> {
+    let context = read_context(session)?;
+    let plan = context.bind(context.plan(statement).await?, parameters)?;
+    let schema = context.output_schema(&plan);
+    match context.run(plan).await {
+        Ok(batches) => Ok(Outcome::Rows { schema, batches, tag, tag_rows }),
+        Err(error) => Err(Box::pin(context.refine(statement, error)).await),
+    }
+}
+
+/// That the transaction may write.
+pub(super) fn check_writable(session: &mut Session, command: &str) -> Result<()> {
+    open_implicit(session);
+    let refused = match &session.block {
+        Some(block) => block.read_only,
+        None => session.settings.is_on("default_transaction_read_only"),
+    };
+    if refused { Err(block::read_only(command)) } else { Ok(()) }
+}
+
+async fn change_catalog(session: &mut Session, statement: &Statement) -> Result<String> {
+    check_writable(session, &first_words(&statement.text))?;
+    let source = session.context_source();
+    let mut notices = Vec::new();
+    let tag = match &mut session.block {
+        Some(block) => {
+            let mut execution = ddl::Execution { source: &source, transaction: block.transaction()?, notices: &mut notices };
+            ddl::execute(&mut execution, statement).await?
+        }
+        None => autocommit_ddl(session, &source, statement, &mut notices).await?,
+    };
+    notices.into_iter().for_each(|notice| session.notify(notice));
+    Ok(tag)
+}
+
+async fn autocommit_ddl(
+    session: &Session,
+    source: &super::context::ContextSource,
+    statement: &Statement,
+    notices: &mut Vec<Notice>,
+) -> Result<String> {
+    let mut tries = 0;
+    loop {
+        notices.clear();
+        tries += 1;
+        let mut transaction = Transaction::begin(session.engine.clone())?;
+        let mut execution = ddl::Execution { source, transaction: &mut transaction, notices };
+        let tag = ddl::execute(&mut execution, statement).await?;
+        match transaction.commit().await {
+            Err(error) if conflict_is_retryable(&error) && tries < DDL_TRIES_MAX => {}
+            committed => return committed.map(|()| tag),
+        }
+    }
+}
+
+fn begin(session: &mut Session, modes: TransactionModes, text: &str) -> Result<Outcome> {
+    let tag = if text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start")) { "START TRANSACTION" } else { "BEGIN" };
+    match &mut session.block {
+        Some(block) if block.implicit => block.implicit = false,
+        Some(_) => session.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress"),
+        None => {
+            session.settings.begin();
+            let read_only = session.settings.is_on("default_transaction_read_only");
+            session.block = Some(Block::new(session.engine.clone(), false, read_only));
+        }
+    }
+    apply_modes(session, modes)?;
+    Ok(Outcome::Done(tag.into()))
+}
+
+fn apply_modes(session: &mut Session, modes: TransactionModes) -> Result<()> {
+    let Some(block) = &mut session.block else { return Ok(()) };
+    if let Some(read_only) = modes.read_only {
+        if !read_only && block.read_only && block.has_begun() {
+            let message = "transaction read-write mode must be set before any query";
+            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        }
+        block.read_only = read_only;
+        session.settings.set("transaction_read_only", Some(&[if read_only { "on" } else { "off" }.to_string()]), true)?;
+    }
+    // Every level is snapshot isolation: READ COMMITTED gets more than it asks for. SERIALIZABLE would get less.
+    match modes.isolation {
+        Some("serializable") => {
+            Err(SqlError::unsupported("isolation level SERIALIZABLE").with_hint("Use REPEATABLE READ: snapshot isolation."))
+        }
+        Some(level) => session.settings.set("transaction_isolation", Some(&[level.to_string()]), true),
+        None => Ok(()),
+    }
+}
+
+fn set_transaction(session: &mut Session, modes: TransactionModes, whole: bool) -> Result<Outcome> {
+    if whole {
+        if let Some(read_only) = modes.read_only {
+            let value = if read_only { "on" } else { "off" };
+            session.settings.set("default_transaction_read_only", Some(&[value.to_string()]), false)?;
+        }
+        if let Some(level) = modes.isolation {
+            set_isolation_default(session, level)?;
+        }
+    } else if session.block.is_none() {
+        session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
+    } else if modes.isolation.is_some() && session.block.as_ref().is_some_and(Block::has_begun) {
+        let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
+        return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+    } else {
+        apply_modes(session, modes)?;
+    }
+    Ok(Outcome::Done("SET".into()))
+}
+
+fn set_isolation_default(session: &mut Session, level: &str) -> Result<()> {
+    if level == "serializable" {
+        return Err(SqlError::unsupported("isolation level SERIALIZABLE").with_hint("Use REPEATABLE READ: snapshot isolation."));
+    }
+    session.settings.set("default_transaction_isolation", Some(&[level.to_string()]), false)
+}
+
+async fn end(session: &mut Session, commit: bool) -> Result<Outcome> {
+    let tag = |committed: bool| Ok(Outcome::Done(if committed { "COMMIT" } else { "ROLLBACK" }.into()));
+    let Some(block) = session.block.take() else {
+        session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+        return tag(commit);
+    };
+    if block.implicit {
+        session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+    }
+    let failed = block.failed;
+    session.end_block(block, commit).await?;
+    tag(commit && !failed)
+}
+
+fn set(session: &mut Session, local: bool, name: &str, values: Option<&[String]>) -> Result<Outcome> {
+    if local && session.block.as_ref().is_none_or(|block| block.implicit) {
+        session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
+        return Ok(Outcome::Done("SET".into()));
+    }
+    match (name, values) {
+        ("transaction_read_only", Some([value])) => {
+            let read_only = Some(matches!(value.to_lowercase().as_str(), "on" | "true" | "1" | "yes"));
+            apply_modes(session, TransactionModes { read_only, isolation: None })?;
+        }
+        ("default_transaction_isolation", Some([level])) => set_isolation_default(session, &level.to_lowercase())?,
+        ("transaction_isolation", Some([level])) if level.eq_ignore_ascii_case("serializable") => {
+            return Err(SqlError::unsupported("isolation level SERIALIZABLE").with_hint("Use REPEATABLE READ: snapshot isolation."));
+        }
+        _ => session.settings.set(name, values, local)?,
+    }
+    Ok(Outcome::Done("SET".into()))
+}
+
+fn reset(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
+    match name {
+        Some(name) => session.settings.set(name, None, false)?,
+        None => session.settings.reset_all(),
+    }
+    Ok(Outcome::Done("RESET".into()))
+}
+
+/// The columns of SHOW.
+pub(super) fn show_schema(session: &Session, name: Option<&str>) -> Result<SchemaRef> {
+    let names = match name {
+        Some(name) => vec![session.settings.show(name)?.0],
+        None => vec!["name", "setting"],
+    };
+    Ok(Arc::new(Schema::new(names.into_iter().map(|name| SqlType::Text.field(name, false)).collect::<Vec<_>>())))
+}
+
+fn show(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
+    let schema = show_schema(session, name)?;
+    let columns: Vec<ArrayRef> = match name {
+        Some(name) => vec![Arc::new(StringViewArray::from_iter_values([session.settings.show(name)?.1]))],
+        None => {
+            let (names, values): (Vec<_>, Vec<_>) = session.settings.all().unzip();
+            vec![Arc::new(StringViewArray::from_iter_values(names)), Arc::new(StringViewArray::from_iter_values(values))]
+        }
+    };
+    let batch = RecordBatch::try_new(schema.clone(), columns)?;
+    let batches = Box::pin(RecordBatchStreamAdapter::new(schema.clone(), futures::stream::iter([Ok(batch)])));
+    Ok(Outcome::Rows { schema, batches, tag: "SHOW", tag_rows: false })
+}
+
+fn discard(session: &mut Session, kind: DiscardKind) -> Result<Outcome> {
+    if kind == DiscardKind::All {
+        if session.block.is_some() {
+            let message = "DISCARD ALL cannot run inside a transaction block";
+            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        }
+        session.settings.reset_all();
+        session.prepared.clear();
+    }
+    if matches!(kind, DiscardKind::All | DiscardKind::Sequences) {
+        session.sequences.forget();
+    }
+    Ok(Outcome::Done(kind.tag().into()))
+}
+
+async fn prepare(session: &mut Session, name: &str, types: &[ast::DataType], statement: &Statement) -> Result<Outcome> {
+    if session.prepared.contains_key(name) {
+        let message = format!("prepared statement \"{name}\" already exists");
+        return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+    }
+    if session.prepared.len() >= PREPARED_MAX {
+        let message = format!("a session can have at most {PREPARED_MAX} prepared statements");
+        return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Use DEALLOCATE."));
+    }
+    let declared = types.iter().map(|written| SqlType::from_ast(written).map(Some)).collect::<Result<Vec<_>>>()?;
+    let prepared = super::describe::describe(session, Some(statement.clone()), &declared).await?;
+    session.prepared.insert(name.to_string(), prepared);
+    Ok(Outcome::Done("PREPARE".into()))
+}
+
+/// A statement prepared with SQL; 26000 if there is none.
+pub(super) fn prepared(session: &Session, name: &str) -> Result<Prepared> {
+    let found = session.prepared.get(name).cloned();
+    found.ok_or_else(|| SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist")))
+}
+
+async fn execute_prepared(session: &mut Session, name: &str, arguments: &[ast::Expr]) -> Result<Outcome> {
+    let prepared = prepared(session, name)?;
+    let Some(statement) = prepared.statement else { return Ok(Outcome::Empty) };
+    if arguments.len() != prepared.parameters.len() {
+        let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+        let detail = format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len());
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).with_detail(detail));
+    }
+    let mut values = Vec::new();
+    if !arguments.is_empty() {
+        let context = read_context(session)?;
+        for (argument, sql_type) in arguments.iter().zip(&prepared.parameters) {
+            values.push(context.constant(argument, sql_type)?);
+        }
+    }
+    Box::pin(run(session, &statement, &values)).await
+}
+
+fn deallocate(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
+    match name {
+        None => session.prepared.clear(),
+        Some(name) => {
+            prepared(session, name)?;
+            session.prepared.remove(name);
+        }
+    }
+    Ok(Outcome::Done(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" }.into()))
+}
+
+/// INSERT, UPDATE, DELETE, TRUNCATE, MERGE.
+async fn write(session: &mut Session, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
+    check_writable(session, &first_word(&statement.text))?;
+    let source = session.context_source();
+    match &mut session.block {
+        Some(block) => {
+            let transaction = block.transaction()?;
+            let context = source.context(transaction.view());
+            Box::pin(dml::execute(&context, transaction, &statement.ast, parameters)).await
+        }
+        None => Box::pin(dml::execute_alone(&session.engine, |view| source.context(view), &statement.ast, parameters)).await,
+    }
+}

@@ -1,0 +1,830 @@
+//! The statements that a session reads itself: those that steer it (SET, BEGIN, PREPARE, ...), COPY, sequences, and PostgreSQL's
+//! utility statements that the SQL parser lacks, so that each gets a clear answer.
+
+use super::Statement;
+use super::copy_options::{self, CopyStatement};
+use super::parse;
+use crate::catalog::names::fold;
+use crate::error::{SqlError, SqlState};
+use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName, WrappedCollection};
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use std::sync::Arc;
+
+/// A statement of the session's own grammar.
+#[derive(Clone, Debug)]
+pub enum Ours {
+    /// BEGIN, START TRANSACTION.
+    Begin(TransactionModes),
+    /// COMMIT, END.
+    Commit,
+    /// ROLLBACK, ABORT.
+    Rollback,
+    /// SAVEPOINT.
+    Savepoint(String),
+    /// RELEASE SAVEPOINT.
+    Release(String),
+    /// ROLLBACK TO SAVEPOINT.
+    RollbackTo(String),
+    /// SET TRANSACTION; with `session`: SET SESSION CHARACTERISTICS.
+    SetTransaction {
+        /// The modes.
+        modes: TransactionModes,
+        /// For the transactions to come.
+        session: bool,
+    },
+    /// SET.
+    Set {
+        /// SET LOCAL.
+        local: bool,
+        /// The setting, lower case.
+        name: String,
+        /// Its values as text; `None` is DEFAULT.
+        values: Option<Vec<String>>,
+    },
+    /// RESET; `None` is ALL.
+    Reset(Option<String>),
+    /// SHOW; `None` is ALL.
+    Show(Option<String>),
+    /// DISCARD; whether ALL.
+    Discard {
+        /// DISCARD ALL, rather than PLANS, SEQUENCES or TEMP.
+        kind: DiscardKind,
+    },
+    /// PREPARE.
+    Prepare {
+        /// Its name.
+        name: String,
+        /// Declared parameter types.
+        types: Vec<DataType>,
+        /// What is prepared.
+        statement: Statement,
+    },
+    /// EXECUTE.
+    Execute {
+        /// The prepared statement.
+        name: String,
+        /// Its parameters.
+        arguments: Vec<Expr>,
+    },
+    /// DEALLOCATE; `None` is ALL.
+    Deallocate(Option<String>),
+    /// COPY.
+    Copy(CopyStatement),
+    /// CREATE SEQUENCE.
+    CreateSequence {
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+        /// Its name.
+        name: ObjectName,
+        /// Its options.
+        options: Vec<SequenceOption>,
+    },
+    /// ALTER SEQUENCE.
+    AlterSequence {
+        /// IF EXISTS.
+        if_exists: bool,
+        /// Its name.
+        name: ObjectName,
+        /// Its options.
+        options: Vec<SequenceOption>,
+    },
+    /// ALTER {TABLE | VIEW | SEQUENCE} ... RENAME TO.
+    Rename {
+        /// What it must be.
+        kind: RelationKind,
+        /// IF EXISTS.
+        if_exists: bool,
+        /// What to rename.
+        name: ObjectName,
+        /// The new name.
+        to: String,
+    },
+    /// ALTER {TABLE | VIEW | SEQUENCE} ... SET SCHEMA.
+    SetSchema {
+        /// What it must be.
+        kind: RelationKind,
+        /// IF EXISTS.
+        if_exists: bool,
+        /// What to move.
+        name: ObjectName,
+        /// The other schema.
+        schema: String,
+    },
+    /// A statement that does nothing here, and nothing needs to be done: its tag.
+    Nothing(&'static str),
+    /// A statement that PostgreSQL has and this server has not.
+    Unsupported(Box<SqlError>),
+}
+
+/// BEGIN's modes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransactionModes {
+    /// READ ONLY, READ WRITE.
+    pub read_only: Option<bool>,
+    /// ISOLATION LEVEL, as SHOW prints it.
+    pub isolation: Option<&'static str>,
+}
+
+/// DISCARD's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscardKind {
+    /// Everything.
+    All,
+    /// Cached plans (there are none).
+    Plans,
+    /// currval, lastval.
+    Sequences,
+    /// Temporary tables (there are none).
+    Temp,
+}
+
+impl DiscardKind {
+    /// The command's tag.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::All => "DISCARD ALL",
+            Self::Plans => "DISCARD PLANS",
+            Self::Sequences => "DISCARD SEQUENCES",
+            Self::Temp => "DISCARD TEMP",
+        }
+    }
+}
+
+/// What ALTER is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// ALTER TABLE (PostgreSQL lets it rename views and sequences too).
+    Table,
+    /// ALTER VIEW.
+    View,
+    /// ALTER SEQUENCE.
+    Sequence,
+}
+
+/// One option of CREATE or ALTER SEQUENCE.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SequenceOption {
+    /// AS smallint, integer, bigint.
+    As(DataType),
+    /// INCREMENT BY.
+    Increment(i64),
+    /// MINVALUE, NO MINVALUE.
+    Min(Option<i64>),
+    /// MAXVALUE, NO MAXVALUE.
+    Max(Option<i64>),
+    /// START WITH.
+    Start(i64),
+    /// RESTART [WITH].
+    Restart(Option<i64>),
+    /// CACHE: accepted, the server has a cache of its own.
+    Cache(i64),
+    /// CYCLE, NO CYCLE.
+    Cycle(bool),
+    /// OWNED BY; `None` is NONE.
+    OwnedBy(Option<ObjectName>),
+}
+
+/// Why a statement could not be read.
+#[derive(Debug)]
+pub enum GrammarError {
+    /// The grammar's error, with its place.
+    Syntax(ParserError),
+    /// An error of its own kind.
+    Sql(Box<SqlError>),
+}
+
+impl From<ParserError> for GrammarError {
+    fn from(error: ParserError) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+impl From<SqlError> for GrammarError {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(Box::new(error))
+    }
+}
+
+/// The result of reading something.
+pub type Read<T> = Result<T, GrammarError>;
+
+/// A reader of one statement's tokens.
+pub struct Grammar<'a> {
+    /// The cursor, and the grammar of expressions, names and types.
+    pub parser: Parser<'static>,
+    tokens: &'a [TokenWithSpan],
+}
+
+impl<'a> Grammar<'a> {
+    /// A reader; `parser` stands before the first of `tokens`.
+    pub fn new(parser: Parser<'static>, tokens: &'a [TokenWithSpan]) -> Self {
+        Self { parser, tokens }
+    }
+
+    /// Reads a statement of the session's own; `None`, and nothing consumed, if it is the SQL parser's.
+    pub fn statement(&mut self) -> Read<Option<Ours>> {
+        if let Some(refusal) = self.refused() {
+            return Ok(Some(refusal));
+        }
+        if let Some(ours) = self.transaction_control()? {
+            return Ok(Some(ours));
+        }
+        if let Some(ours) = self.setting()? {
+            return Ok(Some(ours));
+        }
+        if let Some(ours) = self.prepared()? {
+            return Ok(Some(ours));
+        }
+        self.utility()
+    }
+
+    /// Whether the next words are these; consumes them if so.
+    pub fn accept(&mut self, words: &str) -> bool {
+        let found = self.peek(words);
+        if found {
+            for _ in words.split(' ') {
+                self.parser.next_token();
+            }
+        }
+        found
+    }
+    /// Whether the next words are these.
+    pub fn peek(&self, words: &str) -> bool {
+        words.split(' ').enumerate().all(|(n, word)| match &self.parser.peek_nth_token_ref(n).token {
+            Token::Word(w) => w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word),
+            _ => false,
+        })
+    }
+    /// Consumes these words, or fails.
+    pub fn expect(&mut self, words: &str) -> Read<()> {
+        if self.accept(words) { Ok(()) } else { self.unexpected(words) }
+    }
+    /// The error that says what would have been right here.
+    pub fn unexpected<T>(&self, expected: &str) -> Read<T> {
+        Ok(self.parser.expected(expected, self.parser.peek_token())?)
+    }
+    /// Whether the next token is this one; consumes it if so.
+    pub fn token(&mut self, token: &Token) -> bool {
+        self.parser.consume_token(token)
+    }
+    /// A name of one part, folded.
+    pub fn name(&mut self) -> Read<String> {
+        Ok(fold(&self.parser.parse_identifier()?))
+    }
+    /// A name of several parts.
+    pub fn object_name(&mut self) -> Read<ObjectName> {
+        Ok(self.parser.parse_object_name(false)?)
+    }
+    /// A signed whole number.
+    pub fn integer(&mut self) -> Read<i64> {
+        let negative = self.token(&Token::Minus);
+        if !negative {
+            self.token(&Token::Plus);
+        }
+        let token = self.parser.next_token();
+        let Token::Number(digits, _) = &token.token else { return Ok(self.parser.expected("a number", token)?) };
+        let number = format!("{}{digits}", if negative { "-" } else { "" });
+        number.parse().map_err(|_| {
+            GrammarError::from(SqlError::new(
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                format!("value \"{number}\" is out of range for type bigint"),
+            ))
+        })
+    }
+    /// Skips to the end of the statement.
+    pub fn skip_rest(&mut self) {
+        while self.parser.peek_token_ref().token != Token::EOF {
+            self.parser.next_token();
+        }
+    }
+
+    fn refused(&mut self) -> Option<Ours> {
+        let (words, hint) = REFUSED.iter().find(|(words, _)| self.peek(words))?;
+        self.skip_rest();
+        let error = SqlError::unsupported(words);
+        Some(Ours::Unsupported(Box::new(if hint.is_empty() { error } else { error.with_hint(*hint) })))
+    }
+
+    fn transaction_control(&mut self) -> Read<Option<Ours>> {
+        let ours = if self.accept("BEGIN") {
+            let _ = self.accept("WORK") || self.accept("TRANSACTION");
+            Ours::Begin(self.modes()?)
+        } else if self.accept("START TRANSACTION") {
+            Ours::Begin(self.modes()?)
+        } else if self.accept("COMMIT") || self.accept("END") {
+            self.after_end()?;
+            Ours::Commit
+        } else if self.accept("ROLLBACK") || self.accept("ABORT") {
+            let _ = self.accept("WORK") || self.accept("TRANSACTION");
+            if self.accept("TO") {
+                self.accept("SAVEPOINT");
+                Ours::RollbackTo(self.name()?)
+            } else {
+                self.after_end()?;
+                Ours::Rollback
+            }
+        } else if self.accept("SAVEPOINT") {
+            Ours::Savepoint(self.name()?)
+        } else if self.accept("RELEASE") {
+            self.accept("SAVEPOINT");
+            Ours::Release(self.name()?)
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(ours))
+    }
+
+    fn after_end(&mut self) -> Read<()> {
+        let _ = self.accept("WORK") || self.accept("TRANSACTION");
+        if self.accept("AND CHAIN") {
+            return Err(SqlError::unsupported("AND CHAIN").into());
+        }
+        self.accept("AND NO CHAIN");
+        Ok(())
+    }
+
+    fn modes(&mut self) -> Read<TransactionModes> {
+        let mut modes = TransactionModes::default();
+        loop {
+            if self.accept("ISOLATION LEVEL") {
+                modes.isolation = Some(self.isolation()?);
+            } else if self.accept("READ ONLY") {
+                modes.read_only = Some(true);
+            } else if self.accept("READ WRITE") {
+                modes.read_only = Some(false);
+            } else if !(self.accept("NOT DEFERRABLE") || self.accept("DEFERRABLE") || self.token(&Token::Comma)) {
+                return Ok(modes);
+            }
+        }
+    }
+
+    fn isolation(&mut self) -> Read<&'static str> {
+        for (words, level) in [
+            ("READ UNCOMMITTED", "read uncommitted"),
+            ("READ COMMITTED", "read committed"),
+            ("REPEATABLE READ", "repeatable read"),
+            ("SERIALIZABLE", "serializable"),
+        ] {
+            if self.accept(words) {
+                return Ok(level);
+            }
+        }
+        self.unexpected("an isolation level")
+    }
+
+    fn setting(&mut self) -> Read<Option<Ours>> {
+        let ours = if self.accept("SET") {
+            self.set()?
+        } else if self.accept("RESET") {
+            let all = self.accept("ALL");
+            Ours::Reset(if all { None } else { Some(self.setting_name()?) })
+        } else if self.accept("SHOW") {
+            let all = self.accept("ALL");
+            Ours::Show(if all { None } else { Some(self.setting_name()?) })
+        } else if self.accept("DISCARD") {
+            Ours::Discard { kind: self.discard_kind()? }
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(ours))
+    }
+
+    fn discard_kind(&mut self) -> Read<DiscardKind> {
+        let kinds = [("ALL", DiscardKind::All), ("PLANS", DiscardKind::Plans), ("SEQUENCES", DiscardKind::Sequences)];
+        for (word, kind) in kinds.into_iter().chain([("TEMP", DiscardKind::Temp), ("TEMPORARY", DiscardKind::Temp)]) {
+            if self.accept(word) {
+                return Ok(kind);
+            }
+        }
+        self.unexpected("ALL, PLANS, SEQUENCES or TEMP")
+    }
+
+    fn set(&mut self) -> Read<Ours> {
+        if self.accept("SESSION CHARACTERISTICS AS TRANSACTION") {
+            return Ok(Ours::SetTransaction { modes: self.modes()?, session: true });
+        }
+        if self.peek("TRANSACTION SNAPSHOT") {
+            return Err(SqlError::unsupported("SET TRANSACTION SNAPSHOT").into());
+        }
+        if self.accept("TRANSACTION") {
+            return Ok(Ours::SetTransaction { modes: self.modes()?, session: false });
+        }
+        let local = self.accept("LOCAL");
+        if !local {
+            self.accept("SESSION");
+        }
+        if self.accept("TIME ZONE") {
+            return Ok(Ours::Set { local, name: "timezone".into(), values: self.set_values()? });
+        }
+        if self.accept("NAMES") {
+            return Ok(Ours::Set { local, name: "client_encoding".into(), values: self.set_values()? });
+        }
+        if self.accept("SCHEMA") {
+            return Ok(Ours::Set { local, name: "search_path".into(), values: self.set_values()? });
+        }
+        let name = self.setting_name()?;
+        if !(self.token(&Token::Eq) || self.accept("TO")) {
+            return self.unexpected("= or TO");
+        }
+        Ok(Ours::Set { local, name, values: self.set_values()? })
+    }
+
+    fn setting_name(&mut self) -> Read<String> {
+        if self.accept("TIME ZONE") {
+            return Ok("timezone".into());
+        }
+        if self.accept("TRANSACTION ISOLATION LEVEL") {
+            return Ok("transaction_isolation".into());
+        }
+        let parts: Vec<String> = self.object_name()?.0.iter().filter_map(|part| part.as_ident()).map(|i| i.value.to_lowercase()).collect();
+        Ok(parts.join("."))
+    }
+
+    fn set_values(&mut self) -> Read<Option<Vec<String>>> {
+        if self.accept("DEFAULT") || self.accept("LOCAL") {
+            return Ok(None);
+        }
+        let mut values = vec![self.set_value()?];
+        while self.token(&Token::Comma) {
+            values.push(self.set_value()?);
+        }
+        Ok(Some(values))
+    }
+
+    fn set_value(&mut self) -> Read<String> {
+        let negative = self.token(&Token::Minus);
+        let token = self.parser.next_token();
+        Ok(match &token.token {
+            Token::Number(digits, _) => format!("{}{digits}", if negative { "-" } else { "" }),
+            _ if negative => return Ok(self.parser.expected("a number", token)?),
+            Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
+            Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("interval") => {
+                let text = self.parser.parse_literal_string()?;
+                let _ = self.accept("HOUR TO MINUTE");
+                text
+            }
+            Token::Word(word) => fold(&word.clone().into_ident(token.span)),
+            _ => return Ok(self.parser.expected("a value", token)?),
+        })
+    }
+
+    fn prepared(&mut self) -> Read<Option<Ours>> {
+        let ours = if self.accept("PREPARE") {
+            if self.peek("TRANSACTION") {
+                return Err(SqlError::unsupported("PREPARE TRANSACTION").into());
+            }
+            self.prepare()?
+        } else if self.accept("EXECUTE") {
+            let name = self.name()?;
+            let mut arguments = Vec::new();
+            if self.token(&Token::LParen) {
+                arguments = self.parser.parse_comma_separated(Parser::parse_expr)?;
+                self.close()?;
+            }
+            Ours::Execute { name, arguments }
+        } else if self.accept("DEALLOCATE") {
+            self.accept("PREPARE");
+            let all = self.accept("ALL");
+            Ours::Deallocate(if all { None } else { Some(self.name()?) })
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(ours))
+    }
+
+    fn prepare(&mut self) -> Read<Ours> {
+        let name = self.name()?;
+        let mut types = Vec::new();
+        if self.token(&Token::LParen) {
+            types = self.parser.parse_comma_separated(Parser::parse_data_type)?;
+            self.close()?;
+        }
+        self.expect("AS")?;
+        let next = self.parser.peek_token().span.start;
+        let start = self.tokens.iter().position(|token| token.span.start == next).unwrap_or(self.tokens.len());
+        let rest = &self.tokens[start..];
+        let mut parser = parse::parser(rest.to_vec());
+        let ast = parser.parse_statement()?;
+        if parser.peek_token_ref().token != Token::EOF {
+            return Ok(parser.expected("end of statement", parser.peek_token())?);
+        }
+        self.skip_rest();
+        let text = ast.to_string().into();
+        Ok(Ours::Prepare { name, types, statement: Statement { text, ast: Arc::new(ast), ours: None, notices: Vec::new() } })
+    }
+
+    /// A closing parenthesis.
+    pub fn close(&mut self) -> Read<()> {
+        if self.token(&Token::RParen) { Ok(()) } else { self.unexpected(")") }
+    }
+
+    fn utility(&mut self) -> Read<Option<Ours>> {
+        if self.accept("COPY") {
+            return Ok(Some(Ours::Copy(copy_options::read(self)?)));
+        }
+        if self.accept("CREATE SEQUENCE") {
+            return self.create_sequence().map(Some);
+        }
+        for (words, tag) in [("CHECKPOINT", "CHECKPOINT"), ("UNLISTEN", "UNLISTEN"), ("ANALYZE", "ANALYZE"), ("VACUUM", "VACUUM")] {
+            if self.peek(words) {
+                self.skip_rest();
+                return Ok(Some(Ours::Nothing(tag)));
+            }
+        }
+        self.alter()
+    }
+
+    fn create_sequence(&mut self) -> Read<Ours> {
+        let if_not_exists = self.accept("IF NOT EXISTS");
+        Ok(Ours::CreateSequence { if_not_exists, name: self.object_name()?, options: self.sequence_options()? })
+    }
+
+    /// ALTER where the SQL parser lacks the form; it looks ahead before it takes a statement for its own.
+    fn alter(&mut self) -> Read<Option<Ours>> {
+        let kind = if self.peek("ALTER SEQUENCE") {
+            RelationKind::Sequence
+        } else if self.peek("ALTER VIEW") {
+            RelationKind::View
+        } else if self.peek("ALTER TABLE") && (self.ends_with("SET SCHEMA")) {
+            RelationKind::Table
+        } else {
+            return Ok(None);
+        };
+        self.parser.next_token();
+        self.parser.next_token();
+        let if_exists = self.accept("IF EXISTS");
+        self.accept("ONLY");
+        let name = self.object_name()?;
+        if self.accept("RENAME TO") {
+            return Ok(Some(Ours::Rename { kind, if_exists, name, to: self.name()? }));
+        }
+        if self.accept("SET SCHEMA") {
+            return Ok(Some(Ours::SetSchema { kind, if_exists, name, schema: self.name()? }));
+        }
+        if kind == RelationKind::Sequence {
+            let options = self.sequence_options()?;
+            return if options.is_empty() {
+                self.unexpected("a sequence option")
+            } else {
+                Ok(Some(Ours::AlterSequence { if_exists, name, options }))
+            };
+        }
+        Err(SqlError::unsupported("this form of ALTER VIEW").with_hint("Use CREATE OR REPLACE VIEW, or drop and create the view.").into())
+    }
+
+    /// Whether the statement ends with these words and one name.
+    fn ends_with(&self, words: &str) -> bool {
+        let real: Vec<&Token> = self.tokens.iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_) | Token::EOF)).collect();
+        let wanted: Vec<&str> = words.split(' ').collect();
+        real.len() > wanted.len() + 1 && real[real.len() - 1 - wanted.len()..].iter().zip(&wanted).all(|(token, word)| is_word(token, word))
+    }
+
+    /// Options of CREATE SEQUENCE and of identity columns, in any order.
+    pub fn sequence_options(&mut self) -> Read<Vec<SequenceOption>> {
+        let mut options = Vec::new();
+        while let Some(option) = self.sequence_option()? {
+            options.push(option);
+        }
+        Ok(options)
+    }
+
+    fn sequence_option(&mut self) -> Read<Option<SequenceOption>> {
+        let option = if self.accept("AS") {
+            SequenceOption::As(self.parser.parse_data_type()?)
+        } else if self.accept("INCREMENT") {
+            self.accept("BY");
+            SequenceOption::Increment(self.integer()?)
+        } else if self.accept("MINVALUE") {
+            SequenceOption::Min(Some(self.integer()?))
+        } else if self.accept("NO MINVALUE") {
+            SequenceOption::Min(None)
+        } else if self.accept("MAXVALUE") {
+            SequenceOption::Max(Some(self.integer()?))
+        } else if self.accept("NO MAXVALUE") {
+            SequenceOption::Max(None)
+        } else if self.accept("START") {
+            self.accept("WITH");
+            SequenceOption::Start(self.integer()?)
+        } else if self.accept("RESTART") {
+            let with = self.accept("WITH");
+            let given = with || matches!(self.parser.peek_token_ref().token, Token::Number(..) | Token::Minus);
+            SequenceOption::Restart(if given { Some(self.integer()?) } else { None })
+        } else if self.accept("CACHE") {
+            SequenceOption::Cache(self.integer()?)
+        } else if self.accept("NO CYCLE") {
+            SequenceOption::Cycle(false)
+        } else if self.accept("CYCLE") {
+            SequenceOption::Cycle(true)
+        } else if self.accept("OWNED BY") {
+            let none = self.accept("NONE");
+            SequenceOption::OwnedBy(if none { None } else { Some(self.object_name()?) })
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(option))
+    }
+}
+
+/// Statements that PostgreSQL has and this server has not, by their first words, with a hint.
+const REFUSED: &[(&str, &str)] = &[
+    ("ALTER DATABASE", ""),
+    ("ALTER DEFAULT PRIVILEGES", ROLES),
+    ("ALTER FUNCTION", ""),
+    ("ALTER INDEX", INDEXES),
+    ("ALTER ROLE", ROLES),
+    ("ALTER SYSTEM", "Settings of the server stand in its configuration file; see SET for those of a session."),
+    ("ALTER TYPE", ""),
+    ("ALTER USER", ROLES),
+    ("CALL", ""),
+    ("CLOSE", CURSORS),
+    ("CLUSTER", "Declare the order with CREATE TABLE ... CLUSTER BY (columns): compaction keeps it."),
+    ("CREATE AGGREGATE", ""),
+    ("CREATE CAST", ""),
+    ("CREATE COLLATION", ""),
+    ("CREATE DATABASE", "A server has one database; use schemas."),
+    ("CREATE DOMAIN", ""),
+    ("CREATE EVENT TRIGGER", ""),
+    ("CREATE EXTENSION", ""),
+    ("CREATE FOREIGN TABLE", ""),
+    ("CREATE FUNCTION", ""),
+    ("CREATE GLOBAL TEMP", TEMPORARY),
+    ("CREATE GLOBAL TEMPORARY", TEMPORARY),
+    ("CREATE GROUP", ROLES),
+    ("CREATE INDEX", INDEXES),
+    ("CREATE LANGUAGE", ""),
+    ("CREATE LOCAL TEMP", TEMPORARY),
+    ("CREATE LOCAL TEMPORARY", TEMPORARY),
+    ("CREATE MATERIALIZED VIEW", "Use CREATE TABLE ... AS, or a view."),
+    ("CREATE OPERATOR", ""),
+    ("CREATE OR REPLACE FUNCTION", ""),
+    ("CREATE OR REPLACE PROCEDURE", ""),
+    ("CREATE OR REPLACE TEMP VIEW", TEMPORARY),
+    ("CREATE OR REPLACE TEMPORARY VIEW", TEMPORARY),
+    ("CREATE OR REPLACE TRIGGER", ""),
+    ("CREATE POLICY", ROLES),
+    ("CREATE PROCEDURE", ""),
+    ("CREATE PUBLICATION", ""),
+    ("CREATE RECURSIVE VIEW", "Write CREATE VIEW ... AS WITH RECURSIVE ..."),
+    ("CREATE ROLE", ROLES),
+    ("CREATE RULE", ""),
+    ("CREATE SERVER", ""),
+    ("CREATE STATISTICS", ""),
+    ("CREATE SUBSCRIPTION", ""),
+    ("CREATE TABLESPACE", ""),
+    ("CREATE TEMP", TEMPORARY),
+    ("CREATE TEMPORARY", TEMPORARY),
+    ("CREATE TRIGGER", ""),
+    ("CREATE TYPE", ""),
+    ("CREATE UNIQUE INDEX", "Use a UNIQUE constraint: ALTER TABLE ... ADD CONSTRAINT ... UNIQUE (columns)."),
+    ("CREATE UNLOGGED TABLE", "Leave UNLOGGED out: writing is not slower without it."),
+    ("CREATE USER", ROLES),
+    ("DECLARE", CURSORS),
+    ("DO", ""),
+    ("DROP DATABASE", ""),
+    ("DROP EXTENSION", ""),
+    ("DROP FUNCTION", ""),
+    ("DROP INDEX", INDEXES),
+    ("DROP MATERIALIZED VIEW", ""),
+    ("DROP OWNED", ROLES),
+    ("DROP ROLE", ROLES),
+    ("DROP TRIGGER", ""),
+    ("DROP TYPE", ""),
+    ("DROP USER", ROLES),
+    ("FETCH", CURSORS),
+    ("GRANT", ROLES),
+    ("IMPORT FOREIGN SCHEMA", ""),
+    ("LISTEN", ""),
+    ("LOAD", ""),
+    ("LOCK", "Transactions are isolated by snapshots: of two that write the same rows, the second gets a serialization failure (40001)."),
+    ("MOVE", CURSORS),
+    ("NOTIFY", ""),
+    ("REASSIGN OWNED", ROLES),
+    ("REFRESH MATERIALIZED VIEW", ""),
+    ("REINDEX", INDEXES),
+    ("REVOKE", ROLES),
+    ("SECURITY LABEL", ""),
+    ("SET CONSTRAINTS", "Constraints are checked at the end of each statement."),
+    ("SET ROLE", ROLES),
+    ("SET SESSION AUTHORIZATION", ROLES),
+];
+
+const ROLES: &str = "There are no roles and privileges yet: whoever may connect may do everything.";
+const INDEXES: &str = "There are no indexes: segments carry statistics by which scans skip what cannot match. Unique keys are UNIQUE or PRIMARY KEY constraints.";
+const TEMPORARY: &str = "Use a table in a schema of its own, and drop it afterwards.";
+const CURSORS: &str = "Results are streamed: a client that fetches by portal (the extended protocol) needs no cursor.";
+
+fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
+}
+
+/// What CREATE TABLE's CLUSTER BY says.
+type ClusterBy = Option<WrappedCollection<Vec<Expr>>>;
+
+/// Takes `CLUSTER BY (columns)` out of CREATE TABLE, which the SQL parser reads only for other dialects.
+pub fn take_cluster_by(tokens: &[TokenWithSpan]) -> Read<(Vec<TokenWithSpan>, ClusterBy)> {
+    let real = || tokens.iter().enumerate().filter(|(_, t)| !matches!(t.token, Token::Whitespace(_) | Token::EOF));
+    let is_create_table = real().zip(["CREATE", "TABLE"]).all(|((_, token), word)| is_word(&token.token, word));
+    let mut depth = 0usize;
+    let mut previous: Option<usize> = None;
+    for (at, token) in real().filter(|_| is_create_table) {
+        match &token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Word(_) if depth == 0 && is_word(&token.token, "BY") => {
+                if let Some(start) = previous.filter(|p| is_word(&tokens[*p].token, "CLUSTER")) {
+                    return cut_cluster_by(tokens, start, at);
+                }
+            }
+            _ => {}
+        }
+        previous = Some(at);
+    }
+    Ok((tokens.to_vec(), None))
+}
+
+/// Brings the options of `AS IDENTITY (...)` into the only order in which the SQL parser reads them; PostgreSQL takes any.
+pub fn order_identity_options(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let tokens: Vec<TokenWithSpan> = tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_))).collect();
+    let mut ordered: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut rest = tokens.as_slice();
+    while let Some((token, tail)) = rest.split_first() {
+        let opens = token.token == Token::LParen && ordered.last().is_some_and(|t| is_word(&t.token, "IDENTITY"));
+        ordered.push(token.clone());
+        rest = tail;
+        if opens {
+            let end = rest.iter().position(|t| t.token == Token::RParen).unwrap_or(rest.len());
+            let mut options = split_options(&rest[..end]);
+            options.sort_by_key(|(rank, _)| *rank);
+            ordered.extend(options.into_iter().flat_map(|(_, option)| option.iter().cloned()));
+            rest = &rest[end..];
+        }
+    }
+    ordered
+}
+
+/// Options, each with its rank in the SQL parser's order.
+fn split_options(tokens: &[TokenWithSpan]) -> Vec<(usize, &[TokenWithSpan])> {
+    const RANKS: [&str; 6] = ["INCREMENT", "MINVALUE", "MAXVALUE", "START", "CACHE", "CYCLE"];
+    let rank = |at: usize| RANKS.iter().position(|word| tokens.get(at).is_some_and(|t| is_word(&t.token, word)));
+    let no = |at: usize| tokens.get(at).is_some_and(|t| is_word(&t.token, "NO"));
+    let mut starts: Vec<(usize, usize)> = Vec::new();
+    for at in 0..tokens.len() {
+        match rank(at) {
+            Some(rank) if at > 0 && no(at - 1) => starts.push((rank, at - 1)),
+            Some(rank) => starts.push((rank, at)),
+            None if at == 0 && !no(0) => starts.push((0, 0)),
+            None => {}
+        }
+    }
+    let ends = starts.iter().skip(1).map(|(_, start)| *start).chain([tokens.len()]);
+    starts.iter().zip(ends).map(|((rank, start), end)| (*rank, &tokens[*start..end])).collect()
+}
+
+fn cut_cluster_by(tokens: &[TokenWithSpan], start: usize, by: usize) -> Read<(Vec<TokenWithSpan>, ClusterBy)> {
+    let mut grammar = Grammar::new(parse::parser(tokens[by + 1..].to_vec()), &[]);
+    if !grammar.token(&Token::LParen) {
+        return grammar.unexpected("(");
+    }
+    let columns = grammar.parser.parse_comma_separated(|parser| parser.parse_identifier().map(Expr::Identifier))?;
+    grammar.close()?;
+    let next = grammar.parser.peek_token();
+    let end = if next.token == Token::EOF {
+        tokens.len()
+    } else {
+        tokens.iter().position(|token| token.span.start == next.span.start).unwrap_or(tokens.len())
+    };
+    let rest = tokens[..start].iter().chain(&tokens[end..]).cloned().collect();
+    Ok((rest, Some(WrappedCollection::Parentheses(columns))))
+}
+
+/// A clear refusal for what the SQL parser cannot read but PostgreSQL can.
+pub fn refusal_of(tokens: &[TokenWithSpan]) -> Option<GrammarError> {
+    let words: Vec<&Token> = tokens.iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_) | Token::EOF)).collect();
+    let has = |first: &str, second: &str| words.windows(2).any(|pair| is_word(pair[0], first) && is_word(pair[1], second));
+    let starts = |first: &str, second: &str| words.len() > 1 && is_word(words[0], first) && is_word(words[1], second);
+    if (starts("CREATE", "TABLE") || starts("ALTER", "TABLE")) && (has("EXCLUDE", "USING")) {
+        return Some(SqlError::unsupported("EXCLUDE").with_hint("Only UNIQUE, PRIMARY KEY and CHECK constraints are supported.").into());
+    }
+    if starts("ALTER", "TABLE") && (has("SET", "STATISTICS") || has("SET", "STORAGE") || has("SET", "COMPRESSION")) {
+        return Some(SqlError::unsupported("ALTER COLUMN SET STATISTICS, STORAGE or COMPRESSION").into());
+    }
+    if starts("ALTER", "TABLE") && (has("SET", "GENERATED") || has("DROP", "IDENTITY") || has("ALTER", "CONSTRAINT")) {
+        return Some(SqlError::unsupported("this form of ALTER TABLE").into());
+    }
+    None
+}
+
+/// The identifiers of a parenthesized list.
+pub fn column_names(grammar: &mut Grammar<'_>) -> Read<Vec<String>> {
+    let names = grammar.parser.parse_comma_separated(|parser| parser.parse_identifier())?;
+    grammar.close()?;
+    Ok(names.iter().map(fold).collect())
+}
+
+/// A query in parentheses, the opening one consumed.
+pub fn parenthesized_query(grammar: &mut Grammar<'_>) -> Read<ast::Query> {
+    let query = grammar.parser.parse_query()?;
+    grammar.close()?;
+    Ok(*query)
+}

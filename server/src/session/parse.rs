@@ -1,0 +1,351 @@
+//! SQL text -> statements: tokens, one slice of text per statement, syntax errors as PostgreSQL words them.
+//!
+//! 1. The text is cut into tokens, and over-long identifiers are cut to PostgreSQL's limit, each with a notice.
+//! 2. Tokens are split at the semicolons; a statement without tokens is none.
+//! 3. What nests or chains beyond bounds is refused, because everything after this recurses over the syntax tree.
+//! 4. [`grammar`] reads the statements that are a session's own business or that the SQL parser lacks; the SQL parser reads the others.
+
+use super::grammar::{self, Grammar, GrammarError, Ours};
+use super::{Notice, Statement, strictness};
+use crate::catalog::names::{is_reserved, truncated};
+use crate::error::{Result, SqlError, SqlState};
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
+use std::sync::Arc;
+
+/// Parentheses, brackets and the like inside one another, at most.
+const NESTING_MAX: usize = 200;
+
+/// Operators in one chain (`a OR b OR c ...`), at most: the syntax tree of a chain is as deep as it is long.
+const CHAIN_MAX: usize = 500;
+
+/// Function calls inside one another, at most: planning takes twice as long for each more of them, and cannot be interrupted.
+const CALLS_MAX: usize = 16;
+
+/// Splits and parses SQL text.
+pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
+    let mut tokens = tokenize(sql)?;
+    let notices = truncate_identifiers(&mut tokens);
+    let mut places = Places::new(sql);
+    let mut statements = Vec::new();
+    for chunk in tokens.split(|token| token.token == Token::SemiColon) {
+        let Some(text) = slice(sql, &mut places, chunk) else { continue };
+        let (ast, ours) = parse_tokens(sql, chunk)?;
+        statements.push(Statement { text: text.into(), ast: Arc::new(ast), ours: ours.map(Arc::new), notices: Vec::new() });
+    }
+    if let Some(first) = statements.first_mut() {
+        first.notices = notices;
+    }
+    Ok(statements)
+}
+
+/// Parses one expression, for instance a stored DEFAULT or CHECK.
+pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
+    let tokens = tokenize(sql)?;
+    check_depth(&tokens)?;
+    let mut parser = parser(tokens);
+    let parsed = parser.parse_expr().and_then(|expr| expect_end(&parser).map(|()| expr));
+    parsed.map_err(|error| syntax_error(sql, &error))
+}
+
+/// Parses one query, for instance a view's.
+pub fn parse_query(sql: &str) -> Result<ast::Query> {
+    let tokens = tokenize(sql)?;
+    check_depth(&tokens)?;
+    let mut parser = parser(tokens);
+    let parsed = parser.parse_query().and_then(|query| expect_end(&parser).map(|()| *query));
+    parsed.map_err(|error| syntax_error(sql, &error))
+}
+
+fn parse_tokens(sql: &str, tokens: &[TokenWithSpan]) -> Result<(ast::Statement, Option<Ours>)> {
+    check_depth(tokens)?;
+    let mut grammar = Grammar::new(parser(tokens.to_vec()), tokens);
+    let parsed = match grammar.statement() {
+        Ok(Some(ours)) => expect_end(&grammar.parser).map(|()| (ast::Statement::UnlockTables, Some(ours))).map_err(GrammarError::from),
+        Ok(None) => parse_standard(tokens).map(|ast| (ast, None)),
+        Err(error) => Err(error),
+    };
+    let parsed = parsed.map_err(|error| match error {
+        GrammarError::Syntax(error) => syntax_error(sql, &error),
+        GrammarError::Sql(error) => *error,
+    })?;
+    strictness::check(&parsed.0).map_err(|error| error.located(sql))?;
+    Ok(parsed)
+}
+
+/// What the SQL parser reads, with what it does not know of our own clauses put into its tree.
+fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement, GrammarError> {
+    let (tokens, cluster_by) = grammar::take_cluster_by(tokens)?;
+    let tokens = grammar::order_identity_options(tokens);
+    let mut parser = parser(tokens.clone());
+    let parsed = parser.parse_statement().and_then(|statement| expect_end(&parser).map(|()| statement));
+    let mut statement = parsed.map_err(|error| grammar::refusal_of(&tokens).unwrap_or(GrammarError::Syntax(error)))?;
+    if let ast::Statement::CreateTable(create) = &mut statement
+        && cluster_by.is_some()
+    {
+        create.cluster_by = cluster_by;
+    }
+    Ok(statement)
+}
+
+pub(super) fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
+    Parser::new(&PostgreSqlDialect {}).with_recursion_limit(NESTING_MAX * 2).with_tokens_with_locations(tokens)
+}
+
+fn expect_end(parser: &Parser<'_>) -> Result<(), ParserError> {
+    let next = parser.peek_token();
+    if next.token == Token::EOF { Ok(()) } else { parser.expected("end of statement", next) }
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location();
+    tokens.map(joined_literals).map_err(|error| {
+        let message = match error.message.as_str() {
+            text if text.starts_with("Unterminated string literal") => "unterminated quoted string".to_string(),
+            text if text.starts_with("Unterminated encoded string literal") => "unterminated quoted string".to_string(),
+            text if text.starts_with("Unterminated dollar-quoted") => "unterminated dollar-quoted string".to_string(),
+            text if text.contains("comment") => "unterminated /* comment".to_string(),
+            text if text.contains("close delimiter") => "unterminated quoted identifier".to_string(),
+            text => text.to_string(),
+        };
+        at_place(SqlError::new(SqlState::SYNTAX_ERROR, message), sql, error.location)
+    })
+}
+
+/// Text literals with nothing but space between them, and a new line in it, are one.
+fn joined_literals(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let space = joined.iter().rev().take_while(|token| matches!(token.token, Token::Whitespace(_)));
+        let (count, lines) = space.fold((0, 0), |(count, lines), token| {
+            (count + 1, lines + usize::from(matches!(token.token, Token::Whitespace(Whitespace::Newline))))
+        });
+        let before = joined.len().checked_sub(count + 1).filter(|_| lines > 0);
+        if let (Token::SingleQuotedString(more), Some(before)) = (&token.token, before)
+            && let Token::SingleQuotedString(text) = &mut joined[before].token
+        {
+            text.push_str(more);
+            joined[before].span.end = token.span.end;
+            joined.truncate(before + 1);
+        } else {
+            joined.push(token);
+        }
+    }
+    joined
+}
+
+fn truncate_identifiers(tokens: &mut [TokenWithSpan]) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for token in tokens {
+        if let Token::Word(word) = &mut token.token
+            && let Some(short) = truncated(&word.value)
+        {
+            if notices.len() < super::NOTICES_MAX {
+                notices.push(Notice {
+                    severity: "NOTICE",
+                    error: SqlError::new(SqlState("42622"), format!("identifier \"{}\" will be truncated to \"{short}\"", word.value)),
+                });
+            }
+            word.value = short.to_string();
+        }
+    }
+    notices
+}
+
+fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
+    let mut chains = vec![0usize];
+    let mut calls = vec![0usize];
+    let mut after_name = false;
+    for token in tokens {
+        match &token.token {
+            Token::LParen => calls.push(calls.last().copied().unwrap_or(0) + usize::from(after_name)),
+            Token::RParen if calls.len() > 1 => drop(calls.pop()),
+            _ => {}
+        }
+        if !matches!(token.token, Token::Whitespace(_)) {
+            after_name =
+                matches!(&token.token, Token::Word(word) if word.quote_style.is_some() || !is_reserved(&word.value.to_lowercase()));
+        }
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => chains.push(0),
+            Token::RParen | Token::RBracket | Token::RBrace if chains.len() > 1 => drop(chains.pop()),
+            Token::Comma => {
+                if let Some(chain) = chains.last_mut() {
+                    *chain = 0;
+                }
+            }
+            other if chains_on(other) => {
+                if let Some(chain) = chains.last_mut() {
+                    *chain += 1;
+                }
+            }
+            _ => {}
+        }
+        let too_long = chains.last().is_some_and(|chain| *chain > CHAIN_MAX) || calls.last().is_some_and(|calls| *calls > CALLS_MAX);
+        if chains.len() > NESTING_MAX || too_long {
+            let error = SqlError::new(SqlState("54001"), "statement is too complex");
+            return Err(error
+                .with_detail(format!("At most {NESTING_MAX} nested parentheses, {CALLS_MAX} nested function calls and {CHAIN_MAX} operators in one chain are supported.")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a token makes the syntax tree one level deeper each time that it occurs in a chain.
+fn chains_on(token: &Token) -> bool {
+    const WORDS: [&str; 14] =
+        ["AND", "OR", "NOT", "UNION", "INTERSECT", "EXCEPT", "JOIN", "IS", "LIKE", "ILIKE", "BETWEEN", "CASE", "COLLATE", "AT"];
+    match token {
+        Token::Word(word) => word.quote_style.is_none() && WORDS.iter().any(|w| word.value.eq_ignore_ascii_case(w)),
+        Token::Number(..) | Token::Whitespace(_) | Token::Period | Token::EOF | Token::Placeholder(_) => false,
+        Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) | Token::DollarQuotedString(_) => false,
+        Token::HexStringLiteral(_) | Token::NationalStringLiteral(_) | Token::UnicodeStringLiteral(_) => false,
+        _ => true,
+    }
+}
+
+/// The text of a statement, without blanks and comments around it; `None` if there is nothing else.
+fn slice<'a>(sql: &'a str, places: &mut Places<'_>, tokens: &[TokenWithSpan]) -> Option<&'a str> {
+    let real = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
+    let first = tokens.iter().find(real)?;
+    let last = tokens.iter().rfind(real)?;
+    let start = places.byte_of(first.span.start);
+    let end = places.byte_of(last.span.end);
+    sql.get(start..end)
+}
+
+/// Turns locations into byte offsets; locations must come in the order of the text.
+struct Places<'a> {
+    rest: std::iter::Peekable<std::str::CharIndices<'a>>,
+    length: usize,
+    line: u64,
+    column: u64,
+}
+
+impl<'a> Places<'a> {
+    fn new(sql: &'a str) -> Self {
+        Self { rest: sql.char_indices().peekable(), length: sql.len(), line: 1, column: 1 }
+    }
+    fn byte_of(&mut self, location: Location) -> usize {
+        while (self.line, self.column) < (location.line, location.column) {
+            match self.rest.next() {
+                Some((_, '\n')) => (self.line, self.column) = (self.line + 1, 1),
+                Some(_) => self.column += 1,
+                None => break,
+            }
+        }
+        self.rest.peek().map_or(self.length, |(at, _)| *at)
+    }
+}
+
+/// A parser's error as PostgreSQL words it.
+pub fn syntax_error(sql: &str, error: &ParserError) -> SqlError {
+    let text = match error {
+        ParserError::RecursionLimitExceeded => return SqlError::new(SqlState("54001"), "stack depth limit exceeded"),
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+    };
+    let (what, location) = split_location(text);
+    let Some(location) = location else {
+        let at_end = text.contains("found: EOF");
+        let message = if at_end { "syntax error at end of input".to_string() } else { format!("syntax error: {}", what.to_lowercase()) };
+        let error = SqlError::new(SqlState::SYNTAX_ERROR, message);
+        return if at_end { at_offset(error, sql.trim_end().chars().count() + 1) } else { error };
+    };
+    let near = token_text_at(sql, location);
+    let message = if near.is_empty() { "syntax error at end of input".to_string() } else { format!("syntax error at or near \"{near}\"") };
+    let error = at_place(SqlError::new(SqlState::SYNTAX_ERROR, message), sql, location);
+    match what.split_once(", found:") {
+        Some((expected, _)) if expected.starts_with("Expected: ") => error.with_detail(format!("{expected}.")),
+        _ => error,
+    }
+}
+
+/// Cuts ` at Line: 1, Column: 8` off a parser's message.
+fn split_location(text: &str) -> (&str, Option<Location>) {
+    let Some((what, place)) = text.rsplit_once(" at Line: ") else { return (text, None) };
+    let location = place
+        .split_once(", Column: ")
+        .and_then(|(line, column)| Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? }));
+    (what, location.filter(|l| l.line > 0))
+}
+
+fn token_text_at(sql: &str, location: Location) -> &str {
+    let Ok(tokens) = tokenize(sql) else { return "" };
+    let Some(token) = tokens.iter().find(|token| token.span.start == location) else { return "" };
+    let mut places = Places::new(sql);
+    let start = places.byte_of(token.span.start);
+    sql.get(start..places.byte_of(token.span.end)).unwrap_or("")
+}
+
+fn at_place(error: SqlError, sql: &str, location: Location) -> SqlError {
+    if location.line == 0 {
+        return error;
+    }
+    let offset = Places::new(sql).byte_of(location);
+    at_offset(error, sql[..offset].chars().count() + 1)
+}
+
+fn at_offset(mut error: SqlError, position: usize) -> SqlError {
+    error.position = Some(position);
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn texts(sql: &str) -> Vec<String> {
+        parse(sql).unwrap().iter().map(|s| s.text.to_string()).collect()
+    }
+
+    #[test]
+    fn statements_are_split_with_their_own_text() {
+        assert_eq!(texts(""), Vec::<String>::new());
+        assert_eq!(texts(" ; -- nothing\n ;;/* x */"), Vec::<String>::new());
+        assert_eq!(texts("select 'é;x' ;\n  -- c\n select 2 -- d\n"), ["select 'é;x'", "select 2"]);
+        assert_eq!(texts("select $$a;b$$; select \"a;b\" from t"), ["select $$a;b$$", "select \"a;b\" from t"]);
+    }
+
+    #[test]
+    fn syntax_errors_say_where() {
+        let error = parse("select 1; selekt 2").unwrap_err();
+        assert_eq!(
+            (error.state, &*error.message, error.position),
+            (SqlState::SYNTAX_ERROR, "syntax error at or near \"selekt\"", Some(11))
+        );
+        let error = parse("select * from t where").unwrap_err();
+        assert_eq!(&*error.message, "syntax error at end of input");
+        let error = parse("select 'é' frm t t2").unwrap_err();
+        assert_eq!((&*error.message, error.position), ("syntax error at or near \"t\"", Some(16)));
+        assert_eq!(&*parse("select 'abc").unwrap_err().message, "unterminated quoted string");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        for sql in [
+            format!("select {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
+            format!("select {}1", "not ".repeat(100_000)),
+            format!("select {}1{}", "abs(".repeat(25), ")".repeat(25)),
+            format!("select 1{}", " + 1".repeat(100_000)),
+            format!("select {}1", "- ".repeat(100_000)),
+            format!("select 1{}", "::int".repeat(100_000)),
+            format!("select 1{}", " union all select 1".repeat(100_000)),
+            format!("select {}1{}", "case when true then ".repeat(50_000), " end".repeat(50_000)),
+        ] {
+            assert_eq!(parse(&sql).unwrap_err().state, SqlState("54001"), "{}", &sql[..40]);
+        }
+        assert_eq!(texts(&format!("select {}1{}", "(".repeat(60), ")".repeat(60))).len(), 1);
+        assert_eq!(texts(&format!("select a = 0{}", " or a = 1".repeat(200))).len(), 1);
+        assert_eq!(texts(&format!("insert into t values (0){}", ", (1)".repeat(10_000))).len(), 1);
+    }
+
+    #[test]
+    fn long_identifiers_are_cut_with_a_notice() {
+        let statements = parse(&format!("select 1 as {}", "a".repeat(70))).unwrap();
+        assert_eq!(statements[0].notices.len(), 1);
+        assert!(statements[0].ast.to_string().ends_with(&format!("AS {}", "a".repeat(63))));
+    }
+}

@@ -1,0 +1,39 @@
+//! A statement outside a block: its own transaction, run again on a fresh snapshot when it loses a race.
+
+use super::{Transaction, conflict_is_retryable};
+use crate::engine::Engine;
+use crate::error::Result;
+use std::future::Future;
+use std::sync::Arc;
+
+/// Attempts before the client is told of the conflict.
+const ATTEMPTS_MAX: usize = 16;
+
+/// Runs `statement` in a transaction of its own and commits it.
+///
+/// After the first lost race the statement queues up for the table that it writes (`table`), first come first served; newcomers
+/// queue too while anybody waits. So each attempt in the queue meets at most those who were on their way before, and all end.
+pub async fn autocommit<T, F, Fut>(engine: &Arc<Engine>, table: impl Fn() -> Option<u32>, mut statement: F) -> Result<T>
+where
+    F: FnMut(Transaction) -> Fut,
+    Fut: Future<Output = Result<(T, Transaction)>>,
+{
+    let mut contended = engine.writers.any_queue().then(&table).flatten().filter(|table| engine.writers.contended(*table));
+    let mut attempt = 1;
+    loop {
+        let _turn = match contended {
+            Some(table) => Some(engine.writers.turn(table).await),
+            None => None,
+        };
+        let (outcome, transaction) = statement(Transaction::begin(engine.clone())?).await?;
+        match transaction.commit().await {
+            Ok(()) => return Ok(outcome),
+            Err(error) if conflict_is_retryable(&error) && attempt < ATTEMPTS_MAX => {
+                tracing::debug!(attempt, %error, "statement is run again");
+            }
+            Err(error) => return Err(error),
+        }
+        contended = table();
+        attempt += 1;
+    }
+}

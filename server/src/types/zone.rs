@@ -1,0 +1,107 @@
+//! Time zones: what `TimeZone` and the zones in texts name, and their offsets from UTC.
+
+use chrono::{NaiveDateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+
+/// A time zone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Zone {
+    /// UTC.
+    Utc,
+    /// A fixed distance in seconds, east of Greenwich positive.
+    Fixed(i32),
+    /// A place with rules.
+    Named(Tz),
+}
+
+impl Zone {
+    /// Reads a name of the IANA database, in any case, or an ISO offset such as `+02:00`; `None` if there is no such zone.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if ["UTC", "Z", "GMT", "ZULU", "Etc/UTC"].iter().any(|name| name.eq_ignore_ascii_case(text)) {
+            return Some(Self::Utc);
+        }
+        if text.starts_with(['+', '-']) || text.starts_with(|first: char| first.is_ascii_digit()) {
+            return parse_offset(text).map(Self::Fixed);
+        }
+        let exact = text.parse().ok();
+        exact.or_else(|| chrono_tz::TZ_VARIANTS.iter().copied().find(|zone| zone.name().eq_ignore_ascii_case(text))).map(Self::Named)
+    }
+    /// Seconds east of Greenwich at a moment, given in seconds since 1970 UTC.
+    pub fn offset_at(&self, unix_seconds: i64) -> i32 {
+        match self {
+            Self::Utc => 0,
+            Self::Fixed(offset) => *offset,
+            Self::Named(zone) => moment(unix_seconds).map_or(0, |utc| zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()),
+        }
+    }
+    /// Seconds east of Greenwich when clocks there show a time, given as seconds since 1970 as if it were UTC. A time that clocks skip is taken by
+    /// the offset before the gap, one that they show twice by the standard time after it: as PostgreSQL does.
+    pub fn offset_at_local(&self, local_seconds: i64) -> i32 {
+        let Self::Named(_) = self else { return self.offset_at(local_seconds) };
+        let earlier = self.offset_at(local_seconds - 86_400);
+        let later = self.offset_at(local_seconds + 86_400);
+        if earlier == later {
+            return self.offset_at(local_seconds - i64::from(earlier));
+        }
+        let fits = |offset: i32| self.offset_at(local_seconds - i64::from(offset)) == offset;
+        match (fits(earlier), fits(later)) {
+            (_, true) => later,
+            _ => earlier,
+        }
+    }
+}
+
+fn moment(unix_seconds: i64) -> Option<NaiveDateTime> {
+    chrono::DateTime::from_timestamp(unix_seconds, 0).map(|moment| moment.naive_utc())
+}
+
+/// `+02`, `-0330`, `+05:30:15` -> seconds east.
+pub(super) fn parse_offset(text: &str) -> Option<i32> {
+    let (sign, digits) = match text.as_bytes().first()? {
+        b'-' => (-1, &text[1..]),
+        b'+' => (1, &text[1..]),
+        _ => (1, text),
+    };
+    let parts: Vec<&str> = if digits.contains(':') {
+        digits.split(':').collect()
+    } else if digits.len() <= 2 {
+        vec![digits]
+    } else {
+        vec![digits.get(..digits.len() - 2)?, digits.get(digits.len() - 2..)?]
+    };
+    let mut seconds = 0;
+    for (part, unit) in parts.iter().zip([3600, 60, 1]) {
+        let number: i32 = Some(part).filter(|part| part.len() <= 2 && !part.is_empty()).and_then(|part| part.parse().ok())?;
+        if number >= 60 {
+            return None;
+        }
+        seconds += number * unit;
+    }
+    (parts.len() <= 3 && seconds < 16 * 3600).then_some(sign * seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn zones_have_offsets() {
+        let berlin = Zone::parse("europe/berlin").unwrap();
+        assert_eq!(berlin.offset_at(1_720_000_000), 7200);
+        assert_eq!(berlin.offset_at(1_700_000_000), 3600);
+        assert_eq!(berlin.offset_at_local(1_720_000_000), 7200);
+        assert_eq!(Zone::parse("+05:30"), Some(Zone::Fixed(19_800)));
+        assert_eq!(Zone::parse("-0330"), Some(Zone::Fixed(-12_600)));
+        assert_eq!((Zone::parse("Nowhere/Land"), Zone::parse("+99")), (None, None));
+    }
+
+    #[test]
+    fn gaps_and_overlaps() {
+        let york = Zone::parse("America/New_York").unwrap();
+        // 2024-03-10 02:30 does not exist: the offset before the gap. 2024-11-03 01:30 exists twice: standard time.
+        assert_eq!(york.offset_at_local(1_710_037_800), -5 * 3600);
+        assert_eq!(york.offset_at_local(1_730_597_400), -5 * 3600);
+    }
+}
