@@ -115,7 +115,12 @@ pub async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
 pub fn spawn(folder: &Path, listen: &str, environment: &[(String, String)], wrapper: &[String]) -> Result<(Child, SocketAddr), String> {
     let mut words: Vec<String> = wrapper.to_vec();
     words.extend([binary().into(), "serve".into(), "--listen".into(), listen.into(), "--data-dir".into(), folder.display().to_string()]);
-    let mut child = Command::new(&words[0])
+    let mut command = Command::new(&words[0]);
+    // Settings of the tests are none of the server's, which would refuse to start.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PLIMSOLL_TEST_")) {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(&words[1..])
         .envs(environment.iter().map(|(k, v)| (k, v)))
         .stdout(Stdio::piped())
