@@ -14,6 +14,7 @@ use storage::ColumnId;
 pub mod built_table;
 pub mod client_queries;
 pub mod columns;
+pub mod comments;
 pub mod information_schema;
 pub mod keys;
 pub mod lookup;
@@ -33,6 +34,8 @@ pub struct Catalog {
     pub schemas: BTreeMap<String, Entry<SchemaDefinition>>,
     /// Relations by (schema, name).
     pub relations: BTreeMap<(String, String), Entry<Relation>>,
+    /// COMMENT ON, by the OID of what it is about; see [`Catalog::comment`].
+    pub comments: BTreeMap<u32, Entry<comments::Comments>>,
 }
 
 /// A definition, and the version that compare-and-set expects (`None`: new in this transaction, or built in).

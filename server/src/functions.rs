@@ -9,6 +9,8 @@ use datafusion::logical_expr::ScalarUDF;
 pub mod arithmetic;
 pub mod casts;
 pub mod catalog;
+pub mod definitions;
+pub mod expand_array;
 pub mod interval;
 pub mod json;
 pub mod math;
@@ -16,6 +18,7 @@ pub mod moments;
 pub mod patterns;
 pub mod relations;
 pub mod scalar;
+pub mod server_facts;
 pub mod session;
 pub mod to_char;
 
@@ -23,6 +26,7 @@ pub mod to_char;
 pub fn stateless() -> Vec<ScalarUDF> {
     let mut all = [catalog::functions(), arithmetic::functions(), math::functions(), patterns::functions(), to_char::functions()].concat();
     all.push(casts::function().as_ref().clone());
+    all.push(expand_array::function());
     all.extend(json::functions());
     all.extend(interval::functions());
     all.extend(moments::functions());
@@ -35,6 +39,8 @@ pub fn stateless() -> Vec<ScalarUDF> {
 pub fn of_session(scope: &Scope) -> Vec<ScalarUDF> {
     let mut all = session::functions(scope);
     all.extend(relations::functions(scope));
+    all.extend(definitions::functions(scope));
+    all.extend(server_facts::functions(scope));
     all
 }
 

@@ -50,6 +50,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let listener = TcpListener::bind(config.listen).await.map_err(|e| {
         format!("could not listen on {}: {e}\nhint: is another server running there? choose another port with --listen", config.listen)
     })?;
+    std::sync::LazyLock::force(&crate::functions::server_facts::STARTED);
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let data_dir = config.data_dir.clone();
     let engine = Engine::open(config).await.map_err(|e| describe(&e))?;

@@ -6,9 +6,11 @@
 
 use crate::error::{Result, SqlError, SqlState};
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+pub use catalog_type::CatalogType;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+pub mod catalog_type;
 pub mod convert;
 pub mod input;
 pub mod moment;
@@ -71,6 +73,8 @@ pub enum SqlType {
     Oid,
     /// `name`: Utf8View (catalogs only).
     Name,
+    /// A type that only the system catalog has.
+    Catalog(CatalogType),
     /// An array of a scalar type: List.
     Array(Box<SqlType>),
 }
@@ -102,6 +106,7 @@ const fn catalog_row(sql_type: &SqlType) -> (&'static str, u32, u32) {
         SqlType::Jsonb => ("jsonb", 3802, 3807),
         SqlType::Oid => ("oid", 26, 1028),
         SqlType::Name => ("name", 19, 1003),
+        SqlType::Catalog(of_catalog) => of_catalog.row(),
         SqlType::Array(_) => ("array", 0, 0),
     }
 }
@@ -139,6 +144,14 @@ const UNSUPPORTED: &[&str] = &[
     "regclass",
     "regtype",
     "regproc",
+    "regprocedure",
+    "regnamespace",
+    "regrole",
+    "int2vector",
+    "oidvector",
+    "aclitem",
+    "pg_node_tree",
+    "pg_lsn",
     "xid",
     "cid",
     "tid",
@@ -166,6 +179,7 @@ impl SqlType {
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
             Self::Oid => DataType::UInt32,
+            Self::Catalog(of_catalog) => of_catalog.arrow(),
             Self::Array(element) => DataType::List(Arc::new(Field::new_list_field(element.arrow(), true))),
             Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Uuid | Self::Json | Self::Jsonb | Self::Name => DataType::Utf8View,
         }
@@ -220,6 +234,7 @@ impl SqlType {
             Self::Int8 | Self::Float8 | Self::Time | Self::Timestamp | Self::Timestamptz => 8,
             Self::Interval | Self::Uuid => 16,
             Self::Name => 64,
+            Self::Catalog(of_catalog) => of_catalog.width_bytes(),
             _ => -1,
         }
     }
@@ -235,6 +250,15 @@ impl SqlType {
         }
         let (name, modifiers) = split_modifiers(text)?;
         Self::from_name(&name, &modifiers)
+    }
+    /// As [`SqlType::parse`], and the types that only the system catalog has.
+    pub fn parse_any(text: &str) -> Result<Self> {
+        let text = text.trim();
+        match (array_element(text), CatalogType::parse(text)) {
+            (Some(element), _) => Ok(Self::Array(Box::new(Self::parse_any(element)?))),
+            (None, Some(of_catalog)) => Ok(Self::Catalog(of_catalog)),
+            (None, None) => Self::parse(text),
+        }
     }
     fn from_name(name: &str, modifiers: &[i64]) -> Result<Self> {
         if let Some(found) = Self::without_modifiers(name) {
@@ -308,7 +332,7 @@ impl SqlType {
     }
     /// The SQL type of a result column: its declared type if the field carries one that fits its Arrow type, else the natural one.
     pub fn of_field(field: &Field) -> Self {
-        let declared = field.metadata().get(TYPE_KEY).and_then(|name| Self::parse(name).ok());
+        let declared = field.metadata().get(TYPE_KEY).and_then(|name| Self::parse_any(name).ok());
         declared.filter(|declared| declared.fits(field.data_type())).unwrap_or_else(|| Self::of_arrow(field.data_type()))
     }
     /// Whether values of an Arrow type may be shown as this type.
@@ -319,7 +343,9 @@ impl SqlType {
                 Self::Numeric(modifiers),
                 DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s),
             ) => modifiers.unwrap_or(UNCONSTRAINED) == (*p, *s),
-            (Self::Oid, DataType::Int32 | DataType::Int64 | DataType::UInt32) => true,
+            (Self::Oid | Self::Catalog(CatalogType::Regproc | CatalogType::Xid), DataType::Int32 | DataType::Int64 | DataType::UInt32) => {
+                true
+            }
             (Self::Array(element), DataType::List(field) | DataType::LargeList(field) | DataType::ListView(field)) => {
                 element.fits(field.data_type())
             }

@@ -1,5 +1,6 @@
 //! The frame in which all built-in tables are made: a line that names the columns with their types, and rows of cells.
 
+use super::pg_catalog::shapes::Shape;
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
@@ -107,9 +108,36 @@ pub fn table(columns: &str, rows: Vec<Row>) -> Result<Arc<dyn TableProvider>> {
     Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
 }
 
+/// A built-in relation: rows that are always the same, and rows that were made now. `columns` says what each cell of those is; they are brought
+/// into the relation's own order, and what they lack is NULL.
+pub fn shaped(shape: &Shape, always: Option<RecordBatch>, columns: &str, rows: Vec<Row>) -> Result<Arc<dyn TableProvider>> {
+    let mut batches: Vec<RecordBatch> = always.into_iter().collect();
+    if !rows.is_empty() || batches.is_empty() {
+        batches.push(batch(shape, columns, rows)?);
+    }
+    Ok(Arc::new(MemTable::try_new(batches[0].schema(), vec![batches])?))
+}
+
+/// See [`shaped`].
+pub fn batch(shape: &Shape, columns: &str, rows: Vec<Row>) -> Result<RecordBatch> {
+    let given: Vec<&str> = columns.split(',').filter_map(|column| column.trim().split(' ').next()).collect();
+    if let Some(row) = rows.iter().find(|row| row.len() != given.len()) {
+        return Err(SqlError::internal(format!("a row of {} has {} cells instead of {}", shape.name, row.len(), given.len())));
+    }
+    let fields: Vec<_> = shape.columns.iter().map(|(name, sql_type)| sql_type.field(name, true)).collect();
+    let mut arrays = Vec::with_capacity(fields.len());
+    for (name, sql_type) in &shape.columns {
+        let place = given.iter().position(|known| known == name);
+        let cells = rows.iter().map(|row| place.and_then(|at| row.get(at)).cloned().unwrap_or(Cell::Null));
+        arrays.push(array(sql_type, cells)?);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+}
+
 fn column(text: &str) -> Result<(&str, SqlType)> {
     let (name, sql_type) = text.trim().split_once(' ').ok_or_else(|| SqlError::internal(format!("a column without a type: {text}")))?;
-    Ok((name, SqlType::parse(sql_type)?))
+    Ok((name, SqlType::parse_any(sql_type)?))
 }
 
 fn array(sql_type: &SqlType, cells: impl Iterator<Item = Cell>) -> Result<ArrayRef> {

@@ -5,14 +5,17 @@
 //! 3. `ARRAY(SELECT ...)` becomes an aggregate; a scalar subquery, which finds at most one row of a catalog by its key, becomes one too,
 //!    because the planner joins only aggregated ones.
 //!
+//! 4. Functions that return rows, and vectors whose subscripts begin at 0, are said as the planner knows them.
+//!
 //! The first holds for all statements, the others only for those that name a table of the system catalog.
 
-use super::pg_catalog::empty;
+use super::pg_catalog::{TABLE_FUNCTIONS, empty};
+use crate::functions::expand_array;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArgumentList, FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    Statement, Subscript, TableAlias, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -28,7 +31,7 @@ const OID_TYPES: [(&str, &str, &str); 6] = [
     ("regnamespace", "pg_regnamespace_in", "pg_regnamespace_out"),
     ("regrole", "pg_regrole_in", "pg_regrole_out"),
     ("regproc", "pg_regproc_in", "pg_regproc_out"),
-    ("regprocedure", "pg_regproc_in", "pg_regproc_out"),
+    ("regprocedure", "pg_regprocedure_in", "pg_regprocedure_out"),
 ];
 
 /// Rewrites casts to the types that stand for OIDs, in any statement.
@@ -110,10 +113,30 @@ fn show_name(item: &mut SelectItem) {
         SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), Some(alias.clone())),
         _ => return,
     };
+    if let Some((name, out)) = lenient(&shown) {
+        let alias = alias.unwrap_or_else(|| Ident::new(name));
+        *item = SelectItem::ExprWithAlias { expr: call(out, vec![shown]), alias };
+        return;
+    }
     let Expr::Cast { expr, data_type, .. } = shown else { return };
     let Some((name, _, out)) = oid_type(&data_type) else { return };
     let alias = alias.unwrap_or_else(|| column_name(&expr).unwrap_or_else(|| Ident::new(name)));
     *item = SelectItem::ExprWithAlias { expr: call(out, vec![*expr]), alias };
+}
+
+/// `to_regclass(name)` and its like: an OID, shown as a name. The function's name, and that of the function that shows what it finds.
+fn lenient(expr: &Expr) -> Option<(&'static str, &'static str)> {
+    const FUNCTIONS: [(&str, &str); 6] = [
+        ("to_regclass", "pg_regclass_out"),
+        ("to_regtype", "pg_regtype_out"),
+        ("to_regnamespace", "pg_regnamespace_out"),
+        ("to_regrole", "pg_regrole_out"),
+        ("to_regproc", "pg_regproc_out"),
+        ("to_regprocedure", "pg_regprocedure_out"),
+    ];
+    let Expr::Function(function) = expr else { return None };
+    let name = bare_name(&function.name)?;
+    FUNCTIONS.into_iter().find(|(known, _)| *known == name)
 }
 
 /// The name that an expression gives to its column, if it is one.
@@ -154,6 +177,7 @@ impl VisitorMut for OidTypes {
 fn cast_to_oid_type(expr: &Expr) -> Option<(Expr, &'static str)> {
     match expr {
         Expr::Nested(inner) => cast_to_oid_type(inner),
+        Expr::Function(_) => lenient(expr).map(|(_, out)| (expr.clone(), out)),
         Expr::Cast { expr, data_type, .. } => oid_type(data_type).map(|(_, _, out)| ((**expr).clone(), out)),
         _ => None,
     }
@@ -183,10 +207,19 @@ impl VisitorMut for Subqueries {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, args: Some(_), .. } = factor
+        if let TableFactor::Table { name, args: args @ Some(_), alias, .. } = factor
             && let Some(bare) = bare_name(name)
         {
-            *name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(bare))]);
+            if TABLE_FUNCTIONS.contains(&bare.as_str()) {
+                *args = None;
+                alias.get_or_insert_with(|| TableAlias { explicit: true, name: Ident::new(&bare), columns: Vec::new(), at: None });
+                *name = ObjectName(["pg_catalog", &bare].map(|part| ObjectNamePart::Identifier(Ident::new(part))).into());
+            } else {
+                *name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(bare))]);
+            }
+        }
+        if let Some(derived) = computed_series(factor) {
+            *factor = derived;
         }
         ControlFlow::Continue(())
     }
@@ -204,11 +237,91 @@ impl VisitorMut for Subqueries {
             Expr::Function(function) => {
                 if let Some(query) = array_subquery(function) {
                     *expr = array_of(query.clone());
+                } else if let Some(rows) = row_function(function) {
+                    *expr = rows;
+                }
+            }
+            Expr::CompoundFieldAccess { root, access_chain } if field_name(access_chain).is_some() => {
+                if let Some(name) = field_name(access_chain) {
+                    let name = Expr::Value(Value::SingleQuotedString(name).into());
+                    *expr = call("get_field", vec![(**root).clone(), name]);
+                }
+            }
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let mut vector = is_vector(root);
+                for access in access_chain.iter_mut() {
+                    match access {
+                        AccessExpr::Dot(field) => vector = is_vector(field),
+                        AccessExpr::Subscript(_) if vector => from_one(access),
+                        AccessExpr::Subscript(_) => {}
+                    }
                 }
             }
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `.x` after a record.
+fn field_name(access_chain: &[AccessExpr]) -> Option<String> {
+    match access_chain {
+        [AccessExpr::Dot(Expr::Identifier(name))] => Some(name.value.to_lowercase()),
+        _ => None,
+    }
+}
+
+/// Whether an expression is a column of type int2vector or oidvector, by its name.
+fn is_vector(expr: &Expr) -> bool {
+    const VECTORS: [&str; 6] = ["indkey", "indoption", "i_indoption", "indclass", "indcollation", "proargtypes"];
+    column_name(expr).is_some_and(|name| VECTORS.contains(&name.value.to_lowercase().as_str()))
+}
+
+/// Subscripts of a vector begin at 0.
+fn from_one(access: &mut AccessExpr) {
+    if let AccessExpr::Subscript(Subscript::Index { index }) = access {
+        let one = Expr::Value(Value::Number("1".into(), false).into());
+        *index = Expr::BinaryOp { left: Box::new(index.clone()), op: BinaryOperator::Plus, right: Box::new(one) };
+    }
+}
+
+/// `_pg_expandarray(a)` and `generate_subscripts(a, 1)` in a select list.
+fn row_function(function: &Function) -> Option<Expr> {
+    let name = function.name.0.last()?.as_ident()?.value.to_lowercase();
+    let array = arguments(function).next()?.clone();
+    match name.as_str() {
+        "_pg_expandarray" => Some(call("unnest", vec![call(expand_array::NAME, vec![array])])),
+        "generate_subscripts" => {
+            let number = |digits: &str| Expr::Value(Value::Number(digits.into(), false).into());
+            let length = call("cardinality", vec![array.clone()]);
+            let last = if is_vector(&array) {
+                Expr::BinaryOp { left: Box::new(length), op: BinaryOperator::Minus, right: Box::new(number("1")) }
+            } else {
+                length
+            };
+            Some(call("generate_series", vec![number(if is_vector(&array) { "0" } else { "1" }), last]))
+        }
+        _ => None,
+    }
+}
+
+/// `FROM generate_series(1, f(...)) AS s(r)`: a table function takes literals only, a select list anything.
+fn computed_series(factor: &TableFactor) -> Option<TableFactor> {
+    let TableFactor::Table { name, args: Some(arguments), alias: Some(alias), .. } = factor else { return None };
+    let values: Vec<Expr> = arguments.args.iter().filter_map(plain_argument).cloned().collect();
+    let literal = |expr: &Expr| matches!(expr, Expr::Value(_) | Expr::UnaryOp { .. });
+    if bare_name(name).as_deref() != Some("generate_series") || alias.columns.len() != 1 || values.iter().all(literal) {
+        return None;
+    }
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    let query = crate::session::parse::parse_query(&format!("SELECT generate_series({}) AS n", values.join(", "))).ok()?;
+    Some(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias.clone()), sample: None })
+}
+
+fn plain_argument(argument: &FunctionArg) -> Option<&Expr> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
     }
 }
 
@@ -321,7 +434,7 @@ fn is_left(operator: &JoinOperator) -> bool {
 
 fn is_empty(factor: &TableFactor) -> bool {
     match factor {
-        TableFactor::Table { name, args: None, .. } => bare_name(name).is_some_and(|name| empty::columns(&name).is_some()),
+        TableFactor::Table { name, args: None, .. } => bare_name(name).is_some_and(|name| empty::is(&name)),
         _ => false,
     }
 }
@@ -482,10 +595,7 @@ fn arguments(function: &Function) -> impl Iterator<Item = &Expr> {
         FunctionArguments::List(list) => list.args.as_slice(),
         _ => &[],
     };
-    list.iter().filter_map(|argument| match argument {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-        _ => None,
-    })
+    list.iter().filter_map(plain_argument)
 }
 
 #[cfg(test)]

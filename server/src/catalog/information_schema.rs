@@ -1,6 +1,7 @@
 //! `information_schema`: the standard's view of what `pg_catalog` says.
 
 use super::built_table::{self, Cell, Row};
+use super::pg_catalog::shapes::{self, Shape};
 use super::pg_catalog::{describe, oids, relations};
 use super::provider::SYSTEM_SCHEMAS;
 use super::{ColumnDefinition, Constraint, Identity, Relation, lookup::Found};
@@ -8,8 +9,11 @@ use crate::error::Result;
 use crate::query::Scope;
 use crate::row;
 use crate::types::SqlType;
+use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
-use std::sync::Arc;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 /// A table of the schema, as the statement sees it.
 pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -25,14 +29,51 @@ pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>
         "check_constraints" => (CHECK_CONSTRAINTS, check_constraints(scope)),
         "information_schema_catalog_name" => ("catalog_name name", vec![row![&scope.database]]),
         "enabled_roles" | "applicable_roles" => ("role_name name", vec![row![&scope.user]]),
-        "referential_constraints" => (REFERENTIAL_CONSTRAINTS, Vec::new()),
-        "routines" => (ROUTINES, Vec::new()),
-        "parameters" => ("specific_catalog name, specific_schema name, specific_name name, ordinal_position integer", Vec::new()),
-        "triggers" => ("trigger_catalog name, trigger_schema name, trigger_name name, event_object_table name", Vec::new()),
-        "domains" => ("domain_catalog name, domain_schema name, domain_name name, data_type varchar", Vec::new()),
+        "view_table_usage" => (VIEW_TABLE_USAGE, view_tables(scope)),
+        "view_column_usage" => (VIEW_COLUMN_USAGE, view_columns(scope)),
+        "element_types" => (ELEMENT_TYPES, element_types(scope)),
+        "character_sets" => (
+            "character_set_name name, character_repertoire name, form_of_use name, default_collate_catalog name, \
+             default_collate_schema name, default_collate_name name",
+            vec![row!["UTF8", "UCS", "UTF8", &scope.database, "pg_catalog", "C"]],
+        ),
+        _ => ("", Vec::new()),
+    };
+    let Some(shape) = shapes::find("information_schema", name) else { return Ok(None) };
+    built_table::shaped(shape, built_in(scope, shape)?, columns, rows).map(Some)
+}
+
+/// The rows of the built-in relations, made once for a database.
+static BUILT_IN: LazyLock<Mutex<HashMap<(String, &'static str), RecordBatch>>> = LazyLock::new(Mutex::default);
+
+fn built_in(scope: &Scope, shape: &'static Shape) -> Result<Option<RecordBatch>> {
+    let (columns, rows): (_, fn(&Scope) -> Vec<Row>) = match shape.name {
+        "tables" => (TABLES, built_in_tables),
+        "columns" => (COLUMNS, built_in_columns),
         _ => return Ok(None),
     };
-    built_table::table(columns, rows).map(Some)
+    let key = (scope.database.clone(), shape.name);
+    if let Some(known) = BUILT_IN.lock().get(&key) {
+        return Ok(Some(known.clone()));
+    }
+    let made = built_table::batch(shape, columns, rows(scope))?;
+    BUILT_IN.lock().insert(key, made.clone());
+    Ok(Some(made))
+}
+
+fn built_in_tables(scope: &Scope) -> Vec<Row> {
+    let row = |shape: &Shape| table_row(scope, shape.schema, shape.name, if shape.kind == "r" { "BASE TABLE" } else { "VIEW" }, "NO");
+    shapes::all().iter().map(row).collect()
+}
+
+fn built_in_columns(scope: &Scope) -> Vec<Row> {
+    let of_one = |shape: &'static Shape| {
+        let row = |((name, sql_type), number): (&(&str, SqlType), u32)| {
+            column_row(scope, (shape.oid, shape.schema, shape.name), name, number, sql_type, None)
+        };
+        shape.columns.iter().zip(1..).map(row).collect::<Vec<_>>()
+    };
+    shapes::all().iter().flat_map(of_one).collect()
 }
 
 const SCHEMATA: &str = "catalog_name name, schema_name name, schema_owner name, default_character_set_catalog name, \
@@ -55,22 +96,14 @@ fn tables(scope: &Scope) -> Vec<Row> {
             Relation::View(_) => ("VIEW", "NO"),
             Relation::Sequence(_) => return None,
         };
-        Some(row![
-            &scope.database,
-            found.schema,
-            found.name,
-            kind,
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            insertable,
-            "NO",
-            Cell::Null
-        ])
+        Some(table_row(scope, found.schema, found.name, kind, insertable))
     };
     scope.view.catalog.all().filter_map(row).collect()
+}
+
+fn table_row(scope: &Scope, schema: &str, name: &str, kind: &str, insertable: &str) -> Row {
+    let none = || Cell::Null;
+    row![&scope.database, schema, name, kind, none(), none(), none(), none(), none(), insertable, "NO", none()]
 }
 
 const COLUMNS: &str = "table_catalog name, table_schema name, table_name name, column_name name, ordinal_position integer, \
@@ -88,10 +121,16 @@ fn columns(scope: &Scope) -> Vec<Row> {
     for found in scope.view.catalog.all() {
         match found.relation() {
             Relation::Table(table) => all.extend(
-                table.columns.iter().map(|column| column_row(scope, &found, &column.name, column.id.0, &column.sql_type, Some(column))),
+                table
+                    .columns
+                    .iter()
+                    .map(|column| column_row(scope, place(&found), &column.name, column.id.0, &column.sql_type, Some(column))),
             ),
             Relation::View(view) => all.extend(
-                view.columns.iter().zip(1..).map(|((name, sql_type), number)| column_row(scope, &found, name, number, sql_type, None)),
+                view.columns
+                    .iter()
+                    .zip(1..)
+                    .map(|((name, sql_type), number)| column_row(scope, place(&found), name, number, sql_type, None)),
             ),
             Relation::Sequence(_) => {}
         }
@@ -99,7 +138,15 @@ fn columns(scope: &Scope) -> Vec<Row> {
     all
 }
 
-fn column_row(scope: &Scope, found: &Found<'_>, name: &str, number: u32, sql_type: &SqlType, declared: Option<&ColumnDefinition>) -> Row {
+/// OID, schema and name of a relation.
+type Place<'a> = (u32, &'a str, &'a str);
+
+fn place<'a>(found: &Found<'a>) -> Place<'a> {
+    (found.relation().oid(), found.schema, found.name)
+}
+
+fn column_row(scope: &Scope, of: Place<'_>, name: &str, number: u32, sql_type: &SqlType, declared: Option<&ColumnDefinition>) -> Row {
+    let (relation, schema, relation_name) = of;
     let database = &scope.database;
     let default = declared.and_then(|column| describe::default_text(column, &scope.search_path));
     let nullable = yes_or_no(!declared.is_some_and(|column| column.not_null));
@@ -109,15 +156,14 @@ fn column_row(scope: &Scope, found: &Found<'_>, name: &str, number: u32, sql_typ
         Identity::Always => "ALWAYS",
         Identity::ByDefault => "BY DEFAULT",
     });
-    let sequence = identity.and(declared).and_then(|column| {
-        let table = found.relation().oid();
-        scope.view.catalog.sequences_of(table, Some(column.id)).next().map(|(_, sequence)| sequence)
-    });
+    let sequence = identity
+        .and(declared)
+        .and_then(|column| scope.view.catalog.sequences_of(relation, Some(column.id)).next().map(|(_, sequence)| sequence));
     let updatable = yes_or_no(declared.is_some());
     row![
         database,
-        found.schema,
-        found.name,
+        schema,
+        relation_name,
         name,
         number,
         default,
@@ -170,6 +216,7 @@ fn yes_or_no(value: bool) -> &'static str {
 fn base_name(sql_type: &SqlType) -> String {
     match sql_type {
         SqlType::Array(_) => "ARRAY".into(),
+        SqlType::Catalog(of_catalog) if of_catalog.element().is_some() => "ARRAY".into(),
         SqlType::Varchar(_) => "character varying".into(),
         SqlType::Char(_) => "character".into(),
         SqlType::Numeric(_) => "numeric".into(),
@@ -193,6 +240,7 @@ pub fn internal_name(sql_type: &SqlType) -> String {
         SqlType::Timestamp => "timestamp".into(),
         SqlType::Timestamptz => "timestamptz".into(),
         SqlType::Array(element) => format!("_{}", internal_name(element.scalar())),
+        SqlType::Catalog(of_catalog) => of_catalog.row().0.trim_matches('"').into(),
         other => other.name(),
     }
 }
@@ -283,6 +331,59 @@ fn sequences(scope: &Scope) -> Vec<Row> {
     shown.map(row).collect()
 }
 
+const VIEW_TABLE_USAGE: &str =
+    "view_catalog name, view_schema name, view_name name, table_catalog name, table_schema name, table_name name";
+
+/// Each view with what it reads.
+fn reads(scope: &Scope) -> impl Iterator<Item = (Found<'_>, Found<'_>, &super::Dependency)> {
+    let catalog = &scope.view.catalog;
+    catalog.all().flat_map(move |found| {
+        let read = match found.relation() {
+            Relation::View(view) => view.depends_on.as_slice(),
+            _ => &[],
+        };
+        read.iter().filter_map(move |dependency| Some((found, catalog.by_oid(dependency.relation)?, dependency)))
+    })
+}
+
+fn view_tables(scope: &Scope) -> Vec<Row> {
+    let database = &scope.database;
+    reads(scope).map(|(view, read, _)| row![database, view.schema, view.name, database, read.schema, read.name]).collect()
+}
+
+const VIEW_COLUMN_USAGE: &str =
+    "view_catalog name, view_schema name, view_name name, table_catalog name, table_schema name, table_name name, column_name name";
+
+fn view_columns(scope: &Scope) -> Vec<Row> {
+    let database = &scope.database;
+    let of_one = |(view, read, dependency): (Found<'_>, Found<'_>, &super::Dependency)| {
+        let table = read.relation().as_table().cloned();
+        let names = dependency.columns.iter().filter_map(|id| table.as_ref()?.column_by_id(*id)).map(|column| column.name.clone());
+        let row = |name| row![database, view.schema, view.name, database, read.schema, read.name, name];
+        names.map(row).collect::<Vec<_>>()
+    };
+    reads(scope).flat_map(of_one).collect()
+}
+
+const ELEMENT_TYPES: &str = "object_catalog name, object_schema name, object_name name, object_type varchar, collection_type_identifier name, \
+    data_type varchar, udt_catalog name, udt_schema name, udt_name name, dtd_identifier name";
+
+/// What the arrays in tables are made of.
+fn element_types(scope: &Scope) -> Vec<Row> {
+    let tables = scope.view.catalog.all().filter_map(|found| Some((found, found.relation().as_table()?)));
+    let of_one = |(found, table): (Found<'_>, &super::TableDefinition)| {
+        let row = |column: &ColumnDefinition| {
+            let SqlType::Array(element) = &column.sql_type else { return None };
+            let (element, number, database) = (element.scalar(), column.id.0.to_string(), &scope.database);
+            let part = format!("a{number}");
+            let (name, internal) = (base_name(element), internal_name(element));
+            Some(row![database, found.schema, found.name, "TABLE", number, name, database, "pg_catalog", internal, part])
+        };
+        table.columns.iter().filter_map(row).collect::<Vec<_>>()
+    };
+    tables.flat_map(of_one).collect()
+}
+
 const TABLE_CONSTRAINTS: &str = "constraint_catalog name, constraint_schema name, constraint_name name, table_catalog name, \
     table_schema name, table_name name, constraint_type varchar, is_deferrable varchar(3), initially_deferred varchar(3), \
     enforced varchar(3), nulls_distinct varchar(3)";
@@ -365,10 +466,3 @@ fn check_constraints(scope: &Scope) -> Vec<Row> {
         .map(|(found, column)| row![database, found.schema, not_null_name(scope, found, column), format!("{} IS NOT NULL", column.name)]);
     named.chain(not_nulls).collect()
 }
-
-const REFERENTIAL_CONSTRAINTS: &str = "constraint_catalog name, constraint_schema name, constraint_name name, \
-    unique_constraint_catalog name, unique_constraint_schema name, unique_constraint_name name, match_option varchar, \
-    update_rule varchar, delete_rule varchar";
-
-const ROUTINES: &str = "specific_catalog name, specific_schema name, specific_name name, routine_catalog name, routine_schema name, \
-    routine_name name, routine_type varchar, data_type varchar, external_language varchar, routine_definition varchar";

@@ -204,7 +204,7 @@ pub fn read_column(definition: &ColumnDef, id: ColumnId) -> Result<NewColumn> {
         Some(sql_type) => sql_type.clone(),
         None => SqlType::from_ast(&definition.data_type)?,
     };
-    if matches!(sql_type, SqlType::Oid | SqlType::Name) {
+    if matches!(sql_type, SqlType::Oid | SqlType::Name | SqlType::Catalog(_)) {
         return Err(SqlError::unsupported(format!("a column of type {}", sql_type.name())));
     }
     let column = ColumnDefinition { id, name, sql_type, not_null: serial.is_some(), default: None, identity: None, missing: None };
@@ -315,6 +315,11 @@ pub fn columns_of_query(create: &CreateTable, output: &arrow::datatypes::Schema)
         let sql_type = match SqlType::of_field(field) {
             SqlType::Name => SqlType::Text,
             SqlType::Oid => SqlType::Int8,
+            SqlType::Catalog(of_catalog) if of_catalog.arrow() == arrow::datatypes::DataType::Utf8View => SqlType::Text,
+            SqlType::Catalog(of_catalog) => match of_catalog.element() {
+                Some(_) => SqlType::Array(Box::new(SqlType::Int8)),
+                None => SqlType::Int8,
+            },
             other => other,
         };
         let id = ColumnId(at as u32 + 1);

@@ -129,7 +129,7 @@ fn cast(expression: Expr, data_type: DataType) -> Expr {
 fn cast_type(sql_type: &SqlType) -> Option<DataType> {
     let name = match sql_type {
         SqlType::Varchar(_) | SqlType::Char(_) => "text".to_string(),
-        SqlType::Array(_) | SqlType::Oid | SqlType::Name => return None,
+        SqlType::Array(_) | SqlType::Oid | SqlType::Name | SqlType::Catalog(_) => return None,
         other => other.name(),
     };
     Parser::new(&PostgreSqlDialect {}).try_with_sql(&name).ok()?.parse_data_type().ok()

@@ -21,6 +21,13 @@ pub fn functions() -> Vec<ScalarUDF> {
     all.push(Function::constant("version", text(VERSION)));
     all.extend(ALWAYS_TRUE.map(|name| always(name, ScalarValue::Boolean(Some(true)))));
     all.extend(ALWAYS_NULL_TEXT.map(|name| always(name, ScalarValue::Utf8View(None))));
+    all.extend(ALWAYS_FALSE.map(|name| always(name, ScalarValue::Boolean(Some(false)))));
+    all.push(Function::constant("pg_jit_available", ScalarValue::Boolean(Some(false))));
+    all.push(Function::constant("pg_my_temp_schema", ScalarValue::UInt32(Some(0))));
+    all.push(Function::constant("pg_client_encoding", text("UTF8")));
+    all.push(Function::constant("pg_trigger_depth", ScalarValue::Int32(Some(0))));
+    all.push(always("pg_encoding_max_length", ScalarValue::Int32(Some(4))));
+    all.push(always("pg_tablespace_location", text("")));
     all.push(always("pg_encoding_to_char", text("UTF8")));
     all.push(get_expr());
     all.push(size_pretty());
@@ -34,7 +41,14 @@ pub fn functions() -> Vec<ScalarUDF> {
     all
 }
 
-const ALWAYS_TRUE: [&str; 20] = [
+const ALWAYS_TRUE: [&str; 27] = [
+    "pg_has_role",
+    "has_type_privilege",
+    "has_language_privilege",
+    "has_tablespace_privilege",
+    "has_foreign_data_wrapper_privilege",
+    "has_server_privilege",
+    "has_parameter_privilege",
     "pg_relation_is_publishable",
     "pg_opclass_is_visible",
     "pg_opfamily_is_visible",
@@ -57,19 +71,17 @@ const ALWAYS_TRUE: [&str; 20] = [
     "has_function_privilege",
 ];
 
-const ALWAYS_NULL_TEXT: [&str; 12] = [
-    "pg_get_function_result",
-    "pg_get_function_arguments",
-    "pg_tablespace_location",
+const ALWAYS_FALSE: [&str; 2] = ["row_security_active", "pg_is_other_temp_schema"];
+
+const ALWAYS_NULL_TEXT: [&str; 8] = [
     "pg_get_statisticsobjdef",
-    "obj_description",
-    "col_description",
-    "shobj_description",
     "pg_get_partkeydef",
     "pg_get_statisticsobjdef_columns",
-    "pg_get_function_identity_arguments",
+    "pg_get_statisticsobjdef_expressions",
     "pg_get_triggerdef",
-    "pg_get_ruledef",
+    "pg_get_partition_constraintdef",
+    "pg_relation_filepath",
+    "pg_get_replica_identity_index",
 ];
 
 fn from_crate() -> Vec<ScalarUDF> {

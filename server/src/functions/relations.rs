@@ -2,7 +2,8 @@
 
 use super::scalar::{Function, as_integer, as_text, text};
 use crate::catalog::names::{QualifiedName, quote, quote_qualified};
-use crate::catalog::pg_catalog::{CATALOG_OIDS, describe, oids, relations, type_names};
+use crate::catalog::pg_catalog::shapes::{self, Shape};
+use crate::catalog::pg_catalog::{OWNER_OID, built_in, describe, oids, procedures, relations, type_names};
 use crate::error::{Result as SqlResult, SqlError, SqlState};
 use crate::query::Scope;
 use crate::types::SqlType;
@@ -49,12 +50,13 @@ type Read = fn(&Scope, &str) -> SqlResult<u32>;
 type Print = fn(&Scope, u32) -> Option<String>;
 
 fn oid_types(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
-    let types: [(&'static str, &'static str, Read, Print); 5] = [
+    let types: [(&'static str, &'static str, Read, Print); 6] = [
         ("pg_regclass_in", "pg_regclass_out", read_class, print_class),
         ("pg_regtype_in", "pg_regtype_out", read_type, print_type),
         ("pg_regnamespace_in", "pg_regnamespace_out", read_schema, print_schema),
-        ("pg_regrole_in", "pg_regrole_out", read_role, |scope, oid| (oid == 10).then(|| quote(&scope.user))),
-        ("pg_regproc_in", "pg_regproc_out", |_, _| Err(SqlError::unsupported("reading a name as regproc")), |_, _| None),
+        ("pg_regrole_in", "pg_regrole_out", read_role, |scope, oid| (oid == OWNER_OID).then(|| quote(&scope.user))),
+        ("pg_regproc_in", "pg_regproc_out", read_function, |_, oid| Some(procedures::shown_name(oid))),
+        ("pg_regprocedure_in", "pg_regprocedure_out", read_signature, |_, oid| print_signature(oid)),
     ];
     let mut all: Vec<ScalarUDF> = Vec::new();
     for (read_name, print_name, read, print) in types {
@@ -66,18 +68,18 @@ fn oid_types(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
             Ok(ScalarValue::Utf8View(printed))
         }));
     }
-    for (name, read) in [("to_regclass", read_class as Read), ("to_regtype", read_type), ("to_regnamespace", read_schema)] {
-        let print: Print = if name == "to_regclass" {
-            print_class
-        } else if name == "to_regtype" {
-            print_type
-        } else {
-            print_schema
-        };
+    let lenient: [(&'static str, Read); 6] = [
+        ("to_regclass", read_class),
+        ("to_regtype", read_type),
+        ("to_regnamespace", read_schema),
+        ("to_regrole", read_role),
+        ("to_regproc", read_function),
+        ("to_regprocedure", read_signature),
+    ];
+    for (name, read) in lenient {
         let inner = Arc::clone(scope);
-        all.push(of_one(name, DataType::Utf8View, move |value| {
-            let found = as_text(value).and_then(|name| read(&inner, name).ok());
-            Ok(ScalarValue::Utf8View(found.map(|oid| print_oid(&inner, oid, print))))
+        all.push(of_one(name, DataType::UInt32, move |value| {
+            Ok(ScalarValue::UInt32(as_text(value).and_then(|name| read(&inner, name).ok())))
         }));
     }
     all
@@ -101,9 +103,8 @@ fn print_oid(scope: &Scope, oid: u32, print: Print) -> String {
 
 fn read_class(scope: &Scope, name: &str) -> SqlResult<u32> {
     let name = QualifiedName::from_text(name)?;
-    let built_in = CATALOG_OIDS.iter().find(|(known, _)| *known == name.name);
-    if let Some((_, oid)) = built_in.filter(|_| name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog")) {
-        return Ok(*oid);
+    if let Some(shape) = built_in_relation(scope, &name) {
+        return Ok(shape.oid);
     }
     if let Some(found) = scope.view.catalog.find(&name, &scope.search_path) {
         return Ok(found.relation().oid());
@@ -117,10 +118,23 @@ fn read_class(scope: &Scope, name: &str) -> SqlResult<u32> {
     index.map(|index| index.oid).ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))
 }
 
+/// A built-in relation: `pg_catalog` is looked through first, unless the search path names it.
+fn built_in_relation(scope: &Scope, name: &QualifiedName) -> Option<&'static Shape> {
+    match &name.schema {
+        Some(schema) => shapes::find(schema, &name.name),
+        None => {
+            shapes::find("pg_catalog", &name.name).or_else(|| scope.search_path.iter().find_map(|schema| shapes::find(schema, &name.name)))
+        }
+    }
+}
+
 /// Schema and name of a relation or an index.
 fn place(scope: &Scope, oid: u32) -> Option<(String, String)> {
     if let Some(found) = scope.view.catalog.by_oid(oid) {
         return Some((found.schema.into(), found.name.into()));
+    }
+    if let Some(shape) = shapes::by_oid(oid) {
+        return Some((shape.schema.into(), shape.name.into()));
     }
     let index = oids::constraint(&scope.view.catalog, oid)?;
     Some((index.found.schema.into(), index.constraint.name().into()))
@@ -129,21 +143,65 @@ fn place(scope: &Scope, oid: u32) -> Option<(String, String)> {
 /// Whether a name without a schema means this relation.
 fn is_visible(scope: &Scope, oid: u32) -> bool {
     match place(scope, oid) {
-        Some((schema, name)) => read_class(scope, &quote(&name)).is_ok_and(|found| found == oid) && scope.search_path.contains(&schema),
-        None => CATALOG_OIDS.iter().any(|(_, known)| *known == oid),
+        Some((schema, name)) => {
+            // `plimsoll` may be in the search path as "$user"; its views are no user's all the same, and lists leave them out.
+            let searched = schema == "pg_catalog" || (schema != "plimsoll" && scope.search_path.contains(&schema));
+            searched && read_class(scope, &quote(&name)).is_ok_and(|found| found == oid)
+        }
+        None => false,
     }
 }
 
 fn print_class(scope: &Scope, oid: u32) -> Option<String> {
-    if let Some((name, _)) = CATALOG_OIDS.iter().find(|(_, known)| *known == oid) {
-        return Some((*name).into());
-    }
     let (schema, name) = place(scope, oid)?;
     Some(if is_visible(scope, oid) { quote(&name) } else { quote_qualified(&schema, &name) })
 }
 
 fn read_type(_: &Scope, name: &str) -> SqlResult<u32> {
-    SqlType::parse(name.strip_prefix("pg_catalog.").unwrap_or(name)).map(|sql_type| sql_type.oid())
+    let name = name.trim();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    let element = name.strip_suffix("[]").map(str::trim);
+    let known = match element {
+        Some(element) => type_names::named(element).and_then(|oid| built_in::type_oid(&format!("_{}", built_in::type_name(oid)?))),
+        None => type_names::named(name),
+    };
+    match known {
+        Some(oid) => Ok(oid),
+        None => SqlType::parse_any(name).map(|sql_type| sql_type.oid()),
+    }
+}
+
+fn no_function(name: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{name}\" does not exist"))
+}
+
+fn read_function(_: &Scope, name: &str) -> SqlResult<u32> {
+    let wanted = QualifiedName::from_text(name)?;
+    let built_in = wanted.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+    match procedures::named(&wanted.name).as_slice() {
+        [oid] if built_in => Ok(*oid),
+        [] | [_] => Err(no_function(name)),
+        _ => Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("more than one function named \"{name}\""))),
+    }
+}
+
+/// `f(integer, text)`
+fn read_signature(scope: &Scope, text: &str) -> SqlResult<u32> {
+    let (name, arguments) = text
+        .strip_suffix(')')
+        .and_then(|text| text.split_once('('))
+        .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a left parenthesis"))?;
+    let types = arguments.split(',').map(str::trim).filter(|argument| !argument.is_empty());
+    let types = types.map(|argument| read_type(scope, argument)).collect::<SqlResult<Vec<_>>>()?;
+    let name = QualifiedName::from_text(name)?.name;
+    let same = |oid: &u32| procedures::get(*oid).is_some_and(|procedure| procedure.inputs() == types);
+    procedures::named(&name).into_iter().find(same).ok_or_else(|| no_function(text))
+}
+
+fn print_signature(oid: u32) -> Option<String> {
+    let procedure = procedures::get(oid)?;
+    let types: Vec<_> = procedure.inputs().into_iter().map(|oid| type_names::format(oid, None)).collect();
+    Some(format!("{}({})", procedure.name, types.join(",")))
 }
 
 fn print_type(_: &Scope, oid: u32) -> Option<String> {
@@ -180,7 +238,7 @@ fn definitions(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
     let constraint = {
         let scope = Arc::clone(scope);
         Function::of_rows("pg_get_constraintdef", one_to_three(), DataType::Utf8View, move |args| {
-            let pretty = args.get(1) == Some(&ScalarValue::Boolean(Some(true)));
+            let pretty = is_true(args.get(1));
             Ok(ScalarValue::Utf8View(oid_of(&args[0]).and_then(|oid| describe::constraint(&scope.view.catalog, oid, pretty))))
         })
     };
@@ -188,10 +246,22 @@ fn definitions(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
         let scope = Arc::clone(scope);
         Function::of_rows("pg_get_indexdef", one_to_three(), DataType::Utf8View, move |args| {
             let column = args.get(1).and_then(as_integer).and_then(|column| usize::try_from(column).ok()).unwrap_or(0);
-            Ok(ScalarValue::Utf8View(oid_of(&args[0]).and_then(|oid| describe::index(&scope.view.catalog, oid, column))))
+            let text = oid_of(&args[0]).and_then(|oid| describe::index(&scope.view.catalog, oid, column));
+            Ok(ScalarValue::Utf8View(text.map(|text| if is_true(args.get(2)) { without_schema(&scope, text) } else { text })))
         })
     };
     vec![view, constraint, index, serial_sequence(scope)]
+}
+
+/// Whether an argument says that the text shall be pretty: clients send a literal, too.
+fn is_true(argument: Option<&ScalarValue>) -> bool {
+    argument.is_some_and(|value| *value == ScalarValue::Boolean(Some(true)) || matches!(as_text(value), Some("t" | "true" | "on" | "1")))
+}
+
+/// CREATE INDEX without the schema of its table, where that is found without it.
+fn without_schema(scope: &Scope, text: String) -> String {
+    let visible = scope.search_path.iter().map(|schema| format!(" ON {}.", quote(schema)));
+    visible.fold(text, |text, place| text.replacen(&place, " ON ", 1))
 }
 
 /// `pg_get_serial_sequence(table, column)`.
@@ -220,6 +290,10 @@ fn sizes(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
         })
     };
     let mut all: Vec<_> = ["pg_table_size", "pg_relation_size", "pg_total_relation_size"].map(of_relation).into();
+    let known = Arc::clone(scope);
+    all.push(of_one("pg_relation_filenode", DataType::UInt32, move |value| {
+        Ok(ScalarValue::UInt32(oid_of(value).filter(|oid| known.view.catalog.by_oid(*oid).is_some())))
+    }));
     let zero = of_one("pg_indexes_size", DataType::Int64, |_| Ok(ScalarValue::Int64(Some(0))));
     let whole = Arc::clone(scope);
     let database = of_one("pg_database_size", DataType::Int64, move |_| {

@@ -62,7 +62,7 @@ fn rewritten(expr: &Expr) -> Result<Option<Expr>> {
 /// The type of a cast; `None` for the types of object identifiers, which the catalog's rules care for.
 fn target(data_type: &DataType) -> Result<Option<SqlType>> {
     match SqlType::from_ast(data_type) {
-        Ok(SqlType::Oid | SqlType::Name) => Ok(None),
+        Ok(SqlType::Oid) => Ok(None),
         Ok(found) => Ok(Some(found)),
         Err(error) if error.state == SqlState::UNDEFINED_OBJECT && !of_catalog(data_type) => Err(error),
         Err(error) if error.state == SqlState::UNDEFINED_OBJECT || of_catalog(data_type) => Ok(None),

@@ -1,9 +1,19 @@
 //! EXPLAIN as PostgreSQL's clients expect it: one column `QUERY PLAN`, one row per line.
 //!
-//! The plan shown is the one that would run, from the same planner; with ANALYZE it is run to its end, and each line says what it took.
+//! The plan shown is the one that would run, from the same planner; with ANALYZE it is run to its end, and each node says what it took:
+//!
+//! 1. `style.rs` reads the options.
+//! 2. What is explained is planned, optimized and bound as it would be by itself, under a node of ours.
+//! 3. `node.rs` turns operators into a tree with PostgreSQL's names; `render.rs` writes it as text, JSON, XML or YAML.
 
-use super::{Scope, naming};
-use crate::error::{Result, SqlError, SqlState};
+mod node;
+mod render;
+mod style;
+
+pub(super) use node::ScanShown;
+
+use super::Scope;
+use crate::error::{Result, SqlError};
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -14,18 +24,19 @@ use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, execute_stream};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::sql::sqlparser::ast;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
+use render::Times;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use style::Style;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8View, false)])));
 
@@ -34,39 +45,17 @@ pub async fn plan(scope: &Scope, statement: &ast::Statement) -> Result<LogicalPl
     let ast::Statement::Explain { analyze, verbose, statement, options, .. } = statement else {
         return Err(SqlError::internal("not an EXPLAIN"));
     };
-    let mut style = Style { analyze: *analyze, verbose: *verbose };
-    for option in options.iter().flatten() {
-        style.set(option)?;
-    }
-    if !matches!(statement.as_ref(), ast::Statement::Query(_)) {
-        return Err(SqlError::unsupported("EXPLAIN of anything but a query"));
-    }
-    let input = Box::pin(scope.plan(statement)).await?;
-    let schema = Arc::new(DFSchema::try_from(Arc::clone(&SCHEMA))?);
-    Ok(LogicalPlan::Extension(Extension { node: Arc::new(Explain { input, schema, style }) }))
-}
-
-/// What is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
-struct Style {
-    analyze: bool,
-    verbose: bool,
-}
-
-impl Style {
-    /// One option of `EXPLAIN (...)`. Those that only add details which this server does not have are taken as they are.
-    fn set(&mut self, option: &ast::UtilityOption) -> Result<()> {
-        let on = option.arg.as_ref().is_none_or(|value| !["false", "off", "0"].contains(&value.to_string().to_lowercase().as_str()));
-        match option.name.value.to_lowercase().as_str() {
-            "analyze" => self.analyze = on,
-            "verbose" => self.verbose = on,
-            "costs" | "buffers" | "timing" | "summary" | "settings" | "wal" | "generic_plan" => {}
-            "format" if option.arg.as_ref().is_some_and(|value| value.to_string().eq_ignore_ascii_case("text")) => {}
-            "format" => return Err(SqlError::unsupported("EXPLAIN in a format other than text")),
-            other => return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("unrecognized EXPLAIN option \"{other}\""))),
+    let style = Style::new(*analyze, *verbose, options.as_deref().unwrap_or_default())?;
+    let started = Instant::now();
+    let input = match statement.as_ref() {
+        ast::Statement::Query(_) => Box::pin(scope.plan(statement)).await?,
+        ast::Statement::CreateTable(ast::CreateTable { query: Some(query), .. }) if !style.analyze => {
+            Box::pin(scope.plan(&ast::Statement::Query(query.clone()))).await?
         }
-        Ok(())
-    }
+        _ => return Err(SqlError::unsupported("EXPLAIN of a statement other than SELECT, VALUES and CREATE TABLE AS")),
+    };
+    let schema = Arc::new(DFSchema::try_from(Arc::clone(&SCHEMA))?);
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(Explain { input, schema, style, started }) }))
 }
 
 /// The logical node: its input is the plan explained, so that it is optimized, and its parameters are bound.
@@ -75,6 +64,8 @@ struct Explain {
     input: LogicalPlan,
     schema: DFSchemaRef,
     style: Style,
+    /// When planning began.
+    started: Instant,
 }
 
 impl fmt::Debug for Explain {
@@ -140,7 +131,7 @@ impl QueryPlanner for Planner {
             && let Some(explain) = extension.node.as_any().downcast_ref::<Explain>()
         {
             let plan = planner.create_physical_plan(&explain.input, session).await?;
-            return Ok(Arc::new(ExplainExec::new(plan, explain.style)));
+            return Ok(Arc::new(ExplainExec::new(plan, explain.style, explain.started.elapsed())));
         }
         planner.create_physical_plan(logical, session).await
     }
@@ -151,15 +142,16 @@ impl QueryPlanner for Planner {
 struct ExplainExec {
     plan: Arc<dyn ExecutionPlan>,
     style: Style,
+    planning: Duration,
     properties: Arc<PlanProperties>,
 }
 
 impl ExplainExec {
-    fn new(plan: Arc<dyn ExecutionPlan>, style: Style) -> Self {
+    fn new(plan: Arc<dyn ExecutionPlan>, style: Style, planning: Duration) -> Self {
         let equivalence = EquivalenceProperties::new(Arc::clone(&SCHEMA));
         let partitioning = Partitioning::UnknownPartitioning(1);
         let properties = Arc::new(PlanProperties::new(equivalence, partitioning, EmissionType::Final, Boundedness::Bounded));
-        Self { plan, style, properties }
+        Self { plan, style, planning, properties }
     }
 }
 
@@ -196,24 +188,20 @@ impl ExecutionPlan for ExplainExec {
         Ok(self)
     }
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> PlanResult<SendableRecordBatchStream> {
-        let (plan, style) = (Arc::clone(&self.plan), self.style);
-        let lines = futures::stream::once(async move { explain(plan, style, context).await });
+        let (plan, style, planning) = (Arc::clone(&self.plan), self.style, self.planning);
+        let lines = futures::stream::once(async move { explain(plan, style, planning, context).await });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&SCHEMA), lines)))
     }
 }
 
-async fn explain(plan: Arc<dyn ExecutionPlan>, style: Style, context: Arc<TaskContext>) -> PlanResult<RecordBatch> {
-    let mut text = String::new();
+async fn explain(plan: Arc<dyn ExecutionPlan>, style: Style, planning: Duration, context: Arc<TaskContext>) -> PlanResult<RecordBatch> {
+    let started = Instant::now();
     if style.analyze {
-        let started = Instant::now();
         let stream = execute_stream(Arc::clone(&plan), context)?;
-        let rows = stream.map(|batch| batch.map(|batch| batch.num_rows())).try_fold(0, |sum, rows| async move { Ok(sum + rows) }).await?;
-        let took = started.elapsed();
-        text += &DisplayableExecutionPlan::with_metrics(plan.as_ref()).set_show_statistics(style.verbose).indent(style.verbose).to_string();
-        text += &format!("Rows: {rows}\nExecution Time: {:.3} ms\n", took.as_secs_f64() * 1000.0);
-    } else {
-        text += &DisplayableExecutionPlan::new(plan.as_ref()).set_show_statistics(style.verbose).indent(style.verbose).to_string();
+        stream.try_for_each(|_| async { Ok(()) }).await?;
     }
-    let lines: ArrayRef = Arc::new(StringViewArray::from_iter_values(naming::without_marks(&text).lines()));
+    let times = Times { planning, execution: style.analyze.then(|| started.elapsed()) };
+    let rows = render::rows(&node::tree(&plan, style), style, &times);
+    let lines: ArrayRef = Arc::new(StringViewArray::from_iter_values(rows));
     Ok(RecordBatch::try_new(Arc::clone(&SCHEMA), vec![lines])?)
 }

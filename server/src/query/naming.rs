@@ -264,6 +264,7 @@ pub fn internal_type_name(sql_type: &SqlType) -> String {
         SqlType::Jsonb => "jsonb",
         SqlType::Oid => "oid",
         SqlType::Name => "name",
+        SqlType::Catalog(of_catalog) => of_catalog.row().0.trim_matches('"'),
         SqlType::Array(element) => return format!("_{}", internal_type_name(element)),
     };
     name.into()

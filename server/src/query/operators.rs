@@ -127,7 +127,7 @@ fn call<T>(function: Option<ScalarUDF>, args: Vec<Expr>, original: T) -> Result<
 fn read_as(known: &SqlType, op: &BinaryOperator, text: &str, at_right: bool) -> Option<Result<(Expr, Operand)>> {
     use BinaryOperator::{ArrowAt, AtArrow, Divide, Minus, Modulo, Multiply, PGOverlap, Plus, StringConcat};
     let target = match (known, op) {
-        (SqlType::Oid | SqlType::Name, _) => return None,
+        (SqlType::Oid | SqlType::Name | SqlType::Catalog(_), _) => return None,
         // Blanks at the end mean nothing to a character(n).
         (SqlType::Char(_), op) if is_comparison(op) => return Some(Ok(trimmed(text))),
         (known, _) if is_string(known) => return None,
@@ -241,9 +241,7 @@ fn inexact(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> RawBinaryExpr
 fn comparison(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<PlannerResult<RawBinaryExpr>> {
     match (class(left), class(right)) {
         // Catalogs compare names and identifiers with anything.
-        _ if matches!(left, SqlType::Oid | SqlType::Name) || matches!(right, SqlType::Oid | SqlType::Name) => {
-            Ok(PlannerResult::Original(raw))
-        }
+        _ if of_catalog(left) || of_catalog(right) => Ok(PlannerResult::Original(raw)),
         (Class::Interval, Class::Interval) => {
             let RawBinaryExpr { op, left, right } = raw;
             Ok(PlannerResult::Original(RawBinaryExpr { op, left: interval::key(left), right: interval::key(right) }))
@@ -260,6 +258,11 @@ fn comparison(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
         (left_class, right_class) if left_class == right_class => Ok(PlannerResult::Original(raw)),
         _ => Err(no_operator(&raw.op, left, right)),
     }
+}
+
+/// A type that columns of the system catalog have.
+fn of_catalog(sql_type: &SqlType) -> bool {
+    matches!(sql_type, SqlType::Oid | SqlType::Name | SqlType::Catalog(_))
 }
 
 fn no_operator(op: &BinaryOperator, left: &SqlType, right: &SqlType) -> datafusion::error::DataFusionError {
@@ -300,7 +303,7 @@ fn arithmetic(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
         | (Class::Time, Plus, Class::Moment) => same(l, r),
         (Class::Moment, Plus | Minus, Class::Number) if *left == SqlType::Date => same(l, r),
         (Class::Number, Plus, Class::Moment) if *right == SqlType::Date => same(l, r),
-        _ if matches!(left, SqlType::Name) || matches!(right, SqlType::Name) => same(l, r),
+        _ if of_catalog(left) || of_catalog(right) => same(l, r),
         _ => Err(no_operator(&op, left, right)),
     }
 }

@@ -113,6 +113,11 @@ pub static FUNCTION_KINDS: LazyLock<FunctionKinds> = LazyLock::new(|| FunctionKi
     aggregate: TEMPLATE.aggregate_functions().keys().cloned().collect(),
 });
 
+/// Names of the functions that only stand before OVER.
+pub fn window_functions() -> Vec<String> {
+    TEMPLATE.window_functions().keys().cloned().collect()
+}
+
 fn base_config() -> SessionConfig {
     let mut config =
         SessionConfig::new().with_batch_size(BATCH_ROWS).with_create_default_catalog_and_schema(false).with_information_schema(false);

@@ -6,6 +6,7 @@
 //! 3. Storage reads a morsel: prunes granules, filters on the encoded form, decodes what is left into the types of the schema.
 //! 4. Conditions that other operators learn while the query runs (dynamic filters) are looked at before each morsel and granule.
 
+use super::explain::ScanShown;
 use super::pruning::{Conjunct, DynamicPredicate, is_dynamic};
 use super::ranges::{Ranges, divide};
 use super::statistics;
@@ -249,28 +250,19 @@ impl SegmentScanExec {
         Ok(Arc::clone(self.statistics.get_or_init(|| Arc::new(projected))))
     }
 
-    fn describe(&self) -> String {
-        let names: Vec<_> = self.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let mut line = format!("SegmentScanExec: table={}, columns=[{}]", self.source.name, names.join(", "));
-        if !self.conjuncts.is_empty() {
-            line += &format!(", predicates=[{}]", list(&self.conjuncts));
+    /// What EXPLAIN shows.
+    pub(super) fn shown(&self) -> ScanShown {
+        let segments = self.source.units.len();
+        ScanShown {
+            relation: self.source.name.clone(),
+            conditions: self.conjuncts.iter().map(|c| format!("{c:?}")).collect(),
+            runtime_conditions: self.dynamic.iter().map(|filter| filter.to_string()).collect(),
+            limit: self.fetch,
+            ordered: self.ranges.is_some(),
+            segments,
+            excluded: segments - self.kept_units().len(),
         }
-        if !self.dynamic.is_empty() {
-            line += &format!(", dynamic=[{}]", self.dynamic.iter().map(|f| f.to_string()).collect::<Vec<_>>().join(", "));
-        }
-        if let Some(fetch) = self.fetch {
-            line += &format!(", limit={fetch}");
-        }
-        if self.ranges.is_some() {
-            line += ", in order";
-        }
-        let units = self.source.units.len();
-        line + &format!(", segments={units} pruned={}", units - self.kept_units().len())
     }
-}
-
-fn list(conjuncts: &[Arc<Conjunct>]) -> String {
-    conjuncts.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" AND ")
 }
 
 /// As many partitions as there can be morsels, up to the number of threads.
@@ -296,7 +288,7 @@ fn plan_properties(equivalence: EquivalenceProperties, partitioning: Partitionin
 
 impl DisplayAs for SegmentScanExec {
     fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.describe())
+        write!(f, "SegmentScanExec: table={}, predicates={:?}", self.source.name, self.conjuncts)
     }
 }
 

@@ -350,7 +350,7 @@ fn normalize(known: &Known, values: &[String]) -> Result<String> {
             Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_hint(reason))
         }
         Kind::TimeZone => time_zone(value).ok_or_else(|| invalid(known, value)),
-        Kind::Encoding => match value.to_uppercase().replace(['-', '_'], "").as_str() {
+        Kind::Encoding => match value.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "").as_str() {
             "UTF8" | "UNICODE" | "AUTO" => Ok("UTF8".to_string()),
             _ => Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("client encoding \"{value}\" is not supported"))
                 .with_hint("Only UTF8 is supported.")),

@@ -53,6 +53,7 @@ fn without_modifiers(sql_type: &SqlType) -> String {
 /// Text of any length or kind that is kept as it is.
 pub fn is_string(sql_type: &SqlType) -> bool {
     matches!(sql_type, SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Name)
+        || matches!(sql_type, SqlType::Catalog(of_catalog) if of_catalog.arrow() == arrow::datatypes::DataType::Utf8View)
 }
 
 /// Integers, floats and decimals.

@@ -2,7 +2,7 @@
 
 use super::array_text::{self, Item};
 use super::zone::Zone;
-use super::{SqlType, UNCONSTRAINED, datetime, interval, json, numeric};
+use super::{CatalogType, SqlType, UNCONSTRAINED, datetime, interval, json, numeric};
 use crate::error::{Result, SqlError, SqlState};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float32Builder,
@@ -185,6 +185,9 @@ impl Values {
             }
             SqlType::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
             SqlType::Array(element) => Self::Array(Box::new(Elements::new(element, rows))),
+            SqlType::Catalog(CatalogType::Regproc | CatalogType::Xid) => Self::Oid(UInt32Builder::with_capacity(rows)),
+            SqlType::Catalog(CatalogType::Int2Vector) => Self::Array(Box::new(Elements::new(&SqlType::Int2, rows))),
+            SqlType::Catalog(CatalogType::OidVector) => Self::Array(Box::new(Elements::new(&SqlType::Oid, rows))),
             _ => Self::Text(StringViewBuilder::with_capacity(rows)),
         }
     }

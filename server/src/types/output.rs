@@ -5,7 +5,7 @@
 
 use super::datetime::{self, DAY_MICROSECONDS, EPOCH_2000_DAYS, EPOCH_2000_MICROSECONDS};
 use super::zone::Zone;
-use super::{SqlType, array_text, interval, json, numeric};
+use super::{CatalogType, SqlType, array_text, interval, json, numeric};
 use crate::error::{Result, SqlError};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float32Array,
@@ -78,6 +78,8 @@ enum Values {
     Timestamp(TimestampMicrosecondArray, Option<Zone>),
     Interval(IntervalMonthDayNanoArray),
     List(ListArray, Box<BoundColumn>, SqlType),
+    /// int2vector, oidvector
+    Vector(ListArray, Box<BoundColumn>, SqlType),
     Record(Vec<BoundColumn>),
     /// Keys and values, and whether values stand without quotes in JSON.
     Map(MapArray, Box<BoundColumn>, Box<BoundColumn>, bool),
@@ -139,6 +141,9 @@ impl ColumnEncoder {
             DataType::Int16 => Values::Int2(array.as_primitive::<Int16Type>().clone()),
             DataType::Int32 => Values::Int4(array.as_primitive::<Int32Type>().clone()),
             DataType::Int64 => Values::Int8(array.as_primitive::<Int64Type>().clone()),
+            DataType::UInt32 if self.sql_type == SqlType::Catalog(CatalogType::Regproc) && !self.binary => {
+                Values::Utf8View(function_names(array.as_primitive()))
+            }
             DataType::UInt32 => Values::Oid(array.as_primitive::<UInt32Type>().clone()),
             DataType::Float32 => Values::Float4(array.as_primitive::<Float32Type>().clone(), self.extra_float_digits),
             DataType::Float64 => Values::Float8(array.as_primitive::<Float64Type>().clone(), self.extra_float_digits),
@@ -179,10 +184,15 @@ impl ColumnEncoder {
     fn bind_list(&self, array: &ListArray) -> Result<Values> {
         let element = match &self.sql_type {
             SqlType::Array(element) => (**element).clone(),
+            SqlType::Catalog(vector) => vector.element().unwrap_or(SqlType::Text),
             _ => SqlType::of_arrow(&array.value_type()),
         };
-        let inner = self.with_type(element.clone()).bind(array.values())?;
-        Ok(Values::List(array.clone(), Box::new(inner), element.scalar().clone()))
+        let inner = Box::new(self.with_type(element.clone()).bind(array.values())?);
+        let scalar = element.scalar().clone();
+        Ok(match &self.sql_type {
+            SqlType::Catalog(_) => Values::Vector(array.clone(), inner, scalar),
+            _ => Values::List(array.clone(), inner, scalar),
+        })
     }
     fn bind_record(&self, array: &StructArray) -> Result<Values> {
         let mut text = self.clone();
@@ -240,6 +250,7 @@ impl BoundColumn {
             Values::Timestamp(values, zone) => datetime::write_timestamp(values.value(row), zone.as_ref(), out),
             Values::Interval(values) => interval::write_interval(interval_at(values, row), out),
             Values::List(list, elements, _) => write_array_text(list, elements, row, out)?,
+            Values::Vector(list, elements, _) => write_vector(list, elements, row, out)?,
             _ => self.write_either(row, out)?,
         }
         Ok(())
@@ -289,7 +300,9 @@ impl BoundColumn {
             Values::Time(values) => out.put_i64(values.value(row)),
             Values::Timestamp(values, _) => out.put_i64(values.value(row).saturating_sub(EPOCH_2000_MICROSECONDS)),
             Values::Interval(values) => write_interval_binary(interval_at(values, row), out),
-            Values::List(list, elements, scalar) => write_array_binary(list, elements, scalar, row, out)?,
+            Values::List(list, elements, scalar) | Values::Vector(list, elements, scalar) => {
+                write_array_binary(list, elements, scalar, row, out)?
+            }
             _ => self.write_either(row, out)?,
         }
         Ok(())
@@ -322,6 +335,23 @@ fn write_padded(text: &str, length: usize, out: &mut BytesMut) {
 fn write_uuid(text: &str, out: &mut BytesMut) -> Result<()> {
     let bytes = hex::decode(text.replace('-', "")).map_err(|_| SqlError::internal("a uuid is not in its canonical form"))?;
     out.put_slice(&bytes);
+    Ok(())
+}
+
+/// Names of functions in the place of their OIDs.
+fn function_names(oids: &UInt32Array) -> StringViewArray {
+    oids.iter().map(|oid| oid.map(crate::catalog::pg_catalog::procedures::shown_name)).collect()
+}
+
+/// `1 2`
+fn write_vector(list: &ListArray, elements: &BoundColumn, row: usize, out: &mut BytesMut) -> Result<()> {
+    let (start, end) = (list.value_offsets()[row] as usize, list.value_offsets()[row + 1] as usize);
+    for at in start..end {
+        if at > start {
+            out.put_u8(b' ');
+        }
+        elements.write(at, out)?;
+    }
     Ok(())
 }
 

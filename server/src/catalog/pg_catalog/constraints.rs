@@ -1,10 +1,11 @@
 //! The tables about what belongs to a table: defaults, constraints, indexes, dependencies.
 
-use super::{describe, oids, relations};
+use super::{built_in, describe, oids, relations};
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::{Constraint, TableDefinition};
 use crate::query::Scope;
 use crate::row;
+use crate::types::SqlType;
 use storage::ColumnId;
 
 /// Columns and rows of a table of this file.
@@ -14,10 +15,6 @@ pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
         "pg_constraint" => (CONSTRAINT, constraints(scope)),
         "pg_index" => (INDEX, indexes(scope)),
         "pg_indexes" => ("schemaname name, tablename name, indexname name, tablespace name, indexdef text", index_views(scope)),
-        "pg_depend" => (
-            "classid oid, objid oid, objsubid integer, refclassid oid, refobjid oid, refobjsubid integer, deptype text",
-            dependencies(scope),
-        ),
         _ => return None,
     };
     Some(made)
@@ -94,7 +91,7 @@ fn indexes(scope: &Scope) -> Vec<Row> {
         let Constraint::Unique { columns, primary, .. } = numbered.constraint else { return None };
         let collations =
             columns.iter().filter_map(|id| numbered.table.column_by_id(*id)).map(|column| relations::collation(&column.sql_type));
-        let zeros = vec![0; columns.len()];
+        let classes = columns.iter().filter_map(|id| numbered.table.column_by_id(*id)).map(|column| operator_class(&column.sql_type));
         Some(row![
             numbered.oid,
             numbered.table.oid,
@@ -113,8 +110,8 @@ fn indexes(scope: &Scope) -> Vec<Row> {
             false,
             numbers(columns),
             collations.collect::<Vec<_>>(),
-            zeros.clone(),
-            zeros,
+            classes.collect::<Vec<_>>(),
+            vec![0; columns.len()],
             Cell::Null,
             Cell::Null
         ])
@@ -122,25 +119,21 @@ fn indexes(scope: &Scope) -> Vec<Row> {
     oids::indexes(&scope.view.catalog).into_iter().filter_map(row).collect()
 }
 
+/// The operator class by which an index sorts a type.
+fn operator_class(sql_type: &SqlType) -> u32 {
+    match sql_type {
+        SqlType::Array(_) => built_in::operator_class(ANY_ARRAY),
+        other => built_in::operator_class(other.oid()),
+    }
+}
+
+/// The OID of the type `anyarray`.
+const ANY_ARRAY: u32 = 2277;
+
 fn index_views(scope: &Scope) -> Vec<Row> {
     let row = |numbered: oids::Numbered<'_>| {
         let (schema, table) = (numbered.found.schema, numbered.found.name);
         row![schema, table, numbered.constraint.name(), Cell::Null, describe::index_text(&numbered)]
     };
     oids::indexes(&scope.view.catalog).into_iter().map(row).collect()
-}
-
-/// The OID of `pg_class`, in which relations' dependencies lie.
-const PG_CLASS: u32 = 1259;
-
-/// Sequences depend on the columns that own them, internally on an identity column.
-fn dependencies(scope: &Scope) -> Vec<Row> {
-    let catalog = &scope.view.catalog;
-    let row = |(_, sequence): (_, &crate::catalog::SequenceDefinition)| {
-        let (table, column) = sequence.owned_by?;
-        let found = catalog.by_oid(table)?;
-        let identity = found.relation().as_table()?.column_by_id(column)?.identity.is_some();
-        Some(row![PG_CLASS, sequence.oid, 0, PG_CLASS, table, column.0, if identity { "i" } else { "a" }])
-    };
-    relations::all_sequences(catalog).filter_map(row).collect()
 }

@@ -65,6 +65,11 @@ pub fn default(table_oid: u32, column: ColumnId) -> u32 {
     made(table_oid, format!("default {}", column.0).as_bytes())
 }
 
+/// The OID of the rule of a view in `pg_rewrite`.
+pub fn rule(view_oid: u32) -> u32 {
+    made(view_oid, b"rule")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -31,27 +31,26 @@ pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
             tables(scope),
         ),
         "pg_views" => ("schemaname name, viewname name, viewowner name, definition text", views(scope)),
-        "pg_stat_user_tables" | "pg_stat_all_tables" => {
-            ("relid oid, schemaname name, relname name, n_live_tup bigint, n_dead_tup bigint", table_statistics(scope))
-        }
         _ => return None,
     };
     Some(made)
 }
 
-const CLASS: &str = "oid oid, relname name, relnamespace oid, reltype oid, reloftype oid, relowner oid, relam oid, relfilenode oid, \
+/// Columns of the rows of [`Class`].
+pub const CLASS: &str = "oid oid, relname name, relnamespace oid, reltype oid, reloftype oid, relowner oid, relam oid, relfilenode oid, \
     reltablespace oid, relpages integer, reltuples real, relallvisible integer, reltoastrelid oid, relhasindex boolean, relisshared boolean, \
     relpersistence text, relkind text, relnatts smallint, relchecks smallint, relhasrules boolean, relhastriggers boolean, \
     relhassubclass boolean, relrowsecurity boolean, relforcerowsecurity boolean, relispopulated boolean, relreplident text, \
-    relispartition boolean, relrewrite oid, relfrozenxid bigint, relminmxid bigint, relacl text[], reloptions text[], relpartbound text";
+    relispartition boolean, relrewrite oid, relfrozenxid xid, relminmxid xid, relacl aclitem[], reloptions text[], relpartbound text";
 
-const ATTRIBUTE: &str = "attrelid oid, attname name, atttypid oid, attstattarget integer, attlen smallint, attnum smallint, attndims integer, \
+/// Columns of the rows of [`Attribute`].
+pub const ATTRIBUTE: &str = "attrelid oid, attname name, atttypid oid, attstattarget integer, attlen smallint, attnum smallint, attndims integer, \
     attcacheoff integer, atttypmod integer, attbyval boolean, attalign text, attstorage text, attcompression text, attnotnull boolean, \
     atthasdef boolean, atthasmissing boolean, attidentity text, attgenerated text, attisdropped boolean, attislocal boolean, \
     attinhcount integer, attcollation oid, attacl text[], attoptions text[], attfdwoptions text[], attmissingval text";
 
 /// OIDs of the access methods `heap` and `btree`.
-const HEAP: u32 = 2;
+pub const HEAP: u32 = 2;
 /// See [`HEAP`].
 const BTREE: u32 = 403;
 
@@ -72,28 +71,40 @@ fn namespaces(scope: &Scope) -> Vec<Row> {
 
 /// What differs between the kinds of `pg_class`.
 #[derive(Default)]
-struct Class<'a> {
-    oid: u32,
-    name: &'a str,
-    schema: &'a str,
-    kind: &'static str,
-    access_method: u32,
-    columns: usize,
-    checks: usize,
-    indexed: bool,
-    ruled: bool,
-    rows: i64,
-    bytes: u64,
+pub struct Class<'a> {
+    /// Its OID.
+    pub oid: u32,
+    /// Its name.
+    pub name: &'a str,
+    /// Its schema.
+    pub schema: &'a str,
+    /// `relkind`
+    pub kind: &'static str,
+    /// `relam`
+    pub access_method: u32,
+    /// How many columns it has.
+    pub columns: usize,
+    /// How many CHECK constraints it has.
+    pub checks: usize,
+    /// Whether it has an index.
+    pub indexed: bool,
+    /// Whether it has a rule, as a view has.
+    pub ruled: bool,
+    /// Rows.
+    pub rows: i64,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 impl Class<'_> {
-    fn row(self, catalog: &Catalog) -> Row {
+    /// The row of `pg_class`.
+    pub fn row(self, schema_oid: u32) -> Row {
         let pages = i32::try_from(self.bytes.div_ceil(8192)).unwrap_or(i32::MAX);
         let replica = if self.kind == "r" { "d" } else { "n" };
         row![
             self.oid,
             self.name,
-            schema_oid(catalog, self.schema),
+            schema_oid,
             0,
             0,
             OWNER_OID,
@@ -140,7 +151,7 @@ fn classes(scope: &Scope) -> Vec<Row> {
         columns: index_columns(index.constraint).len(),
         ..Class::default()
     });
-    relations.chain(indexes).map(|class| class.row(catalog)).collect()
+    relations.chain(indexes).map(|class| (schema_oid(catalog, class.schema), class)).map(|(schema, class)| class.row(schema)).collect()
 }
 
 fn class_of<'a>(scope: &Scope, found: &Found<'a>) -> Class<'a> {
@@ -182,17 +193,24 @@ fn index_columns(constraint: &Constraint) -> &[storage::ColumnId] {
 const SEQUENCE_COLUMNS: [(&str, SqlType); 3] = [("last_value", SqlType::Int8), ("log_cnt", SqlType::Int8), ("is_called", SqlType::Boolean)];
 
 /// What differs between columns.
-struct Attribute<'a> {
-    relation: u32,
-    name: &'a str,
-    sql_type: &'a SqlType,
-    number: u32,
-    declared: Option<&'a ColumnDefinition>,
-    not_null: bool,
+pub struct Attribute<'a> {
+    /// OID of the relation.
+    pub relation: u32,
+    /// Its name.
+    pub name: &'a str,
+    /// Its type.
+    pub sql_type: &'a SqlType,
+    /// `attnum`
+    pub number: u32,
+    /// The definition, if it is a column of a user's table.
+    pub declared: Option<&'a ColumnDefinition>,
+    /// Whether it is never NULL.
+    pub not_null: bool,
 }
 
 impl Attribute<'_> {
-    fn row(&self) -> Row {
+    /// The row of `pg_attribute`.
+    pub fn row(&self) -> Row {
         let by_value = matches!(self.sql_type.width_bytes(), 1..=8);
         let dimensions = i32::from(matches!(self.sql_type, SqlType::Array(_)));
         let has_default = self.declared.is_some_and(|column| describe::shown_default(column).is_some());
@@ -347,14 +365,4 @@ fn views(scope: &Scope) -> Vec<Row> {
         _ => None,
     };
     scope.view.catalog.all().filter_map(row).collect()
-}
-
-fn table_statistics(scope: &Scope) -> Vec<Row> {
-    let all = scope.view.catalog.all().filter_map(|found| Some((found, found.relation().as_table()?.oid)));
-    let row = |(found, oid): (Found<'_>, u32)| {
-        let live = rows(scope, oid);
-        let written: u64 = scope.view.units(oid).iter().map(|unit| unit.rows).sum();
-        row![oid, found.schema, found.name, live, written.saturating_sub(live)]
-    };
-    all.map(row).collect()
 }

@@ -3,7 +3,7 @@
 use crate::types::SqlType;
 
 /// Types that the catalog names and no column can have.
-const OTHERS: [(u32, &str); 22] = [
+const OTHERS: [(u32, &str); 27] = [
     (18, "\"char\""),
     (21, "smallint"),
     (22, "int2vector"),
@@ -19,13 +19,18 @@ const OTHERS: [(u32, &str); 22] = [
     (869, "inet"),
     (1033, "aclitem"),
     (1266, "time with time zone"),
-    (2205, "regclass"),
     (2206, "regtype"),
     (2249, "record"),
     (2276, "\"any\""),
     (2278, "void"),
     (2283, "anyelement"),
+    (2202, "regprocedure"),
+    (2205, "regclass"),
+    (2275, "cstring"),
+    (3220, "pg_lsn"),
     (4089, "regnamespace"),
+    (4096, "regrole"),
+    (5069, "xid8"),
 ];
 
 /// A type's name; `modifier` is `atttypmod`, `None` where format_type got NULL. No type is `-`, an unknown one `???`.
@@ -44,6 +49,12 @@ pub fn format(oid: u32, modifier: Option<i64>) -> String {
             None => other_name(oid),
         },
     }
+}
+
+/// The OID of a type by a name that [`format`] prints, or by `pg_type.typname`.
+pub fn named(name: &str) -> Option<u32> {
+    let other = OTHERS.iter().find(|(_, known)| *known == name).map(|(oid, _)| *oid);
+    other.or_else(|| super::type_oid(name))
 }
 
 /// A type that no column can have; its array is named with an underscore.

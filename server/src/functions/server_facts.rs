@@ -1,0 +1,70 @@
+//! Functions that tell of the server and the connection: addresses, times, transaction numbers.
+
+use super::scalar::{Function, as_integer, as_text};
+use crate::catalog::pg_catalog::shapes;
+use crate::query::Scope;
+use arrow::datatypes::DataType;
+use chrono::{DateTime, Utc};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Signature, TypeSignature, Volatility};
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+
+/// When the process began to serve; the node touches it when it starts.
+pub static STARTED: LazyLock<DateTime<Utc>> = LazyLock::new(Utc::now);
+
+/// The functions of one statement.
+pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
+    let mut all = addresses(scope);
+    let started = ScalarValue::TimestampMicrosecond(Some(STARTED.timestamp_micros()), Some("UTC".into()));
+    all.extend(["pg_postmaster_start_time", "pg_conf_load_time"].map(|name| Function::constant(name, started.clone())));
+    // The place in the log is what tells transactions apart.
+    let at = i64::try_from(scope.view.snapshot.state.objects_version.0).ok();
+    all.extend(["txid_current", "txid_current_if_assigned"].map(|name| Function::constant(name, ScalarValue::Int64(at))));
+    all.extend(properties());
+    all.push(updatable(scope));
+    all
+}
+
+/// The client's address, looked up when it is asked for; the server's own is not told.
+fn addresses(scope: &Scope) -> Vec<ScalarUDF> {
+    let of_client = |name: &'static str, returns: DataType, show: fn(Option<SocketAddr>) -> ScalarValue| {
+        let (activity, pid) = (Arc::clone(&scope.activity), scope.session.process_id);
+        Function::of_columns(name, Signature::nullary(Volatility::Stable), returns, move |_| {
+            let own = activity.sessions().into_iter().find(|session| session.identity.process_id == pid);
+            Ok(ColumnarValue::Scalar(show(own.and_then(|session| session.identity.client_address))))
+        })
+    };
+    vec![
+        of_client("inet_client_addr", DataType::Utf8View, |at| ScalarValue::Utf8View(at.map(|at| at.ip().to_string()))),
+        of_client("inet_client_port", DataType::Int32, |at| ScalarValue::Int32(at.map(|at| i32::from(at.port())))),
+        Function::constant("inet_server_addr", ScalarValue::Utf8View(None)),
+        Function::constant("inet_server_port", ScalarValue::Int32(None)),
+    ]
+}
+
+/// `pg_index_column_has_property` and its like: all indexes are ascending, unique, and found by value.
+fn properties() -> Vec<ScalarUDF> {
+    const HELD: [&str; 9] =
+        ["asc", "nulls_last", "orderable", "returnable", "search_array", "search_nulls", "can_order", "can_unique", "can_multi_col"];
+    let answers = |name: &'static str| {
+        let signature = Signature::one_of(vec![TypeSignature::Any(2), TypeSignature::Any(3)], Volatility::Stable);
+        Function::of_rows(name, signature, DataType::Boolean, |args| {
+            let property = args.last().and_then(as_text).map(str::to_lowercase);
+            Ok(ScalarValue::Boolean(property.map(|property| HELD.contains(&property.as_str()))))
+        })
+    };
+    ["pg_index_column_has_property", "pg_index_has_property", "pg_indexam_has_property"].map(answers).into()
+}
+
+/// `pg_relation_is_updatable(oid, include_triggers)`: INSERT, UPDATE and DELETE for tables, nothing for the rest.
+fn updatable(scope: &Scope) -> ScalarUDF {
+    let scope = scope.clone();
+    let signature = Signature::one_of(vec![TypeSignature::Any(1), TypeSignature::Any(2)], Volatility::Stable);
+    Function::of_rows("pg_relation_is_updatable", signature, DataType::Int32, move |args| {
+        let oid = as_integer(&args[0]).and_then(|oid| u32::try_from(oid).ok());
+        let table = oid.and_then(|oid| scope.view.catalog.by_oid(oid)).is_some_and(|found| found.relation().as_table().is_some());
+        let known = oid.is_some_and(|oid| table || shapes::by_oid(oid).is_some() || scope.view.catalog.by_oid(oid).is_some());
+        Ok(ScalarValue::Int32(known.then_some(if table { 28 } else { 0 })))
+    })
+}
