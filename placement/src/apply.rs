@@ -1,12 +1,12 @@
 //! The rules of a commit.
 //!
 //! 1. The command is checked against itself: double ids, bounds, contradictions.
-//! 2. Assertions and objects are compared with the versions that were read.
+//! 2. Assertions and objects are compared with the versions that were read, and so are the tables that must not have grown.
 //! 3. Each table's change is carried out on a copy that shares all that does not change; the first conflict ends it.
 //! 4. The copy becomes the state. Before that, nothing has changed.
 
 use crate::command::{
-    Commit, Conflict, Expect, INLINE_BYTES_MAX, InlineRows, NewSegment, ObjectChange, RowsDeleted, TableChange, UnitRemoval,
+    Commit, Conflict, Expect, INLINE_BYTES_MAX, InlineRows, NewSegment, ObjectChange, RowsDeleted, TableChange, Unextended, UnitRemoval,
 };
 use crate::model::{LogIndex, Object, ObjectKey, Table, TableId, Unit, UnitId, UnitSource};
 use crate::state::State;
@@ -22,6 +22,7 @@ pub(crate) const UNIT_ROWS_MAX: u64 = 1 << 32;
 pub(crate) fn commit(state: &State, index: LogIndex, commit: &Commit) -> Result<State, Conflict> {
     check_shape(state, commit)?;
     check_objects(state, commit)?;
+    check_unextended(state, commit)?;
     let mut next = state.clone();
     for change in &commit.tables {
         change_table(&mut next, index, commit.read_index, change)?;
@@ -29,6 +30,7 @@ pub(crate) fn commit(state: &State, index: LogIndex, commit: &Commit) -> Result<
     for change in &commit.objects {
         change_object(&mut next, index, change);
     }
+    check_emptied(&next, commit)?;
     for key in &commit.drop_counters {
         next.counters.remove_mut(key);
     }
@@ -102,6 +104,21 @@ fn check_object(state: &State, key: &ObjectKey, version: Option<LogIndex>) -> Re
     }
 }
 
+/// Nobody has added rows where the transaction relied on having seen all.
+fn check_unextended(state: &State, commit: &Commit) -> Result<(), Conflict> {
+    let grown = |it: &&Unextended| state.tables.get(&it.table).is_some_and(|table| table.rows_added > it.since);
+    commit.unextended.iter().find(grown).map_or(Ok(()), |it| Err(Conflict::Added(it.table)))
+}
+
+/// Nothing is left of what was to be removed as a whole.
+fn check_emptied(next: &State, commit: &Commit) -> Result<(), Conflict> {
+    let left = |prefix: &&ObjectKey| {
+        let first = next.objects.range::<ObjectKey, _>((*prefix).clone()..).next();
+        first.is_some_and(|(key, _)| key.0.starts_with(&*prefix.0))
+    };
+    commit.emptied.iter().find(left).map_or(Ok(()), |prefix| Err(Conflict::Prefix(prefix.clone())))
+}
+
 fn change_object(next: &mut State, index: LogIndex, change: &ObjectChange) {
     next.objects_version = index;
     match &change.value {
@@ -129,6 +146,9 @@ fn change_table(next: &mut State, index: LogIndex, read_index: LogIndex, change:
         return Err(Conflict::Keys(change.table));
     }
     table.recent_keys.record(&change.keys, index);
+    if change.remove_units.is_empty() && new_ids(change).next().is_some() {
+        table.rows_added = index;
+    }
     for unit in
         change.add_segments.iter().map(|it| segment_unit(it, index)).chain(change.add_inline.iter().map(|it| inline_unit(it, index)))
     {

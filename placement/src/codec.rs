@@ -38,6 +38,9 @@ struct SavedObject<'a> {
 struct SavedTable<'a> {
     id: TableId,
     version: LogIndex,
+    /// Absent in states of the first versions, which did not tell additions from other changes.
+    #[serde(default)]
+    rows_added: Option<LogIndex>,
     live_rows: u64,
     keys: SavedKeys,
     #[serde(borrow)]
@@ -103,6 +106,7 @@ fn saved_table(id: TableId, table: &Table) -> SavedTable<'_> {
     SavedTable {
         id,
         version: table.version,
+        rows_added: Some(table.rows_added),
         live_rows: table.live_rows,
         keys: SavedKeys { floor: keys.floor, last_any: keys.last_any, last_all: keys.last_all, commits },
         units: table.units.values().map(|unit| saved_unit(unit)).collect(),
@@ -139,6 +143,7 @@ fn restored_table(saved: SavedTable<'_>) -> Table {
     let commits = keys.commits.into_iter().map(|(index, fingerprints)| KeyCommit { index, fingerprints });
     Table {
         version: saved.version,
+        rows_added: saved.rows_added.unwrap_or(saved.version),
         units: saved.units.into_iter().map(|unit| (unit.id, Arc::new(restored_unit(unit)))).collect(),
         live_rows: saved.live_rows,
         recent_keys: RecentKeys::restore(keys.floor, keys.last_any, keys.last_all, commits),

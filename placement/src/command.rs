@@ -30,6 +30,13 @@ pub struct Commit {
     pub read_index: LogIndex,
     /// Objects that must still have the version that was read (`None`: must be absent), though they are not changed.
     pub assertions: Vec<Assertion>,
+    /// Tables whose rows were all looked at: nobody may have added any since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unextended: Vec<Unextended>,
+    /// Prefixes of keys under which no object may be left once this commit is made: what is removed must not keep anything that was
+    /// created meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emptied: Vec<ObjectKey>,
     /// Catalog objects to change.
     pub objects: Vec<ObjectChange>,
     /// Tables to change; at most one entry per table.
@@ -45,6 +52,16 @@ pub struct Assertion {
     pub key: ObjectKey,
     /// Its version when read; `None` if it did not exist.
     pub version: Option<LogIndex>,
+}
+
+/// A table that must not have grown: what was found out about all of its rows must still hold. Compaction, which only moves rows, does
+/// not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unextended {
+    /// The table.
+    pub table: TableId,
+    /// The index at which its rows were looked at.
+    pub since: LogIndex,
 }
 
 /// What the present version of an object must be for a change to go through.
@@ -180,6 +197,10 @@ pub enum Outcome {
 pub enum Conflict {
     /// An object was created, changed or removed since it was read.
     Object(ObjectKey),
+    /// An object was created under a prefix that had to be left empty.
+    Prefix(ObjectKey),
+    /// Rows were added to a table since it was read.
+    Added(TableId),
     /// A unit was removed, or rows of it were deleted, since it was read.
     Rows(TableId),
     /// A unique key was inserted since the snapshot was read, or might have been.

@@ -21,7 +21,7 @@ pub mod state;
 
 pub use command::{
     Assertion, Command, Commit, Conflict, Expect, InlineRows, KeyFingerprints, NewSegment, ObjectChange, Outcome, RowsDeleted, TableChange,
-    UnitRemoval,
+    Unextended, UnitRemoval,
 };
 pub use model::{LogIndex, Object, ObjectKey, Table, TableId, Unit, UnitId, UnitSource};
 pub use raft::{Node, NodeOptions, PlacementError};

@@ -35,6 +35,8 @@ pub struct Object {
 pub struct Table {
     /// The log index that last changed anything in it.
     pub version: LogIndex,
+    /// The log index that last added rows; a compaction, which only moves them, does not count.
+    pub rows_added: LogIndex,
     /// Its units, by id: ids grow, so this is the order in which they were written.
     pub units: RedBlackTreeMapSync<UnitId, Arc<Unit>>,
     /// Rows, the deleted ones left out.

@@ -1,7 +1,7 @@
 //! What exists: schemas, tables, views, sequences; read from a placement snapshot, where each is one object of JSON.
 //!
 //! Object keys: `schema/<name>` and `relation/<schema>/<name>`, names percent-encoded, so that compare-and-set on the key makes names unique.
-//! Table rows are under `TableId(oid)`. Sequence numbers are counters under `sequence/<oid>`.
+//! Comments are under `comment/<oid>`. Table rows are under `TableId(oid)`. Sequence numbers are counters under `sequence/<oid>`.
 
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
@@ -79,6 +79,22 @@ pub struct TableDefinition {
     pub constraints: Vec<Constraint>,
     /// `CLUSTER BY` columns.
     pub cluster_by: Vec<ColumnId>,
+    /// CREATE INDEX.
+    #[serde(default)]
+    pub indexes: Vec<IndexDefinition>,
+}
+
+/// An index that was asked for. A unique one is enforced by a constraint of the same name; the others are kept as definitions only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexDefinition {
+    /// Its name, among those of the schema's relations.
+    pub name: String,
+    /// Whether a constraint of this name enforces it.
+    pub unique: bool,
+    /// The columns that it names, those of its expressions and condition among them.
+    pub columns: Vec<ColumnId>,
+    /// What comes after `ON table ` in CREATE INDEX, for instance `USING btree (a DESC)`.
+    pub definition: String,
 }
 
 /// A column.
@@ -248,6 +264,11 @@ impl Catalog {
                 let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
                 self.relations.insert((schema, name), Entry { version, definition });
             }
+            ObjectName::Dependent => {}
+            ObjectName::Comments(oid) => {
+                let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
+                self.comments.insert(oid, Entry { version, definition });
+            }
         }
         Ok(())
     }
@@ -282,6 +303,7 @@ mod tests {
             next_column_id: 1,
             constraints: vec![Constraint::Check { name: "t_check".into(), expression: "a > 0".into() }],
             cluster_by: vec![ColumnId(3)],
+            indexes: Vec::new(),
         });
         let state = state_with(keys::relation("s/x", "t é"), keys::encode(&relation));
         let catalog = Catalog::from_state(&state).unwrap();

@@ -13,6 +13,7 @@ use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::ingest::copy_file::insert_rows;
 use crate::query::QueryContext;
+use crate::session::clauses;
 use crate::session::context::ContextSource;
 use crate::session::grammar::{Ours, RelationKind};
 use crate::session::parse::{parse_expression, parse_query};
@@ -25,26 +26,38 @@ use placement::{Command, Outcome, State};
 
 pub mod alter_table;
 pub mod checks;
+pub mod comments;
 pub mod constraints;
 pub mod create_table;
 pub mod decision;
 pub mod dependencies;
 pub mod drop;
 pub mod expressions;
+pub mod indexes;
+pub mod like;
+pub mod retype;
 pub mod sequences;
 pub mod views;
 
 /// Whether a statement changes the catalog, and so is for [`execute`].
 pub fn is_ddl(statement: &Statement) -> bool {
     match statement.ours.as_deref() {
-        Some(Ours::CreateSequence { .. } | Ours::AlterSequence { .. } | Ours::Rename { .. } | Ours::SetSchema { .. }) => true,
+        Some(
+            Ours::CreateSequence { .. }
+            | Ours::AlterSequence { .. }
+            | Ours::Rename { .. }
+            | Ours::SetSchema { .. }
+            | Ours::CommentOnConstraint { .. },
+        ) => true,
         Some(_) => false,
         None => match &*statement.ast {
             ast::Statement::CreateTable(_)
             | ast::Statement::CreateView(_)
             | ast::Statement::CreateSchema { .. }
             | ast::Statement::AlterTable(_)
-            | ast::Statement::AlterSchema(_) => true,
+            | ast::Statement::AlterSchema(_)
+            | ast::Statement::Comment { .. }
+            | ast::Statement::CreateIndex(_) => true,
             ast::Statement::Drop { object_type, .. } => drop::tag(*object_type).is_some(),
             ast::Statement::Query(query) => select_into(query).is_some(),
             _ => false,
@@ -94,6 +107,10 @@ impl Execution<'_> {
             Ours::SetSchema { kind, if_exists, name, schema } => {
                 self.relocate(*kind, *if_exists, name, |scope, found| alter_table::set_schema(scope, found, schema)).await
             }
+            Ours::CommentOnConstraint { constraint, table, text } => {
+                self.decide(|scope| comments::comment_constraint(scope, constraint, table, text.as_deref())).await?;
+                Ok("COMMENT".into())
+            }
             _ => Err(SqlError::internal("a statement that changes no catalog came to DDL")),
         }
     }
@@ -137,9 +154,18 @@ impl Execution<'_> {
                 self.decide(|scope| views::create_schema(scope, &mut ids, schema_name, *if_not_exists)).await?;
                 Ok("CREATE SCHEMA".into())
             }
+            ast::Statement::CreateIndex(create) => Box::pin(self.create_index(create)).await,
+            ast::Statement::Drop { object_type: ast::ObjectType::Index, if_exists, names, .. } => {
+                self.decide(|scope| indexes::drop(scope, names, *if_exists)).await?;
+                Ok("DROP INDEX".into())
+            }
             ast::Statement::Drop { object_type, if_exists, names, cascade, .. } => {
                 self.decide(|scope| drop::drop(scope, *object_type, names, *if_exists, *cascade)).await?;
                 Ok(drop::tag(*object_type).unwrap_or("DROP").into())
+            }
+            ast::Statement::Comment { object_type, object_name, comment, .. } => {
+                self.decide(|scope| comments::comment(scope, object_type, object_name, comment.as_deref())).await?;
+                Ok("COMMENT".into())
             }
             ast::Statement::AlterTable(alter) => Box::pin(self.alter_table(alter)).await,
             ast::Statement::AlterSchema(alter) => Box::pin(self.alter_schema(alter)).await,
@@ -170,6 +196,7 @@ impl Execution<'_> {
     async fn carry_out(&mut self, decision: Decision) -> Result<()> {
         let context = self.context();
         for check in &decision.before {
+            self.rely_on_rows(&context, check);
             checks::run(&context, check).await?;
         }
         for change in decision.changes {
@@ -177,17 +204,29 @@ impl Execution<'_> {
         }
         let context = self.context();
         for check in &decision.after {
+            self.rely_on_rows(&context, check);
             checks::run(&context, check).await?;
         }
         self.notices.extend(decision.notices);
         Ok(())
     }
 
+    /// What a check finds out about a table's rows must still hold when the transaction is committed.
+    fn rely_on_rows(&mut self, context: &QueryContext, check: &decision::Check) {
+        let Some((schema, name)) = check.rows_of() else { return };
+        if let Some(found) = context.view.catalog.get(schema, name) {
+            self.transaction.relies_on_all_rows(found.relation().oid());
+        }
+    }
+
     async fn create_table(&mut self, create: &ast::CreateTable) -> Result<String> {
         if let Some(query) = &create.query {
             return Box::pin(self.create_table_as(create, query)).await;
         }
-        let mut ids = self.ids(1 + create.columns.len()).await?;
+        let catalog = self.transaction.view().catalog;
+        let scope = self.source.scope(&catalog);
+        let copied: usize = create.columns.iter().filter_map(clauses::like).map(|like| like::sequences_max(scope, &like)).sum();
+        let mut ids = self.ids(1 + create.columns.len() + copied).await?;
         self.decide(|scope| create_table::create(scope, &mut ids, create)).await?;
         Ok("CREATE TABLE".into())
     }
@@ -213,6 +252,20 @@ impl Execution<'_> {
         Ok(format!("SELECT {rows}"))
     }
 
+    async fn create_index(&mut self, create: &ast::CreateIndex) -> Result<String> {
+        let context = self.context();
+        if let Some(found) = self.source.scope(&context.view.catalog).find(&create.table_name, true)?
+            && let Some(table) = found.relation().as_table()
+        {
+            let schema = crate::catalog::columns::arrow_schema(table);
+            for expression in indexes::expressions(create) {
+                context.plan_expression(expression, Some((found.name, schema.clone())), None)?;
+            }
+        }
+        self.decide(|scope| indexes::create(scope, create)).await?;
+        Ok("CREATE INDEX".into())
+    }
+
     async fn create_view(&mut self, create: &ast::CreateView) -> Result<String> {
         let context = self.context();
         let plan = context.plan(&ast::Statement::Query(create.query.clone())).await?;
@@ -226,8 +279,17 @@ impl Execution<'_> {
             *create.query = parse_query(&frozen)?;
         }
         let mut ids = self.ids(1).await?;
+        self.need(&depends_on);
         self.decide(|scope| views::create(scope, &mut ids, &create, views::PlannedView { columns, depends_on })).await?;
         Ok("CREATE VIEW".into())
+    }
+
+    /// What a view reads must be there when it is committed.
+    fn need(&mut self, dependencies: &[crate::catalog::Dependency]) {
+        let catalog = self.transaction.view().catalog;
+        for found in dependencies.iter().filter_map(|dependency| catalog.by_oid(dependency.relation)) {
+            self.transaction.depends_on(found.schema, found.name);
+        }
     }
 
     async fn alter_table(&mut self, alter: &ast::AlterTable) -> Result<String> {
@@ -240,8 +302,13 @@ impl Execution<'_> {
                 break;
             };
             let place = decision::place(&found);
+            if let Some(retyping) = alter_table::retyping(&found, operation)? {
+                Box::pin(self.retype(&retyping)).await?;
+                continue;
+            }
             let mut ids = match operation {
-                ast::AlterTableOperation::AddColumn { .. } => self.ids(1).await?,
+                ast::AlterTableOperation::AddColumn { .. }
+                | ast::AlterTableOperation::AlterColumn { op: ast::AlterColumnOperation::AddGenerated { .. }, .. } => self.ids(1).await?,
                 _ => Ids::new(0, 0),
             };
             let missing = self.missing_value(&place, operation).await?;
@@ -258,13 +325,16 @@ impl Execution<'_> {
     }
 
     /// What rows present hold in the column that an operation adds.
-    async fn missing_value(&self, table: &(String, String), operation: &ast::AlterTableOperation) -> Result<Option<String>> {
+    async fn missing_value(&mut self, table: &(String, String), operation: &ast::AlterTableOperation) -> Result<Option<String>> {
         let Some(new) = alter_table::added_column(operation)? else { return Ok(None) };
         let context = self.context();
         let volatile = match &new.column.default {
             Some(default) => expressions::is_volatile(&parse_expression(default)?),
             None => false,
         };
+        if volatile || new.sequence.is_some() {
+            self.rely_on_rows(&context, &decision::Check::NoRows { table: table.clone(), column: new.column.name.clone() });
+        }
         if (volatile || new.sequence.is_some()) && checks::has_rows(&context, table).await? {
             return Err(SqlError::unsupported("adding a column with a value of its own in each row to a table that has rows")
                 .with_hint("Add the column without a default, UPDATE the rows, and set the default then."));
@@ -292,6 +362,8 @@ fn apply(transaction: &mut Transaction, change: Change) {
         Change::DropSchema(name) => transaction.drop_schema(&name),
         Change::PutRelation(schema, name, relation) => transaction.put_relation(&schema, &name, relation),
         Change::DropRelation(schema, name) => transaction.drop_relation(&schema, &name),
+        Change::PutComments(oid, comments) => transaction.put_comments(oid, comments),
+        Change::Need((schema, name)) => transaction.depends_on(&schema, &name),
         Change::RenameRelation(from, to) => transaction.rename_relation((&from.0, &from.1), (&to.0, &to.1)),
     }
 }

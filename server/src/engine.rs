@@ -57,7 +57,7 @@ pub struct Engine {
     ids: Arc<ids::IdLease>,
     catalog: ArcSwapOption<Catalog>,
     /// Files of commits whose outcome is not known: held until the process ends.
-    uncertain: Mutex<Vec<StagedSegment>>,
+    uncertain: Mutex<Vec<Arc<StagedSegment>>>,
     _lock: folder::FolderLock,
 }
 
@@ -162,7 +162,7 @@ impl Engine {
     }
 
     /// Holds files of a commit that got no answer: the log may name them.
-    pub(crate) fn hold_uncertain(&self, staged: Vec<StagedSegment>) {
+    pub(crate) fn hold_uncertain(&self, staged: Vec<Arc<StagedSegment>>) {
         self.uncertain.lock().extend(staged);
     }
 

@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub mod block;
+pub mod clauses;
 pub mod context;
 pub mod copy_options;
 mod copying;
@@ -31,6 +32,7 @@ mod describe;
 mod dispatch;
 pub mod grammar;
 pub mod parse;
+mod savepoints;
 pub mod sequences;
 pub mod settings;
 mod strictness;
@@ -330,5 +332,7 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+mod races;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 mod commands;
 mod crash;
 mod full_disk;
+mod guards;
 mod inspect;
 mod medium;
 mod model;

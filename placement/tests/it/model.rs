@@ -231,8 +231,8 @@ impl Draw<'_> {
 
 fn refusal(conflict: &Conflict) -> Refusal {
     match conflict {
-        Conflict::Object(_) => Refusal::Object,
-        Conflict::Rows(_) => Refusal::Rows,
+        Conflict::Object(_) | Conflict::Prefix(_) => Refusal::Object,
+        Conflict::Rows(_) | Conflict::Added(_) => Refusal::Rows,
         Conflict::Keys(_) => Refusal::Keys,
         Conflict::Invalid(_) => Refusal::Invalid,
     }

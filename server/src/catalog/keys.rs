@@ -11,6 +11,10 @@ pub enum ObjectName {
     Schema(String),
     /// A relation: (schema, name).
     Relation(String, String),
+    /// The comments on the object with this OID.
+    Comments(u32),
+    /// The mark of a view under a relation that it reads.
+    Dependent,
 }
 
 /// The key of a schema.
@@ -21,6 +25,26 @@ pub fn schema(name: &str) -> ObjectKey {
 /// The key of a relation.
 pub fn relation(schema: &str, name: &str) -> ObjectKey {
     ObjectKey(format!("relation/{}/{}", escape(schema), escape(name)).into())
+}
+
+/// What the keys of a schema's relations begin with.
+pub fn relations_of(schema: &str) -> ObjectKey {
+    ObjectKey(format!("relation/{}/", escape(schema)).into())
+}
+
+/// The key of the mark that a view leaves under a relation that it reads.
+pub fn dependent(relation: u32, view: u32) -> ObjectKey {
+    ObjectKey(format!("dependent/{relation}/{view}").into())
+}
+
+/// What the keys of the marks under a relation begin with.
+pub fn dependents_of(relation: u32) -> ObjectKey {
+    ObjectKey(format!("dependent/{relation}/").into())
+}
+
+/// The key of the comments on an object.
+pub fn comments(oid: u32) -> ObjectKey {
+    ObjectKey(format!("comment/{oid}").into())
 }
 
 /// The key of a sequence's counter.
@@ -38,6 +62,11 @@ pub fn parse(key: &ObjectKey) -> Option<ObjectName> {
     let mut parts = key.0.split('/');
     let name = match parts.next()? {
         "schema" => ObjectName::Schema(unescape(parts.next()?)?),
+        "dependent" => {
+            let _: (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            ObjectName::Dependent
+        }
+        "comment" => ObjectName::Comments(parts.next()?.parse().ok()?),
         "relation" => ObjectName::Relation(unescape(parts.next()?)?, unescape(parts.next()?)?),
         _ => return None,
     };

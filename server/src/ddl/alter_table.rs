@@ -3,14 +3,16 @@
 use super::create_table::{self, NewColumn};
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, place, put, relation_exists};
 use super::drop::{self, Target};
-use super::{constraints, expressions};
+use super::retype::Retyping;
+use super::{constraints, expressions, indexes, sequences};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::fold;
-use crate::catalog::{ColumnDefinition, Constraint, Relation, TableDefinition};
+use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
+use crate::session::grammar::SequenceOption;
 use crate::types::SqlType;
 use datafusion::sql::sqlparser::ast::{
-    AlterColumnOperation, AlterTableOperation, ColumnDef, DataType, DropBehavior, Expr, Ident, RenameTableNameKind, TableConstraint,
+    AlterColumnOperation, AlterTableOperation, ColumnDef, DropBehavior, Expr, GeneratedAs, Ident, RenameTableNameKind, TableConstraint,
 };
 use storage::ColumnId;
 
@@ -38,7 +40,7 @@ pub fn alter(
         AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
             alteration.rename_column(&fold(old_column_name), &fold(new_column_name))
         }
-        AlterTableOperation::AlterColumn { column_name, op } => alteration.alter_column(&fold(column_name), op),
+        AlterTableOperation::AlterColumn { column_name, op } => alteration.alter_column(ids, &fold(column_name), op),
         AlterTableOperation::AddConstraint { not_valid: true, .. } => Err(SqlError::unsupported("NOT VALID")),
         AlterTableOperation::AddConstraint { constraint, .. } => alteration.add_constraint(constraint),
         AlterTableOperation::DropConstraint { if_exists, name, .. } => alteration.drop_constraint(&fold(name), *if_exists),
@@ -233,6 +235,7 @@ impl Alteration<'_> {
         self.table.constraints = kept;
         let position = self.table.cluster_by.iter().position(|id| *id == column.id);
         self.table.cluster_by.truncate(position.unwrap_or(self.table.cluster_by.len()));
+        indexes::forget_column(&mut self.table, column.id);
         self.table.columns.retain(|c| c.id != column.id);
         Ok(())
     }
@@ -245,6 +248,7 @@ impl Alteration<'_> {
         }
         refuse_with_views(self.scope, &self.found, Some(&column), "rename")?;
         self.column(from)?.name = to.to_string();
+        indexes::rename_column(&mut self.table, column.id, from, to);
         for constraint in &mut self.table.constraints {
             if let Constraint::Check { expression, .. } = constraint {
                 *expression = expressions::rename_column(expression, from, to)?;
@@ -253,7 +257,7 @@ impl Alteration<'_> {
         Ok(self.done())
     }
 
-    fn alter_column(mut self, name: &str, operation: &AlterColumnOperation) -> Result<Decision> {
+    fn alter_column(mut self, ids: &mut Ids, name: &str, operation: &AlterColumnOperation) -> Result<Decision> {
         let relation = self.found.name;
         let (table, in_key) = (place(&self.found), self.in_primary_key(name));
         let column = self.column(name)?;
@@ -277,16 +281,50 @@ impl Alteration<'_> {
             }
             AlterColumnOperation::DropNotNull => drop_not_null(relation, column, in_key)?,
             AlterColumnOperation::SetDataType { data_type, using, .. } => {
-                column.sql_type = changed_type(column, data_type, using.as_ref())?;
+                let sql_type = SqlType::from_ast(data_type)?;
+                if using.is_some() || !stored_alike(&column.sql_type, &sql_type) {
+                    return Err(SqlError::internal("a change of type that rewrites the table came to the catalog"));
+                }
+                column.sql_type = sql_type;
                 let column = column.clone();
-                refuse_with_views(self.scope, &self.found, Some(&column), "alter type of")?;
+                refuse_retyping(self.scope, &self.found, &column)?;
             }
-            AlterColumnOperation::AddGenerated { .. } => {
-                return Err(SqlError::unsupported("ADD GENERATED").with_hint("Declare identity when the column is created."));
+            AlterColumnOperation::AddGenerated { generated_as, sequence_options, .. } => {
+                let identity = match generated_as {
+                    Some(GeneratedAs::Always) => Identity::Always,
+                    _ => Identity::ByDefault,
+                };
+                let options = sequences::options_of(sequence_options.as_deref().unwrap_or_default())?;
+                return self.add_identity(ids, name, identity, &options);
             }
         }
         decision.changes.push(put(&self.found, Relation::Table(self.table)));
         Ok(decision)
+    }
+
+    fn add_identity(mut self, ids: &mut Ids, name: &str, identity: Identity, options: &[SequenceOption]) -> Result<Decision> {
+        let relation = self.found.name;
+        let column = self.column(name)?;
+        let refuse = |what: &str| {
+            let message = format!("column \"{name}\" of relation \"{relation}\" {what}");
+            Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+        };
+        match () {
+            () if !matches!(column.sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => {
+                let message = "identity column type must be smallint, integer, or bigint";
+                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+            }
+            () if column.identity.is_some() => return refuse("is already an identity column"),
+            () if column.default.is_some() => return refuse("already has a default value"),
+            () if !column.not_null => return refuse("must be declared NOT NULL before identity can be added"),
+            () => column.identity = Some(identity),
+        }
+        let id = column.id;
+        let target = (self.found.schema, relation);
+        let (sequence, definition) = create_table::own_sequence(self.scope, ids, target, &mut self.table, id, options, &[])?;
+        let changes =
+            vec![Change::PutRelation(self.found.schema.to_string(), sequence, definition), put(&self.found, Relation::Table(self.table))];
+        Ok(Decision::of(changes))
     }
 
     fn in_primary_key(&self, name: &str) -> bool {
@@ -312,7 +350,8 @@ impl Alteration<'_> {
 
     fn drop_constraint(mut self, name: &str, if_exists: bool) -> Result<Decision> {
         let before = self.table.constraints.len();
-        self.table.constraints.retain(|constraint| constraint.name() != name);
+        let of_index = indexes::is_of_index(&self.table, name);
+        self.table.constraints.retain(|constraint| of_index || constraint.name() != name);
         if self.table.constraints.len() == before {
             let text = format!("constraint \"{name}\" of relation \"{}\" does not exist", self.found.name);
             return if if_exists {
@@ -369,17 +408,25 @@ fn drop_not_null(relation: &str, column: &mut ColumnDefinition, in_key: bool) ->
     Ok(())
 }
 
-/// The new type of a column, where the values stored stay as they are.
-fn changed_type(column: &ColumnDefinition, data_type: &DataType, using: Option<&Expr>) -> Result<SqlType> {
-    let to = SqlType::from_ast(data_type)?;
-    let trivial_using = using.is_none_or(|expr| expr.to_string().trim_matches('"') == column.name);
-    if trivial_using && stored_alike(&column.sql_type, &to) {
-        return Ok(to);
+/// The change of a column's type that has to write the rows anew; `None` for any other operation, and where values stay as they are stored.
+pub fn retyping<'a>(found: &Found<'_>, operation: &'a AlterTableOperation) -> Result<Option<Retyping<'a>>> {
+    let AlterTableOperation::AlterColumn { column_name, op: AlterColumnOperation::SetDataType { data_type, using, .. } } = operation else {
+        return Ok(None);
+    };
+    let name = fold(column_name);
+    let column = found.table()?.require_column(found.name, &name)?;
+    let sql_type = SqlType::from_ast(data_type)?;
+    if using.is_none() && stored_alike(&column.sql_type, &sql_type) {
+        return Ok(None);
     }
-    let message =
-        format!("changing the type of column \"{}\" from {} to {} is not supported", column.name, column.sql_type.name(), to.name());
-    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
-        .with_hint("Segments are immutable: make a new table with CREATE TABLE ... AS SELECT, or add a column and UPDATE it."))
+    Ok(Some(Retyping { table: place(found), column: name, sql_type, using: using.as_ref() }))
+}
+
+/// A column that a view reads keeps its type.
+pub fn refuse_retyping(scope: Scope<'_>, found: &Found<'_>, column: &ColumnDefinition) -> Result<()> {
+    let Some((view, _)) = scope.catalog.views_on(found.relation().oid(), Some(column.id)).next() else { return Ok(()) };
+    let detail = format!("rule _RETURN on view {} depends on column \"{}\"", scope.shown(&view), column.name);
+    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot alter type of a column used by a view or rule").with_detail(detail))
 }
 
 fn stored_alike(from: &SqlType, to: &SqlType) -> bool {

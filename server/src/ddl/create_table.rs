@@ -1,10 +1,11 @@
 //! CREATE TABLE: columns, constraints, owned sequences.
 
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, relation_exists};
-use super::{constraints, expressions, sequences};
+use super::{constraints, expressions, like, sequences};
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
+use crate::session::clauses;
 use crate::session::grammar::SequenceOption;
 use crate::types::SqlType;
 use datafusion::sql::sqlparser::ast::{
@@ -37,7 +38,11 @@ pub fn create(scope: Scope<'_>, ids: &mut Ids, create: &CreateTable) -> Result<D
     refuse_unsupported(create)?;
     let mut columns = Vec::new();
     for definition in &create.columns {
-        columns.push(read_column(definition, ColumnId(columns.len() as u32 + 1))?);
+        let id = columns.len() as u32 + 1;
+        match clauses::like(definition) {
+            Some(like) => columns.extend(like::columns(scope, &like, id)?),
+            None => columns.push(read_column(definition, ColumnId(id))?),
+        }
     }
     build(scope, ids, schema, name, columns, create)
 }
@@ -69,6 +74,7 @@ pub fn build(
         columns: columns.iter().map(|new| new.column.clone()).collect(),
         constraints: Vec::new(),
         cluster_by: Vec::new(),
+        indexes: Vec::new(),
     };
     let keys_first = |constraint: &&TableConstraint| !matches!(constraint, TableConstraint::PrimaryKey(_));
     let mut all: Vec<&TableConstraint> = columns.iter().flat_map(|new| &new.constraints).chain(&create.constraints).collect();

@@ -1,5 +1,6 @@
 //! What a statement comes to, before anything is done: changes of the catalog, and what must hold of the rows.
 
+use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::QualifiedName;
 use crate::catalog::{Catalog, Relation, SchemaDefinition};
@@ -84,6 +85,10 @@ pub enum Change {
     DropRelation(String, String),
     /// Gives a relation another (schema, name).
     RenameRelation((String, String), (String, String)),
+    /// Says something of the object with this OID.
+    PutComments(u32, Comments),
+    /// Relies on a relation staying as it is: (schema, name).
+    Need((String, String)),
 }
 
 /// What must hold for a change to go through.
@@ -130,6 +135,17 @@ pub enum Check {
         /// The default.
         expression: String,
     },
+}
+
+impl Check {
+    /// The table whose rows it looks at, if it does.
+    pub fn rows_of(&self) -> Option<&(String, String)> {
+        match self {
+            Check::NoRows { table, .. } | Check::NoNulls { table, .. } | Check::UniqueKeys { table, .. } => Some(table),
+            Check::Condition { table, constraint: Some(_), .. } => Some(table),
+            Check::Condition { constraint: None, .. } | Check::Default { .. } => None,
+        }
+    }
 }
 
 /// What a statement comes to.

@@ -54,6 +54,7 @@ pub fn tag(object_type: ObjectType) -> Option<&'static str> {
         ObjectType::View => Some("DROP VIEW"),
         ObjectType::Sequence => Some("DROP SEQUENCE"),
         ObjectType::Schema => Some("DROP SCHEMA"),
+        ObjectType::Index => Some("DROP INDEX"),
         _ => None,
     }
 }

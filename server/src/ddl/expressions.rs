@@ -6,6 +6,8 @@ use crate::query::planner::FUNCTION_KINDS;
 use crate::query::semantics::{self, Clause};
 use crate::session::parse::parse_expression;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, visit_expressions, visit_expressions_mut};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, Tokenizer};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -47,6 +49,16 @@ pub fn rename_column(expression: &str, from: &str, to: &str) -> Result<String> {
     Ok(parsed.to_string())
 }
 
+/// A text with each word that is one name replaced by another.
+pub fn rename_words(text: &str, from: &str, to: &str) -> String {
+    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize() else { return text.to_string() };
+    let renamed = |token: Token| match &token {
+        Token::Word(word) if fold(&word.clone().into_ident(Span::empty())) == from => quote(to),
+        _ => token.to_string(),
+    };
+    tokens.into_iter().map(renamed).collect()
+}
+
 /// Checks what a DEFAULT may not contain.
 pub fn check_default(expression: &Expr) -> Result<()> {
     semantics::check_clause(expression, Clause::DEFAULT, &FUNCTION_KINDS)?;
@@ -60,6 +72,11 @@ pub fn check_default(expression: &Expr) -> Result<()> {
 /// Checks what a CHECK may not contain.
 pub fn check_condition(expression: &Expr) -> Result<()> {
     semantics::check_clause(expression, Clause::CHECK, &FUNCTION_KINDS)
+}
+
+/// Checks what USING of ALTER COLUMN TYPE may not contain.
+pub fn check_transform(expression: &Expr) -> Result<()> {
+    semantics::check_clause(expression, Clause::TRANSFORM, &FUNCTION_KINDS)
 }
 
 /// Functions whose value differs from row to row: an added column cannot take one value of them for all rows.

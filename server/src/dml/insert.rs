@@ -1,7 +1,7 @@
 //! INSERT.
 
 use super::on_conflict::{Conflicts, insert_with_conflicts};
-use super::query::{alias_of, assigned, is_default, is_untyped, typed_parameter};
+use super::query::{alias_of, assigned, is_default, is_untyped, named, select, typed_parameter};
 use super::returning::Returning;
 use super::rows::refuse;
 use super::target;
@@ -14,13 +14,17 @@ use crate::ingest::expression::parse_expression;
 use crate::ingest::{Inserter, KeysChanged, Target, literals};
 use crate::query::QueryContext;
 use crate::session::Outcome;
+use crate::session::clauses::{Overriding, overriding};
 use crate::session::transaction::Transaction;
 use arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr as PlanExpr, LogicalPlan};
-use datafusion::sql::sqlparser::ast::{Expr, Insert, OnInsert, Query, SetExpr, Statement, Values, With};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Insert, OnInsert, Query, SetExpr, SetOperator, SetQuantifier, Statement, Values, With, visit_expressions,
+};
 use futures::TryStreamExt;
+use std::ops::ControlFlow;
 
 /// Inserts rows.
 pub async fn execute(
@@ -98,16 +102,20 @@ impl Source {
         parameters: &[ScalarValue],
     ) -> Result<Self> {
         let positions = positions(target, insert)?;
+        let overriding = overriding(insert);
         let Some(query) = &insert.source else {
             return Self::new(context, target, &[], &[], Input::Columns(Vec::new(), 1));
         };
         if let (SetExpr::Values(values), None) = (&*query.body, with.or(query.with.as_ref()))
-            && let Some(source) = Self::of_literals(context, target, &positions, values, parameters)?
+            && overriding != Some(Overriding::User)
+            && let Some(source) = Self::of_literals(context, target, &positions, values, (parameters, overriding))?
         {
             return Ok(source);
         }
-        let planned = plan(context, target, &positions, query, with).await?;
+        let planned = plan(context, target, &positions, query, (with, overriding)).await?;
+        let ignored = |position: &usize| overriding == Some(Overriding::User) && target.definition.columns[*position].identity.is_some();
         let given = &positions[..planned.columns];
+        let given: &[usize] = &given.iter().map(|position| if ignored(position) { NOWHERE } else { *position }).collect::<Vec<_>>();
         let stream = context.run(context.bind(planned.plan, parameters)?).await?;
         Self::new(context, target, given, &planned.untyped, Input::Query(stream))
     }
@@ -118,7 +126,7 @@ impl Source {
         target: &Target,
         positions: &[usize],
         values: &Values,
-        parameters: &[ScalarValue],
+        (parameters, overriding): (&[ScalarValue], Option<Overriding>),
     ) -> Result<Option<Self>> {
         let all: Vec<&[Expr]> = values.rows.iter().map(|row| row.content.as_slice()).collect();
         let given = &positions[..count_expressions(&all, positions.len())?];
@@ -132,7 +140,9 @@ impl Source {
         let rows = if shortened.is_empty() { all } else { shortened.iter().map(Vec::as_slice).collect() };
         let given: Vec<usize> = kept.iter().map(|index| given[*index]).collect();
         let columns = literals::columns(target, &given, &rows, parameters, &context.time_zone)?;
-        check_identity(target, &given, |_| false)?;
+        if overriding.is_none() {
+            check_identity(target, &given, |_| false)?;
+        }
         let Some(columns) = columns else { return Ok(None) };
         Self::new(context, target, &given, &[], Input::Columns(columns, rows.len())).map(Some)
     }
@@ -179,6 +189,9 @@ impl Shape {
     }
 }
 
+/// The place of a value that goes nowhere.
+const NOWHERE: usize = usize::MAX;
+
 /// A planned source.
 pub(super) struct Planned {
     pub(super) plan: LogicalPlan,
@@ -194,17 +207,24 @@ pub(super) async fn plan(
     target: &Target,
     positions: &[usize],
     query: &Query,
-    with: Option<&With>,
+    (with, overriding): (Option<&With>, Option<Overriding>),
 ) -> Result<Planned> {
     let mut query = query.clone();
     if let Some(with) = with {
         query.with = Some(with.clone());
     }
     let all_default = prepare_source(target, positions, &mut query)?;
+    if let SetExpr::Values(values) = &*query.body
+        && values.rows.iter().flat_map(|row| row.content.iter()).any(has_subquery)
+    {
+        query.body = Box::new(selects(values)?);
+    }
     let plan = context.plan(&Statement::Query(Box::new(query))).await?;
     let columns = plan.schema().fields().len();
     check_count(columns, positions.len(), false)?;
-    check_identity(target, &positions[..columns], |index| all_default.get(index).copied().unwrap_or(false))?;
+    if overriding.is_none() {
+        check_identity(target, &positions[..columns], |index| all_default.get(index).copied().unwrap_or(false))?;
+    }
     let untyped = (0..columns).map(|index| is_untyped_column(&plan, index)).collect();
     Ok(Planned { plan, columns, untyped })
 }
@@ -246,7 +266,44 @@ fn prepare_values(target: &Target, definitions: &[&ColumnDefinition], values: &m
     Ok(defaults)
 }
 
-fn default_expression(target: &Target, definition: &ColumnDefinition) -> Result<Expr> {
+/// Whether a query stands in an expression: VALUES of the engine take none.
+fn has_subquery(expression: &Expr) -> bool {
+    let found = visit_expressions(expression, |expression| match expression {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// VALUES as a UNION ALL of selects; a tree as flat as can be.
+fn selects(values: &Values) -> Result<SetExpr> {
+    let select = |row: &datafusion::sql::sqlparser::ast::Parens<Vec<Expr>>| {
+        let items = row.content.iter().enumerate().map(|(index, expression)| named(expression.clone(), format!("column{}", index + 1)));
+        match select(None, items.collect(), Vec::new(), None)? {
+            Statement::Query(query) => Ok(*query.body),
+            _ => Err(SqlError::internal("a query was expected")),
+        }
+    };
+    let mut level = values.rows.iter().map(select).collect::<Result<Vec<_>>>()?;
+    while level.len() > 1 {
+        let mut pairs = level.into_iter();
+        level = Vec::new();
+        while let Some(left) = pairs.next() {
+            level.push(match pairs.next() {
+                Some(right) => union_all(left, right),
+                None => left,
+            });
+        }
+    }
+    level.pop().ok_or_else(|| SqlError::internal("VALUES without a row"))
+}
+
+fn union_all(left: SetExpr, right: SetExpr) -> SetExpr {
+    let (left, right) = (Box::new(left), Box::new(right));
+    SetExpr::SetOperation { op: SetOperator::Union, set_quantifier: SetQuantifier::All, left, right }
+}
+
+pub(super) fn default_expression(target: &Target, definition: &ColumnDefinition) -> Result<Expr> {
     if definition.identity.is_some() {
         return Err(SqlError::unsupported(format!("DEFAULT for identity column \"{}\" in some rows only", definition.name))
             .with_hint(format!("Leave the column out of the column list of \"{}\".", target.name)));

@@ -38,7 +38,7 @@ pub(super) struct Conflicts {
 
 /// DO UPDATE.
 struct ConflictUpdate {
-    /// The assigned columns in the order of the list; DEFAULT is not among them.
+    /// The assigned columns in the order of the list.
     columns: Vec<usize>,
     /// The assigned values, then the condition, over the existing row and the one proposed (`excluded`).
     list: SelectList,
@@ -76,9 +76,9 @@ impl ConflictUpdate {
         update: &DoUpdate,
         parameters: &[ScalarValue],
     ) -> Result<Self> {
-        let assigned = assignments(target, &update.assignments)?;
-        if assigned.values().any(super::query::is_default) {
-            return Err(SqlError::unsupported("DEFAULT in ON CONFLICT DO UPDATE"));
+        let mut assigned = assignments(target, &update.assignments)?;
+        for (position, expression) in assigned.iter_mut().filter(|(_, expression)| super::query::is_default(expression)) {
+            *expression = super::insert::default_expression(target, &target.definition.columns[*position])?;
         }
         let condition = update.selection.clone().unwrap_or_else(|| Expr::Value(Value::Boolean(true).into()));
         let values =
@@ -113,6 +113,10 @@ fn arbiters(target: &Target, wanted: Option<&ConflictTarget>) -> Result<Vec<usiz
     let found: Vec<usize> = match wanted {
         None => return Ok(unique.into_iter().map(|(place, _)| place).collect()),
         Some(ConflictTarget::Columns(names)) => {
+            for name in names.iter().map(fold) {
+                let missing = || SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"));
+                target.definition.column(&name).ok_or_else(missing)?;
+            }
             unique.iter().filter(|(_, c)| has_columns(target, c, names)).map(|(place, _)| *place).collect()
         }
         Some(ConflictTarget::OnConstraint(name)) => {

@@ -126,7 +126,7 @@ impl Db {
         }
         let oid = self.engine.next_segment_id().0 as u32;
         let columns = vec![column(1, "a", SqlType::Int4), column(2, "b", SqlType::Text)];
-        let table = TableDefinition { oid, columns, next_column_id: 3, constraints, cluster_by: vec![] };
+        let table = TableDefinition { oid, columns, next_column_id: 3, constraints, cluster_by: vec![], indexes: vec![] };
         let mut transaction = Transaction::begin(self.engine.clone()).unwrap();
         transaction.put_relation("public", name, Relation::Table(table));
         transaction.commit().await.unwrap();
@@ -440,7 +440,7 @@ async fn defaults_are_evaluated_and_identities_guarded() {
         column(3, "n", SqlType::Numeric(Some((6, 2))), Some("-1.5"), None),
         column(4, "v", SqlType::Varchar(Some(3)), Some("upper('ab')"), None),
     ];
-    let table = TableDefinition { oid: 17000, columns, next_column_id: 5, constraints: vec![], cluster_by: vec![] };
+    let table = TableDefinition { oid: 17000, columns, next_column_id: 5, constraints: vec![], cluster_by: vec![], indexes: vec![] };
     let mut transaction = db.begin();
     transaction.put_relation("public", "d", Relation::Table(table));
     transaction.commit().await.unwrap();
@@ -469,7 +469,7 @@ async fn with_and_identities() {
         missing: None,
     };
     let columns = vec![column(1, "id", Some(Identity::Always)), column(2, "n", None)];
-    let table = TableDefinition { oid: 17001, columns, next_column_id: 3, constraints: vec![], cluster_by: vec![] };
+    let table = TableDefinition { oid: 17001, columns, next_column_id: 3, constraints: vec![], cluster_by: vec![], indexes: vec![] };
     let owned_by = Some((17001, ColumnId(1)));
     let sequence = SequenceDefinition { oid: 17002, start: 1, increment: 1, min: 1, max: i64::MAX, cycle: false, owned_by, restart: None };
     let mut transaction = db.begin();

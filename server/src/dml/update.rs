@@ -16,8 +16,8 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, Ident, ObjectName, SelectItem, SetExpr, Statement, TableWithJoins, Update, UpdateTableFromKind,
-    With,
+    Assignment, AssignmentTarget, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr,
+    Statement, TableWithJoins, Update, UpdateTableFromKind, With,
 };
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ fn singles(assignment: &Assignment) -> Result<Vec<(&ObjectName, Expr)>> {
     let values = match value {
         Expr::Tuple(values) => values.clone(),
         Expr::Subquery(query) => split_subquery(query)?,
-        single if names.len() == 1 => vec![single.clone()],
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => row_values(function)?,
         _ => {
             return Err(SqlError::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
@@ -136,6 +136,16 @@ fn singles(assignment: &Assignment) -> Result<Vec<(&ObjectName, Expr)>> {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, "number of columns does not match number of values"));
     }
     Ok(names.iter().zip(values).collect())
+}
+
+/// The values in `ROW(...)`.
+fn row_values(row: &Function) -> Result<Vec<Expr>> {
+    let FunctionArguments::List(list) = &row.args else { return Ok(Vec::new()) };
+    let value = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Ok(value.clone()),
+        _ => Err(SqlError::unsupported("this argument of ROW() in a multiple-column UPDATE item")),
+    };
+    list.args.iter().map(value).collect()
 }
 
 fn split_subquery(query: &datafusion::sql::sqlparser::ast::Query) -> Result<Vec<Expr>> {

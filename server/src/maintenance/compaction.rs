@@ -80,7 +80,7 @@ async fn commit(engine: &Arc<Engine>, table: u32, job: Job, written: WrittenRows
             }
             Ok(other) => Err(SqlError::internal(format!("a compaction was answered with {other:?}"))),
             Err(error @ placement::PlacementError::Unavailable(_)) => {
-                engine.hold_uncertain(staged);
+                engine.hold_uncertain(staged.into_iter().map(Arc::new).collect());
                 Err(error.into())
             }
             Err(error) => Err(error.into()),

@@ -84,6 +84,7 @@ fn definition() -> TableDefinition {
         // No key: the planner relies on declared keys, and rows made at random have none.
         constraints: vec![],
         cluster_by: vec![],
+        indexes: Vec::new(),
     }
 }
 

@@ -1,9 +1,13 @@
 //! A transaction block: BEGIN ... COMMIT, or the statements of one simple query.
 
-use super::transaction::Transaction;
+use super::settings::Settings;
+use super::transaction::{Savepoint, Transaction};
 use crate::engine::Engine;
 use crate::error::{Result, SqlError, SqlState};
 use std::sync::Arc;
+
+/// Savepoints in one block, at most.
+const SAVEPOINTS_MAX: usize = 65_536;
 
 /// An open block.
 pub struct Block {
@@ -13,39 +17,105 @@ pub struct Block {
     pub failed: bool,
     /// READ ONLY.
     pub read_only: bool,
-    /// Begun by the first statement that needs it; gone when the block failed.
+    /// READ COMMITTED: each statement reads what was committed before it began.
+    pub read_committed: bool,
+    /// Begun by the first statement that needs it; gone when the block failed and there is no savepoint to go back to.
     transaction: Option<Transaction>,
+    savepoints: Vec<Mark>,
     engine: Arc<Engine>,
+}
+
+/// A savepoint by its name.
+struct Mark {
+    name: String,
+    /// What the transaction had done; `None` if it had not begun.
+    savepoint: Option<Savepoint>,
+    settings: Settings,
+    read_only: bool,
 }
 
 impl Block {
     /// A new block; its snapshot is taken by the first statement that needs one.
-    pub fn new(engine: Arc<Engine>, implicit: bool, read_only: bool) -> Self {
-        Self { implicit, failed: false, read_only, transaction: None, engine }
+    pub fn new(engine: Arc<Engine>, implicit: bool, settings: &Settings) -> Self {
+        let read_only = settings.is_on("default_transaction_read_only");
+        let read_committed = is_read_committed(settings.get("default_transaction_isolation"));
+        Self { implicit, failed: false, read_only, read_committed, transaction: None, savepoints: Vec::new(), engine }
     }
     /// Whether a statement has been run in it.
     pub fn has_begun(&self) -> bool {
         self.transaction.is_some()
     }
-    /// The transaction.
+    /// Whether it has savepoints.
+    pub fn has_savepoints(&self) -> bool {
+        !self.savepoints.is_empty()
+    }
+    /// The transaction, at the snapshot that the next statement reads.
     pub fn transaction(&mut self) -> Result<&mut Transaction> {
         if self.failed {
             return Err(in_failed_block());
         }
-        if self.transaction.is_none() {
-            self.transaction = Some(Transaction::begin(self.engine.clone())?);
+        match &mut self.transaction {
+            Some(transaction) if self.read_committed => transaction.refresh()?,
+            Some(_) => {}
+            None => self.transaction = Some(Transaction::begin(self.engine.clone())?),
         }
         self.transaction.as_mut().ok_or_else(|| SqlError::internal("a transaction vanished"))
     }
-    /// A statement failed: what was done is given up at once.
+    /// A statement failed: what was done is given up at once, unless a savepoint may want some of it back.
     pub fn fail(&mut self) {
         self.failed = true;
-        self.transaction = None;
+        if self.savepoints.is_empty() {
+            self.transaction = None;
+        }
     }
     /// What is to be committed; `None` if it failed, or if there is nothing to do.
     pub fn into_transaction(self) -> Option<Transaction> {
         self.transaction.filter(|_| !self.failed)
     }
+
+    /// SAVEPOINT.
+    pub fn set_savepoint(&mut self, name: &str, settings: &Settings) -> Result<()> {
+        if self.savepoints.len() >= SAVEPOINTS_MAX {
+            let message = format!("a transaction can have at most {SAVEPOINTS_MAX} savepoints");
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Use RELEASE SAVEPOINT."));
+        }
+        let savepoint = self.transaction.as_ref().map(Transaction::savepoint);
+        self.savepoints.push(Mark { name: name.to_string(), savepoint, settings: settings.clone(), read_only: self.read_only });
+        Ok(())
+    }
+
+    /// RELEASE SAVEPOINT: forgets it and those after it.
+    pub fn release_savepoint(&mut self, name: &str) -> Result<()> {
+        let place = self.place_of(name)?;
+        self.savepoints.truncate(place);
+        Ok(())
+    }
+
+    /// ROLLBACK TO SAVEPOINT: undoes what came after it, and forgets the savepoints after it; the settings to go back to.
+    pub fn roll_back_to(&mut self, name: &str) -> Result<Settings> {
+        let place = self.place_of(name)?;
+        self.savepoints.truncate(place + 1);
+        let mark = &self.savepoints[place];
+        if let Some(transaction) = &mut self.transaction {
+            match &mark.savepoint {
+                Some(savepoint) => transaction.roll_back_to(savepoint),
+                None => transaction.undo_all(),
+            }
+        }
+        self.failed = false;
+        self.read_only = mark.read_only;
+        Ok(mark.settings.clone())
+    }
+
+    fn place_of(&self, name: &str) -> Result<usize> {
+        let place = self.savepoints.iter().rposition(|mark| mark.name == name);
+        place.ok_or_else(|| SqlError::new(SqlState::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist")))
+    }
+}
+
+/// Whether each statement of a level has a snapshot of its own.
+pub fn is_read_committed(level: &str) -> bool {
+    matches!(level, "read committed" | "read uncommitted")
 }
 
 /// 25P02.

@@ -1,9 +1,10 @@
 //! Running a statement: the session's own business here, everything else by whoever knows it, in the right transaction.
 
 use super::block::{self, Block};
+use super::context::ContextSource;
 use super::grammar::{DiscardKind, Ours, TransactionModes};
 use super::transaction::{Transaction, conflict_is_retryable};
-use super::{Notice, Outcome, Prepared, Session, Statement, copying};
+use super::{Notice, Outcome, Prepared, Session, Statement, copying, savepoints};
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::QueryContext;
 use crate::types::SqlType;
@@ -21,6 +22,8 @@ use tokio::time::Instant;
 
 /// Prepared statements by name in one session, at most.
 const PREPARED_MAX: usize = 4096;
+/// How often a statement of a READ COMMITTED block is run when others change its rows meanwhile.
+const WRITE_TRIES_MAX: usize = 16;
 /// How often a change of the catalog outside a block is tried again when it lost a race.
 const DDL_TRIES_MAX: usize = 8;
 
@@ -72,7 +75,7 @@ async fn run(session: &mut Session, statement: &Statement, parameters: &[ScalarV
 }
 
 fn ends_block(statement: &Statement) -> bool {
-    matches!(statement.ours.as_deref(), Some(Ours::Commit | Ours::Rollback))
+    matches!(statement.ours.as_deref(), Some(Ours::Commit | Ours::Rollback | Ours::RollbackTo(_)))
 }
 
 async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours) -> Result<Outcome> {
@@ -80,9 +83,9 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours) -> 
         Ours::Begin(modes) => begin(session, *modes, &statement.text),
         Ours::Commit => end(session, true).await,
         Ours::Rollback => end(session, false).await,
-        Ours::Savepoint(_) | Ours::Release(_) | Ours::RollbackTo(_) => {
-            Err(SqlError::unsupported("SAVEPOINT").with_hint("A transaction is committed or rolled back as a whole."))
-        }
+        Ours::Savepoint(name) => savepoints::set(session, name),
+        Ours::Release(name) => savepoints::release(session, name),
+        Ours::RollbackTo(name) => savepoints::roll_back_to(session, name),
         Ours::SetTransaction { modes, session: whole } => set_transaction(session, *modes, *whole),
         Ours::Set { local, name, values } => set(session, *local, name, values.as_deref()),
         Ours::Reset(name) => reset(session, name.as_deref()),
@@ -94,9 +97,11 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours) -> 
         Ours::Copy(copy) => Box::pin(copying::run(session, copy)).await,
         Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
         Ours::Unsupported(error) => Err((**error).clone()),
-        Ours::CreateSequence { .. } | Ours::AlterSequence { .. } | Ours::Rename { .. } | Ours::SetSchema { .. } => {
-            Err(SqlError::internal("a change of the catalog came to the session"))
-        }
+        Ours::CreateSequence { .. }
+        | Ours::AlterSequence { .. }
+        | Ours::Rename { .. }
+        | Ours::SetSchema { .. }
+        | Ours::CommentOnConstraint { .. } => Err(SqlError::internal("a change of the catalog came to the session")),
     }
 }
 
@@ -112,7 +117,6 @@ async fn run_standard(session: &mut Session, statement: &Statement, parameters: 
         ast::Statement::Explain { .. } | ast::Statement::ExplainTable { .. } => {
             query(session, &statement.ast, parameters, "EXPLAIN", false).await
         }
-        ast::Statement::Comment { .. } => Err(SqlError::unsupported("COMMENT ON")),
         _ => Err(SqlError::unsupported(first_words(&statement.text))),
     }
 }
@@ -139,7 +143,7 @@ pub(super) fn read_context(session: &mut Session) -> Result<QueryContext> {
 fn open_implicit(session: &mut Session) {
     if session.implicit && session.block.is_none() {
         session.settings.begin();
-        session.block = Some(Block::new(session.engine.clone(), true, session.settings.is_on("default_transaction_read_only")));
+        session.block = Some(Block::new(session.engine.clone(), true, &session.settings));
     }
 }
 
@@ -184,12 +188,7 @@ async fn change_catalog(session: &mut Session, statement: &Statement) -> Result<
     Ok(tag)
 }
 
-async fn autocommit_ddl(
-    session: &Session,
-    source: &super::context::ContextSource,
-    statement: &Statement,
-    notices: &mut Vec<Notice>,
-) -> Result<String> {
+async fn autocommit_ddl(session: &Session, source: &ContextSource, statement: &Statement, notices: &mut Vec<Notice>) -> Result<String> {
     let mut tries = 0;
     loop {
         notices.clear();
@@ -211,8 +210,7 @@ fn begin(session: &mut Session, modes: TransactionModes, text: &str) -> Result<O
         Some(_) => session.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress"),
         None => {
             session.settings.begin();
-            let read_only = session.settings.is_on("default_transaction_read_only");
-            session.block = Some(Block::new(session.engine.clone(), false, read_only));
+            session.block = Some(Block::new(session.engine.clone(), false, &session.settings));
         }
     }
     apply_modes(session, modes)?;
@@ -229,12 +227,15 @@ fn apply_modes(session: &mut Session, modes: TransactionModes) -> Result<()> {
         block.read_only = read_only;
         session.settings.set("transaction_read_only", Some(&[if read_only { "on" } else { "off" }.to_string()]), true)?;
     }
-    // Every level is snapshot isolation: READ COMMITTED gets more than it asks for. SERIALIZABLE would get less.
+    // SERIALIZABLE would get less than it asks for.
     match modes.isolation {
         Some("serializable") => {
             Err(SqlError::unsupported("isolation level SERIALIZABLE").with_hint("Use REPEATABLE READ: snapshot isolation."))
         }
-        Some(level) => session.settings.set("transaction_isolation", Some(&[level.to_string()]), true),
+        Some(level) => {
+            block.read_committed = block::is_read_committed(level);
+            session.settings.set("transaction_isolation", Some(&[level.to_string()]), true)
+        }
         None => Ok(()),
     }
 }
@@ -250,13 +251,23 @@ fn set_transaction(session: &mut Session, modes: TransactionModes, whole: bool) 
         }
     } else if session.block.is_none() {
         session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
-    } else if modes.isolation.is_some() && session.block.as_ref().is_some_and(Block::has_begun) {
-        let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
-        return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
     } else {
+        check_isolation_unset(session, modes)?;
         apply_modes(session, modes)?;
     }
     Ok(Outcome::Done("SET".into()))
+}
+
+fn check_isolation_unset(session: &Session, modes: TransactionModes) -> Result<()> {
+    let present = session.settings.get("transaction_isolation");
+    let changes = modes.isolation.is_some_and(|level| level != present);
+    let Some(block) = session.block.as_ref().filter(|_| changes) else { return Ok(()) };
+    let message = match (block.has_begun(), block.has_savepoints()) {
+        (_, true) => "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+        (true, false) => "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+        (false, false) => return Ok(()),
+    };
+    Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message))
 }
 
 fn set_isolation_default(session: &mut Session, level: &str) -> Result<()> {
@@ -291,12 +302,24 @@ fn set(session: &mut Session, local: bool, name: &str, values: Option<&[String]>
             apply_modes(session, TransactionModes { read_only, isolation: None })?;
         }
         ("default_transaction_isolation", Some([level])) => set_isolation_default(session, &level.to_lowercase())?,
-        ("transaction_isolation", Some([level])) if level.eq_ignore_ascii_case("serializable") => {
-            return Err(SqlError::unsupported("isolation level SERIALIZABLE").with_hint("Use REPEATABLE READ: snapshot isolation."));
+        ("transaction_isolation", Some([level])) if !level.eq_ignore_ascii_case("default") => {
+            let modes = TransactionModes { isolation: Some(isolation_level(level)?), read_only: None };
+            check_isolation_unset(session, modes)?;
+            apply_modes(session, modes)?;
         }
         _ => session.settings.set(name, values, local)?,
     }
     Ok(Outcome::Done("SET".into()))
+}
+
+/// A level's name as SHOW prints it.
+fn isolation_level(written: &str) -> Result<&'static str> {
+    let known = ["read uncommitted", "read committed", "repeatable read", "serializable"];
+    known.into_iter().find(|level| level.eq_ignore_ascii_case(written)).ok_or_else(|| {
+        let message = format!("invalid value for parameter \"transaction_isolation\": \"{written}\"");
+        SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+            .with_hint("Available values: serializable, repeatable read, read committed, read uncommitted.")
+    })
 }
 
 fn reset(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
@@ -400,11 +423,27 @@ async fn write(session: &mut Session, statement: &Statement, parameters: &[Scala
     check_writable(session, &first_word(&statement.text))?;
     let source = session.context_source();
     match &mut session.block {
-        Some(block) => {
-            let transaction = block.transaction()?;
-            let context = source.context(transaction.view());
-            Box::pin(dml::execute(&context, transaction, &statement.ast, parameters)).await
-        }
+        Some(block) => Box::pin(write_in_block(block, &source, statement, parameters)).await,
         None => Box::pin(dml::execute_alone(&session.engine, |view| source.context(view), &statement.ast, parameters)).await,
+    }
+}
+
+/// Runs a statement in a block. Rows that somebody else has changed meanwhile are found now, not at COMMIT: at READ COMMITTED the
+/// statement is then undone and run again on what is there, otherwise it is 40001.
+async fn write_in_block(block: &mut Block, source: &ContextSource, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
+    let mut tries = 0;
+    loop {
+        let read_committed = block.read_committed;
+        let transaction = block.transaction()?;
+        // What was lost before this statement stays lost, however often it is run.
+        transaction.check_conflicts()?;
+        let before = transaction.savepoint();
+        let context = source.context(transaction.view());
+        let outcome = Box::pin(dml::execute(&context, transaction, &statement.ast, parameters)).await?;
+        tries += 1;
+        match transaction.check_conflicts() {
+            Err(_) if read_committed && tries < WRITE_TRIES_MAX => transaction.roll_back_to(&before),
+            checked => return checked.map(|()| outcome),
+        }
     }
 }

@@ -111,6 +111,15 @@ pub enum Ours {
         /// The other schema.
         schema: String,
     },
+    /// COMMENT ON CONSTRAINT.
+    CommentOnConstraint {
+        /// The constraint.
+        constraint: String,
+        /// Its table.
+        table: ObjectName,
+        /// What is said; `None` takes it back.
+        text: Option<String>,
+    },
     /// A statement that does nothing here, and nothing needs to be done: its tag.
     Nothing(&'static str),
     /// A statement that PostgreSQL has and this server has not.
@@ -504,11 +513,7 @@ impl<'a> Grammar<'a> {
         let next = self.parser.peek_token().span.start;
         let start = self.tokens.iter().position(|token| token.span.start == next).unwrap_or(self.tokens.len());
         let rest = &self.tokens[start..];
-        let mut parser = parse::parser(rest.to_vec());
-        let ast = parser.parse_statement()?;
-        if parser.peek_token_ref().token != Token::EOF {
-            return Ok(parser.expected("end of statement", parser.peek_token())?);
-        }
+        let ast = parse::parse_standard(rest)?;
         self.skip_rest();
         let text = ast.to_string().into();
         Ok(Ours::Prepare { name, types, statement: Statement { text, ast: Arc::new(ast), ours: None, notices: Vec::new() } })
@@ -523,6 +528,9 @@ impl<'a> Grammar<'a> {
         if self.accept("COPY") {
             return Ok(Some(Ours::Copy(copy_options::read(self)?)));
         }
+        if self.accept("COMMENT ON CONSTRAINT") {
+            return self.comment_on_constraint().map(Some);
+        }
         if self.accept("CREATE SEQUENCE") {
             return self.create_sequence().map(Some);
         }
@@ -533,6 +541,15 @@ impl<'a> Grammar<'a> {
             }
         }
         self.alter()
+    }
+
+    fn comment_on_constraint(&mut self) -> Read<Ours> {
+        let constraint = self.name()?;
+        self.expect("ON")?;
+        let table = self.object_name()?;
+        self.expect("IS")?;
+        let text = if self.accept("NULL") { None } else { Some(self.parser.parse_literal_string()?) };
+        Ok(Ours::CommentOnConstraint { constraint, table, text })
     }
 
     fn create_sequence(&mut self) -> Read<Ours> {
@@ -651,7 +668,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE GLOBAL TEMP", TEMPORARY),
     ("CREATE GLOBAL TEMPORARY", TEMPORARY),
     ("CREATE GROUP", ROLES),
-    ("CREATE INDEX", INDEXES),
     ("CREATE LANGUAGE", ""),
     ("CREATE LOCAL TEMP", TEMPORARY),
     ("CREATE LOCAL TEMPORARY", TEMPORARY),
@@ -676,15 +692,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE TEMPORARY", TEMPORARY),
     ("CREATE TRIGGER", ""),
     ("CREATE TYPE", ""),
-    ("CREATE UNIQUE INDEX", "Use a UNIQUE constraint: ALTER TABLE ... ADD CONSTRAINT ... UNIQUE (columns)."),
-    ("CREATE UNLOGGED TABLE", "Leave UNLOGGED out: writing is not slower without it."),
     ("CREATE USER", ROLES),
     ("DECLARE", CURSORS),
     ("DO", ""),
     ("DROP DATABASE", ""),
     ("DROP EXTENSION", ""),
     ("DROP FUNCTION", ""),
-    ("DROP INDEX", INDEXES),
     ("DROP MATERIALIZED VIEW", ""),
     ("DROP OWNED", ROLES),
     ("DROP ROLE", ROLES),

@@ -6,7 +6,7 @@
 //! 4. [`grammar`] reads the statements that are a session's own business or that the SQL parser lacks; the SQL parser reads the others.
 
 use super::grammar::{self, Grammar, GrammarError, Ours};
-use super::{Notice, Statement, strictness};
+use super::{Notice, Statement, clauses, strictness};
 use crate::catalog::names::{is_reserved, truncated};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast;
@@ -76,9 +76,9 @@ fn parse_tokens(sql: &str, tokens: &[TokenWithSpan]) -> Result<(ast::Statement, 
 }
 
 /// What the SQL parser reads, with what it does not know of our own clauses put into its tree.
-fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement, GrammarError> {
+pub(super) fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement, GrammarError> {
     let (tokens, cluster_by) = grammar::take_cluster_by(tokens)?;
-    let tokens = grammar::order_identity_options(tokens);
+    let (tokens, cut) = clauses::cut(grammar::order_identity_options(tokens));
     let mut parser = parser(tokens.clone());
     let parsed = parser.parse_statement().and_then(|statement| expect_end(&parser).map(|()| statement));
     let mut statement = parsed.map_err(|error| grammar::refusal_of(&tokens).unwrap_or(GrammarError::Syntax(error)))?;
@@ -87,6 +87,7 @@ fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement, GrammarErr
     {
         create.cluster_by = cluster_by;
     }
+    clauses::put(cut, &mut statement);
     Ok(statement)
 }
 

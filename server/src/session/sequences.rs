@@ -2,7 +2,8 @@
 //!
 //! 1. A sequence's definition says how its n-th value comes about; the log's counter `sequence/<oid>` says how many were given.
 //! 2. A process leases counts in blocks of [`BLOCK`] (PostgreSQL logs as many ahead), or of just what is asked for where that is more, and
-//!    hands them out to all its sessions in order. What a crash or a definition's change leaves of a block is a gap.
+//!    hands them out to all its sessions in order. What a crash leaves of a block is a gap, and so is what a change of
+//!    its course (increment, bounds, restart) does.
 //! 3. `setval` and RESTART move the definition, not the counter: a count is never given twice.
 //!
 //! The functions are called from threads that run queries, which may be threads of an async runtime: they block. One thread of its own, with
@@ -63,9 +64,26 @@ impl std::fmt::Debug for SequenceCache {
 
 #[derive(Debug, Default)]
 struct Block {
-    /// Version of the definition that the counts were leased under.
-    version: Option<LogIndex>,
+    /// What the counts were leased for; a count has the same value as long as this is the same.
+    course: Option<Course>,
     counts: Range<u64>,
+}
+
+/// What decides which value belongs to a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Course {
+    start: i64,
+    increment: i64,
+    bounds: (i64, i64),
+    cycle: bool,
+    restart: Option<Restart>,
+}
+
+impl Course {
+    fn of(sequence: &SequenceDefinition) -> Self {
+        let SequenceDefinition { start, increment, min, max, cycle, restart, .. } = *sequence;
+        Self { start, increment, bounds: (min, max), cycle, restart }
+    }
 }
 
 impl SequenceCache {
@@ -101,12 +119,14 @@ impl SequenceCache {
         }
     }
 
-    /// Takes the next `count` counts of a sequence, none below `from`.
-    fn take(&self, oid: u32, version: Option<LogIndex>, from: u64, count: u64) -> Result<Vec<Range<u64>>> {
+    /// Takes the next `count` counts of a sequence, none of before its restart.
+    fn take(&self, sequence: &SequenceDefinition, count: u64) -> Result<Vec<Range<u64>>> {
+        let (oid, course) = (sequence.oid, Some(Course::of(sequence)));
+        let from = sequence.restart.map_or(0, |restart| restart.at_count);
         let block = self.blocks.lock().entry(oid).or_default().clone();
         let mut block = block.lock();
-        if block.version != version {
-            *block = Block { version, counts: 0..0 };
+        if block.course != course {
+            *block = Block { course, counts: 0..0 };
         }
         block.counts.start = block.counts.start.max(from).min(block.counts.end);
         let mut taken = Vec::new();
@@ -264,8 +284,7 @@ impl SequenceAccess for SessionSequences {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "too many sequence values at once"));
         }
         let sequence = self.find(name)?;
-        let from = sequence.definition.restart.map_or(0, |restart| restart.at_count);
-        let ranges = self.cache.take(sequence.definition.oid, sequence.version, from, count as u64)?;
+        let ranges = self.cache.take(&sequence.definition, count as u64)?;
         let values = ranges.into_iter().flatten().map(|at| value_at(&sequence.definition, at));
         let values: Vec<i64> = values.collect::<Option<_>>().ok_or_else(|| exhausted(&sequence))?;
         if let Some(last) = values.last() {

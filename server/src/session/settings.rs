@@ -109,7 +109,7 @@ static KNOWN: &[Known] = &[
     known("default_tablespace", Kind::Text, ""),
     known("default_text_search_config", Kind::Text, "pg_catalog.simple"),
     known("default_transaction_deferrable", Kind::Bool, "off"),
-    known("default_transaction_isolation", Kind::Word(ISOLATION_LEVELS), "repeatable read"),
+    known("default_transaction_isolation", Kind::Word(ISOLATION_LEVELS), "read committed"),
     reported("default_transaction_read_only", Kind::Bool, "off"),
     known("escape_string_warning", Kind::Bool, "on"),
     known("extra_float_digits", Kind::Integer(-15, 3), "1"),
@@ -139,7 +139,7 @@ static KNOWN: &[Known] = &[
     known("synchronous_commit", Kind::Fixed("Every commit is durable before it is acknowledged."), "on"),
     reported("TimeZone", Kind::TimeZone, "UTC"),
     known("transaction_deferrable", Kind::Bool, "off"),
-    known("transaction_isolation", Kind::Word(ISOLATION_LEVELS), "repeatable read"),
+    known("transaction_isolation", Kind::Word(ISOLATION_LEVELS), "read committed"),
     known("transaction_read_only", Kind::Bool, "off"),
     known("transform_null_equals", Kind::Fixed("NULL is never equal to anything."), "off"),
     known("vacuum_cost_delay", Kind::Integer(0, 100), "0"),
@@ -221,8 +221,16 @@ impl Settings {
     }
     /// The value of a setting that exists (the name as SHOW prints it).
     pub fn get(&self, name: &str) -> &str {
-        let stored = self.values.get(name).or_else(|| self.session_defaults.get(name));
-        stored.map_or_else(|| KNOWN.iter().find(|k| k.name == name).map_or("", |k| k.default), String::as_str)
+        if let Some(stored) = self.values.get(name).or_else(|| self.session_defaults.get(name)) {
+            return stored;
+        }
+        match name {
+            // What a transaction that said nothing else has.
+            "transaction_isolation" => self.get("default_transaction_isolation"),
+            "transaction_read_only" => self.get("default_transaction_read_only"),
+            "transaction_deferrable" => self.get("default_transaction_deferrable"),
+            _ => KNOWN.iter().find(|k| k.name == name).map_or("", |k| k.default),
+        }
     }
     /// SET; `values` of `None` are DEFAULT.
     pub fn set(&mut self, name: &str, values: Option<&[String]>, local: bool) -> Result<()> {
@@ -251,6 +259,12 @@ impl Settings {
     /// A block begins: what it sets is undone if it rolls back.
     pub fn begin(&mut self) {
         self.at_begin = Some(self.values.clone());
+    }
+    /// ROLLBACK TO SAVEPOINT: the block goes on with the settings of then.
+    pub fn roll_back_to(&mut self, then: &Self) {
+        let names: BTreeSet<&'static str> = then.values.keys().chain(self.values.keys()).copied().collect();
+        names.into_iter().for_each(|name| self.put(name, then.values.get(name).cloned()));
+        self.before_local = then.before_local.clone();
     }
     /// A block ends.
     pub fn end(&mut self, committed: bool) {

@@ -9,25 +9,25 @@ use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 use std::sync::Arc;
 
-struct Server {
-    engine: Arc<Engine>,
+pub(super) struct Server {
+    pub(super) engine: Arc<Engine>,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { data_dir: folder.path().to_path_buf(), ..Config::default() };
         Self { engine: Engine::open(config).await.unwrap(), _folder: folder }
     }
-    fn session(&self) -> Session {
+    pub(super) fn session(&self) -> Session {
         let identity = Identity { user: "plimsoll".into(), database: "plimsoll".into(), process_id: 1, client_address: None };
         Session::new(self.engine.clone(), identity, Vec::new()).unwrap()
     }
 }
 
 /// Runs statements one by one; the tag or the rows of the last.
-async fn run(session: &mut Session, sql: &str) -> Result<String> {
+pub(super) async fn run(session: &mut Session, sql: &str) -> Result<String> {
     let mut last = String::new();
     for statement in session.parse(sql)? {
         last = match session.execute(&statement, &[]).await? {
@@ -46,7 +46,7 @@ async fn run(session: &mut Session, sql: &str) -> Result<String> {
 }
 
 #[track_caller]
-fn assert_error(result: Result<String>, state: &str, message: &str) {
+pub(super) fn assert_error(result: Result<String>, state: &str, message: &str) {
     let error = result.unwrap_err();
     assert_eq!((error.state.0, &*error.message), (state, message));
 }

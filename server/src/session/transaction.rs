@@ -1,12 +1,14 @@
 //! A transaction: the snapshot it reads, what it has done on top, and the one command that it becomes.
 //!
-//! 1. The first statement pins a snapshot. All statements of a block read that snapshot, with the transaction's own changes on top.
+//! 1. The first statement pins a snapshot. All statements of a block read that snapshot, with the transaction's own changes on top; at READ
+//!    COMMITTED each statement moves on to the newest one ([`refresh`]).
 //! 2. DDL changes the catalog overlay; DML stages segments and inlined rows, and collects ids of deleted rows ([`changes`]).
 //! 3. COMMIT turns the overlay into one `placement::Commit` and proposes it ([`commit`]). The log answers: committed, or a conflict (40001).
 //! 4. Dropping a transaction rolls it back: staged files are no longer held, and the sweep takes them.
 //!
 //! A statement outside a block is a transaction of its own, and is run again on a fresh snapshot when it loses a race ([`autocommit`]).
 
+use crate::catalog::comments::Comments;
 use crate::catalog::{Catalog, Entry, Relation, SchemaDefinition, keys};
 use crate::engine::Engine;
 use crate::engine::writers::Writing;
@@ -20,8 +22,12 @@ use storage::{SegmentId, StagedSegment};
 pub mod autocommit;
 mod changes;
 mod commit;
+mod guards;
+mod refresh;
+mod savepoint;
 
 pub use commit::conflict_is_retryable;
+pub use savepoint::Savepoint;
 
 /// Fingerprints listed in one commit; more are declared as "too many to list" (128 KiB of a commit at most).
 const FINGERPRINTS_MAX: usize = 16_384;
@@ -30,16 +36,20 @@ const FINGERPRINTS_MAX: usize = 16_384;
 pub struct Transaction {
     engine: Arc<Engine>,
     snapshot: Arc<PinnedState>,
+    /// The index of the snapshot that its first change was made on.
+    read_index: LogIndex,
     /// The catalog of the snapshot.
     base: Arc<Catalog>,
     /// The catalog with the transaction's own DDL: the same `Arc` as `base` until there is any.
     catalog: Arc<Catalog>,
     changes: Arc<BTreeMap<u32, TableChanges>>,
-    keys: BTreeMap<u32, InsertedKeys>,
-    staged: BTreeMap<SegmentId, StagedSegment>,
-    assertions: BTreeMap<ObjectKey, Option<LogIndex>>,
-    dropped_tables: BTreeSet<u32>,
-    dropped_counters: Vec<ObjectKey>,
+    keys: Arc<BTreeMap<u32, InsertedKeys>>,
+    staged: Arc<BTreeMap<SegmentId, Arc<StagedSegment>>>,
+    assertions: Arc<BTreeMap<ObjectKey, Option<LogIndex>>>,
+    /// Tables whose rows were all looked at, and when.
+    seen_all: Arc<BTreeMap<u32, LogIndex>>,
+    dropped_tables: Arc<BTreeSet<u32>>,
+    dropped_counters: Arc<Vec<ObjectKey>>,
     writing: BTreeMap<u32, Writing>,
     /// Batches in the form in which they ride inside the commit; filled when committing.
     inlined: BTreeMap<u32, placement::InlineRows>,
@@ -59,15 +69,17 @@ impl Transaction {
         let base = engine.catalog(&snapshot.state)?;
         Ok(Self {
             engine,
+            read_index: snapshot.state.index,
             snapshot,
             catalog: base.clone(),
             base,
             changes: Arc::default(),
-            keys: BTreeMap::new(),
-            staged: BTreeMap::new(),
-            assertions: BTreeMap::new(),
-            dropped_tables: BTreeSet::new(),
-            dropped_counters: Vec::new(),
+            keys: Arc::default(),
+            staged: Arc::default(),
+            assertions: Arc::default(),
+            seen_all: Arc::default(),
+            dropped_tables: Arc::default(),
+            dropped_counters: Arc::default(),
             writing: BTreeMap::new(),
             inlined: BTreeMap::new(),
         })
@@ -100,7 +112,10 @@ impl Transaction {
 
     /// Drops a schema.
     pub fn drop_schema(&mut self, name: &str) {
-        Arc::make_mut(&mut self.catalog).schemas.remove(name);
+        let catalog = Arc::make_mut(&mut self.catalog);
+        if let Some(entry) = catalog.schemas.remove(name) {
+            catalog.comments.remove(&entry.definition.oid);
+        }
     }
 
     /// Creates a relation, or replaces its definition. A new one makes the transaction depend on its schema.
@@ -116,10 +131,12 @@ impl Transaction {
 
     /// Drops a relation with its rows (a table) or its counter (a sequence).
     pub fn drop_relation(&mut self, schema: &str, name: &str) {
-        let Some(entry) = Arc::make_mut(&mut self.catalog).relations.remove(&key_of(schema, name)) else { return };
+        let catalog = Arc::make_mut(&mut self.catalog);
+        let Some(entry) = catalog.relations.remove(&key_of(schema, name)) else { return };
+        catalog.comments.remove(&entry.definition.oid());
         match &*entry.definition {
             Relation::Table(table) => self.drop_rows(table.oid),
-            Relation::Sequence(sequence) => self.dropped_counters.push(keys::sequence_counter(sequence.oid)),
+            Relation::Sequence(sequence) => Arc::make_mut(&mut self.dropped_counters).push(keys::sequence_counter(sequence.oid)),
             Relation::View(_) => {}
         }
     }
@@ -134,10 +151,20 @@ impl Transaction {
         self.set_relation(to.0, to.1, entry.definition);
     }
 
+    /// Says something of an object; nothing takes back what was said.
+    pub fn put_comments(&mut self, oid: u32, comments: Comments) {
+        let version = self.base.comments.get(&oid).and_then(|entry| entry.version);
+        let all = &mut Arc::make_mut(&mut self.catalog).comments;
+        match comments.is_empty() {
+            true => drop(all.remove(&oid)),
+            false => drop(all.insert(oid, Entry { version, definition: Arc::new(comments) })),
+        }
+    }
+
     /// Says that the transaction depends on a relation's definition staying as it is (every table that it writes).
     pub fn depends_on(&mut self, schema: &str, name: &str) {
         if let Some(version) = self.base.relations.get(&key_of(schema, name)).and_then(|entry| entry.version) {
-            self.assertions.insert(keys::relation(schema, name), Some(version));
+            Arc::make_mut(&mut self.assertions).insert(keys::relation(schema, name), Some(version));
         }
     }
 
@@ -149,7 +176,7 @@ impl Transaction {
 
     /// Says which unique keys were inserted (fingerprints), or `None` for too many to list.
     pub fn inserted_keys(&mut self, table_oid: u32, fingerprints: Option<Vec<u64>>) {
-        let keys = self.keys.entry(table_oid).or_insert_with(|| InsertedKeys::Listed(Vec::new()));
+        let keys = Arc::make_mut(&mut self.keys).entry(table_oid).or_insert_with(|| InsertedKeys::Listed(Vec::new()));
         match (&mut *keys, fingerprints) {
             (InsertedKeys::Listed(listed), Some(more)) if listed.len() + more.len() <= FINGERPRINTS_MAX => listed.extend(more),
             _ => *keys = InsertedKeys::TooMany,
@@ -164,12 +191,12 @@ impl Transaction {
 
     fn depends_on_schema(&mut self, schema: &str) {
         if let Some(entry) = self.base.schemas.get(schema) {
-            self.assertions.insert(keys::schema(schema), entry.version);
+            Arc::make_mut(&mut self.assertions).insert(keys::schema(schema), entry.version);
         }
     }
 
     fn note_new_table(&mut self, oid: u32) {
-        if !self.in_snapshot(oid) {
+        if !self.is_old_table(oid) {
             Arc::make_mut(&mut self.changes).entry(oid).or_default().truncated = true;
         }
     }
@@ -177,15 +204,15 @@ impl Transaction {
     fn drop_rows(&mut self, oid: u32) {
         let changes = Arc::make_mut(&mut self.changes);
         if let Some(dropped) = changes.remove(&oid) {
-            forget_staged(&mut self.staged, &dropped.added);
+            forget_staged(Arc::make_mut(&mut self.staged), &dropped.added);
         }
-        self.keys.remove(&oid);
-        self.dropped_tables.insert(oid);
+        Arc::make_mut(&mut self.keys).remove(&oid);
+        Arc::make_mut(&mut self.dropped_tables).insert(oid);
     }
 
-    /// Whether the log knows rows of the table at the snapshot.
-    fn in_snapshot(&self, oid: u32) -> bool {
-        self.snapshot.state.tables.contains_key(&placement::TableId(u64::from(oid)))
+    /// Whether the table is older than the transaction.
+    fn is_old_table(&self, oid: u32) -> bool {
+        self.base.by_oid(oid).is_some()
     }
 
     fn assertions(&self, changed: &BTreeSet<ObjectKey>) -> Vec<Assertion> {
@@ -197,7 +224,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if !self.staged.is_empty() {
-            self.staged.clear();
+            self.staged = Arc::default();
             self.engine.changes.garbage_made();
         }
     }
@@ -213,7 +240,7 @@ fn key_of(schema: &str, name: &str) -> (String, String) {
     (schema.to_string(), name.to_string())
 }
 
-fn forget_staged(staged: &mut BTreeMap<SegmentId, StagedSegment>, units: &[storage::Unit]) {
+fn forget_staged(staged: &mut BTreeMap<SegmentId, Arc<StagedSegment>>, units: &[storage::Unit]) {
     for unit in units {
         staged.remove(&unit.id);
     }

@@ -230,7 +230,7 @@ mod tests {
             missing: None,
         };
         let columns = types.iter().zip(1..).map(column).collect();
-        TableDefinition { oid: 1, columns, next_column_id: 5, constraints: vec![], cluster_by: vec![] }
+        TableDefinition { oid: 1, columns, next_column_id: 5, constraints: vec![], cluster_by: vec![], indexes: vec![] }
     }
 
     #[test]

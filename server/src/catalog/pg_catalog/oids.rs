@@ -82,7 +82,14 @@ mod tests {
         let mut catalog = Catalog::default();
         for number in 0..200u32 {
             let constraints = (0..20).map(|c| Constraint::Check { name: format!("t_check{c}"), expression: "true".into() }).collect();
-            let table = TableDefinition { oid: 16_384 + number, columns: vec![], next_column_id: 1, constraints, cluster_by: vec![] };
+            let table = TableDefinition {
+                oid: 16_384 + number,
+                columns: vec![],
+                next_column_id: 1,
+                constraints,
+                cluster_by: vec![],
+                indexes: vec![],
+            };
             let entry = Entry { version: None, definition: Arc::new(Relation::Table(table)) };
             catalog.relations.insert(("public".into(), format!("t{number}")), entry);
         }

@@ -22,6 +22,8 @@ impl Clause {
     pub const DEFAULT: Clause = Clause { subqueries: false, ..Self::without_both("DEFAULT expressions") };
     /// A table's CHECK.
     pub const CHECK: Clause = Clause { subqueries: false, ..Self::without_both("check constraints") };
+    /// USING of ALTER COLUMN TYPE.
+    pub const TRANSFORM: Clause = Clause { subqueries: false, ..Self::without_both("transform expressions") };
     const SELECT: Clause = Clause { aggregates: true, windows: true, ..Self::without_both("SELECT") };
     const HAVING: Clause = Clause { aggregates: true, ..Self::without_both("HAVING") };
 

@@ -10,10 +10,11 @@ use crate::engine::ids;
 use crate::error::{Result, SqlError};
 use crate::ingest::writer;
 use crate::view::TableChanges;
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
-use storage::{ColumnId, Deletes, SegmentId, Unit, UnitSource, WrittenRows};
+use storage::{ColumnId, ColumnSpec, Deletes, SegmentId, Unit, UnitSource, WrittenRows};
 
 /// A batch of a transaction is written as a segment when it takes more memory than this, in bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
@@ -23,8 +24,8 @@ impl Transaction {
     pub fn truncate(&mut self, table_oid: u32) {
         let changes = Arc::make_mut(&mut self.changes).entry(table_oid).or_default();
         let before = std::mem::replace(changes, TableChanges { truncated: true, ..TableChanges::default() });
-        forget_staged(&mut self.staged, &before.added);
-        self.keys.remove(&table_oid);
+        forget_staged(Arc::make_mut(&mut self.staged), &before.added);
+        Arc::make_mut(&mut self.keys).remove(&table_oid);
     }
 
     /// Adds rows that a writer has staged. Rows not in a segment have the table's columns, in order.
@@ -40,7 +41,7 @@ impl Transaction {
         let added = &mut Arc::make_mut(&mut self.changes).entry(table_oid).or_default().added;
         for staged in written.segments {
             added.push(segment_unit(&staged.summary));
-            self.staged.insert(staged.summary.id, staged);
+            Arc::make_mut(&mut self.staged).insert(staged.summary.id, Arc::new(staged));
         }
         if let Some(unit) = inline {
             push_batch(added, unit)?;
@@ -78,7 +79,8 @@ impl Transaction {
     pub(super) async fn write_batches(&mut self, table_oid: u32, bytes_max: usize) -> Result<()> {
         let Some(changes) = self.changes.get(&table_oid) else { return Ok(()) };
         let (batches, others): (Vec<_>, Vec<_>) = changes.added.iter().cloned().partition(|unit| batch_bytes(unit) > bytes_max);
-        let batches = batches.iter().map(live_batch).collect::<Result<Vec<_>>>()?;
+        let columns = columns::storage_columns(&self.table_definition(table_oid)?)?;
+        let batches = batches.iter().map(|unit| live_rows(unit, &columns)).collect::<Result<Vec<_>>>()?;
         let written = self.write_segments(table_oid, batches).await?;
         Arc::make_mut(&mut self.changes).entry(table_oid).or_default().added = others;
         self.add_rows(table_oid, written)
@@ -145,8 +147,25 @@ fn joins(last: &Unit, next: &Unit) -> bool {
     last.rows <= next.rows && small && columns == next_columns && batch.schema() == next_batch.schema()
 }
 
+/// The rows of a batch unit that are not deleted, with the columns that its table has by now: a column is found by its id, and one that was
+/// added after the rows has its missing value.
+pub(super) fn live_rows(unit: &Unit, columns: &[ColumnSpec]) -> Result<RecordBatch> {
+    let UnitSource::Batch { columns: ids, .. } = &unit.source else {
+        return Err(SqlError::internal("a batch of an open transaction was expected"));
+    };
+    let live = live_batch(unit)?;
+    let array = |column: &ColumnSpec| match ids.iter().position(|id| *id == column.id) {
+        Some(at) => column.conform(live.column(at).clone()),
+        None => column.missing_values(live.num_rows()),
+    };
+    let arrays = columns.iter().map(array).collect::<storage::Result<Vec<_>>>()?;
+    let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(live.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+}
+
 /// The rows of a batch unit that are not deleted.
-pub(super) fn live_batch(unit: &Unit) -> Result<RecordBatch> {
+fn live_batch(unit: &Unit) -> Result<RecordBatch> {
     let UnitSource::Batch { batch, .. } = &unit.source else {
         return Err(SqlError::internal("a batch of an open transaction was expected"));
     };

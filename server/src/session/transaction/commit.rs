@@ -8,7 +8,7 @@
 //! Bounds: inlined rows take at most 64 KiB; ids of deleted rows take at most [`DELETES_BYTES_MAX`] (a roaring bitmap holds a range of any
 //! length in a few bytes, and scattered rows in at most two bytes each).
 
-use super::changes::{batch_bytes, live_batch};
+use super::changes::{batch_bytes, live_rows};
 use super::{InsertedKeys, Transaction};
 use crate::catalog::{Entry, columns, keys};
 use crate::error::{Result, SqlError, SqlState};
@@ -55,7 +55,7 @@ impl Transaction {
 
     fn succeed(&mut self) {
         // Published: the files need no hold any more.
-        self.staged.clear();
+        self.staged = Arc::default();
         self.engine.changes.tables_changed(self.changes.keys().copied());
         if self.removed_units() {
             self.engine.changes.garbage_made();
@@ -76,7 +76,7 @@ impl Transaction {
     /// Without an answer nobody knows whether the commit went through: the client is told so, and the files stay until the next start.
     fn no_answer(&mut self, error: PlacementError) -> SqlError {
         let PlacementError::Unavailable(reason) = error else { return error.into() };
-        self.engine.hold_uncertain(std::mem::take(&mut self.staged).into_values().collect());
+        self.engine.hold_uncertain(Arc::unwrap_or_clone(std::mem::take(&mut self.staged)).into_values().collect());
         SqlError::new(SqlState("40003"), "the outcome of the commit is not known").with_detail(reason)
     }
 
@@ -122,7 +122,7 @@ impl Transaction {
         let written = written.ok_or_else(|| SqlError::internal("a rewrite ended early"))?;
         Arc::make_mut(&mut self.changes).entry(table_oid).or_default().added = kept;
         self.add_rows(table_oid, written)?;
-        super::forget_staged(&mut self.staged, &holey);
+        super::forget_staged(Arc::make_mut(&mut self.staged), &holey);
         self.engine.changes.garbage_made();
         Ok(())
     }
@@ -131,8 +131,8 @@ impl Transaction {
     fn inline_rows(&self, table_oid: u32, changes: &TableChanges) -> Result<Option<InlineRows>> {
         let batches: Vec<_> = changes.added.iter().filter(|unit| matches!(unit.source, UnitSource::Batch { .. })).collect();
         let Some(first) = batches.first() else { return Ok(None) };
-        let live = batches.iter().map(|unit| live_batch(unit)).collect::<Result<Vec<_>>>()?;
         let specs = columns::storage_columns(&self.table_definition(table_oid)?)?;
+        let live = batches.iter().map(|unit| live_rows(unit, &specs)).collect::<Result<Vec<_>>>()?;
         let batch = arrow::compute::concat_batches(&live[0].schema(), &live)?;
         if batch.num_rows() == 0 {
             return Ok(None);
@@ -144,18 +144,22 @@ impl Transaction {
     fn command(&self) -> Result<Commit> {
         let mut objects = changed_objects(&self.base.schemas, &self.catalog.schemas, |name| keys::schema(name));
         objects.extend(changed_objects(&self.base.relations, &self.catalog.relations, |(schema, name)| keys::relation(schema, name)));
+        objects.extend(changed_objects(&self.base.comments, &self.catalog.comments, |oid| keys::comments(*oid)));
+        objects.extend(self.dependent_changes());
         let changed: BTreeSet<ObjectKey> = objects.iter().map(|object| object.key.clone()).collect();
         Ok(Commit {
-            read_index: self.snapshot.state.index,
+            read_index: self.read_index,
             assertions: self.assertions(&changed),
+            unextended: self.unextended(),
+            emptied: self.emptied(),
             objects,
             tables: self.table_changes()?,
-            drop_counters: self.dropped_counters.clone(),
+            drop_counters: self.dropped_counters.to_vec(),
         })
     }
 
     fn table_changes(&self) -> Result<Vec<TableChange>> {
-        let dropped = self.dropped_tables.iter().filter(|oid| self.in_snapshot(**oid));
+        let dropped = self.dropped_tables.iter().filter(|oid| self.is_old_table(**oid));
         let dropped = dropped.map(|oid| Ok(TableChange { drop: true, ..TableChange::new(TableId(u64::from(*oid))) }));
         let changed = self.changes.iter().filter(|(oid, _)| !self.dropped_tables.contains(*oid));
         let changes: Vec<_> = dropped.chain(changed.map(|(oid, changes)| self.table_change(*oid, changes))).collect::<Result<_>>()?;
@@ -168,7 +172,7 @@ impl Transaction {
 
     fn table_change(&self, oid: u32, changes: &TableChanges) -> Result<TableChange> {
         let mut change = TableChange::new(TableId(u64::from(oid)));
-        change.truncate = changes.truncated && self.in_snapshot(oid);
+        change.truncate = changes.truncated && self.is_old_table(oid);
         change.delete_rows =
             changes.deleted.iter().map(|(unit, rows)| RowsDeleted { unit: UnitId(unit.0), rows: rows.to_bytes() }).collect();
         change.keys = self.fingerprints(oid);
@@ -188,7 +192,8 @@ impl Transaction {
     fn conflict_error(&self, conflict: Conflict) -> SqlError {
         match conflict {
             Conflict::Object(key) => self.object_conflict(&key),
-            Conflict::Rows(_) => serialization_failure(),
+            Conflict::Rows(_) | Conflict::Prefix(_) => serialization_failure(),
+            Conflict::Added(_) => serialization_failure().with_detail("Rows were added to a table whose rows had been checked."),
             Conflict::Keys(_) => serialization_failure().with_detail("A unique key may have been inserted by a concurrent transaction."),
             Conflict::Invalid(reason) => SqlError::internal(format!("the commit was refused: {reason}")),
         }
@@ -213,7 +218,7 @@ pub fn conflict_is_retryable(error: &SqlError) -> bool {
     error.state == SqlState::SERIALIZATION_FAILURE
 }
 
-fn serialization_failure() -> SqlError {
+pub(super) fn serialization_failure() -> SqlError {
     SqlError::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
 }
 

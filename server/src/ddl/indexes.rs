@@ -1,0 +1,187 @@
+//! CREATE INDEX and DROP INDEX.
+//!
+//! A unique index is enforced, by a constraint of the same name. The others are kept as definitions, so that what tools create they find
+//! and can drop; nothing is built for them, which a notice says: scans skip by the statistics that every segment carries.
+
+use super::constraints;
+use super::decision::{Check, Decision, SUCCESS, Scope, notice, place, put, relation_exists};
+use super::expressions;
+use crate::catalog::lookup::Found;
+use crate::catalog::names::fold;
+use crate::catalog::{Constraint, IndexDefinition, Relation, TableDefinition};
+use crate::error::{Result, SqlError, SqlState};
+use datafusion::sql::sqlparser::ast::{CreateIndex, Expr, IndexColumn, ObjectName};
+use std::collections::BTreeSet;
+use storage::ColumnId;
+
+/// What an index can be asked to be.
+const METHODS: [&str; 6] = ["btree", "hash", "gist", "gin", "spgist", "brin"];
+
+/// CREATE INDEX.
+pub fn create(scope: Scope<'_>, create: &CreateIndex) -> Result<Decision> {
+    let found = scope.require(&create.table_name)?;
+    let Relation::Table(table) = found.relation() else { return Err(not_indexable(&found)) };
+    let mut table = table.clone();
+    let name = match &create.name {
+        Some(name) => name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default(),
+        None => free_name(scope, &found, &table, &create.columns),
+    };
+    if taken(scope, found.schema, &name) {
+        return if create.if_not_exists {
+            let text = format!("relation \"{name}\" already exists, skipping");
+            Ok(Decision::skip(notice(SqlState::DUPLICATE_TABLE, text)))
+        } else {
+            Err(relation_exists(&name))
+        };
+    }
+    let index = definition(&table, create, &name)?;
+    let mut decision = Decision::default();
+    if create.unique {
+        decision.before.push(make_unique(scope, &found, &mut table, create, &name)?);
+    } else {
+        let text = format!("index \"{name}\" is recorded, and nothing is built for it");
+        let mut notice = notice(SUCCESS, text);
+        notice.error.detail = Some("Scans skip what cannot match by the statistics that every segment carries.".to_string());
+        decision.notices.push(notice);
+    }
+    table.indexes.push(index);
+    decision.changes.push(put(&found, Relation::Table(table)));
+    Ok(decision)
+}
+
+/// Expressions of an index, for the caller to plan.
+pub fn expressions(create: &CreateIndex) -> Vec<&Expr> {
+    let columns = create.columns.iter().map(|column| &column.column.expr);
+    columns.filter(|expr| !matches!(expr, Expr::Identifier(_))).chain(&create.predicate).collect()
+}
+
+/// DROP INDEX.
+pub fn drop(scope: Scope<'_>, names: &[ObjectName], if_exists: bool) -> Result<Decision> {
+    let mut decision = Decision::default();
+    let mut tables: Vec<(Found<'_>, TableDefinition)> = Vec::new();
+    for name in names {
+        let wanted = scope.name(name)?;
+        let schemas: Vec<&String> = wanted.schema.iter().chain(scope.search_path.iter().filter(|_| wanted.schema.is_none())).collect();
+        let Some(found) = schemas.iter().find_map(|schema| table_of(scope, schema, &wanted.name)) else {
+            match scope.catalog.find(&wanted, scope.search_path) {
+                Some(other) => return Err(other.wrong_kind("index")),
+                None if if_exists => decision.notices.push(notice(SUCCESS, format!("index \"{wanted}\" does not exist, skipping"))),
+                None => return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("index \"{wanted}\" does not exist"))),
+            }
+            continue;
+        };
+        let at = match tables.iter().position(|(known, _)| place(known) == place(&found)) {
+            Some(at) => at,
+            None => {
+                tables.push((found, found.table()?.clone()));
+                tables.len() - 1
+            }
+        };
+        remove(&mut tables[at].1, found.name, &wanted.name)?;
+    }
+    decision.changes.extend(tables.into_iter().map(|(found, table)| put(&found, Relation::Table(table))));
+    Ok(decision)
+}
+
+/// The indexes that are left when a column goes.
+pub fn forget_column(table: &mut TableDefinition, column: ColumnId) {
+    table.indexes.retain(|index| !index.columns.contains(&column));
+}
+
+/// Follows a column's new name.
+pub fn rename_column(table: &mut TableDefinition, column: ColumnId, from: &str, to: &str) {
+    for index in table.indexes.iter_mut().filter(|index| index.columns.contains(&column)) {
+        index.definition = expressions::rename_words(&index.definition, from, to);
+    }
+}
+
+/// Whether a constraint is there for an index.
+pub fn is_of_index(table: &TableDefinition, constraint: &str) -> bool {
+    table.indexes.iter().any(|index| index.unique && index.name == constraint)
+}
+
+fn not_indexable(found: &Found<'_>) -> SqlError {
+    let message = format!("cannot create index on relation \"{}\"", found.name);
+    let detail = format!("This operation is not supported for {}s.", found.relation().kind());
+    SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail)
+}
+
+fn free_name(scope: Scope<'_>, found: &Found<'_>, table: &TableDefinition, columns: &[IndexColumn]) -> String {
+    let part = |column: &IndexColumn| match &column.column.expr {
+        Expr::Identifier(ident) => fold(ident),
+        Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default(),
+        _ => "expr".to_string(),
+    };
+    let middle: Vec<String> = columns.iter().map(part).collect();
+    let known = |name: &str| taken(scope, found.schema, name) || table.indexes.iter().any(|index| index.name == name);
+    constraints::free_name(found.name, Some(middle.join("_")), "idx", known)
+}
+
+fn taken(scope: Scope<'_>, schema: &str, name: &str) -> bool {
+    scope.catalog.get(schema, name).is_some() || table_of(scope, schema, name).is_some()
+}
+
+/// The table of a schema that has an index, or a unique constraint, of this name.
+fn table_of<'a>(scope: Scope<'a>, schema: &str, name: &str) -> Option<Found<'a>> {
+    let is_key = |constraint: &Constraint| matches!(constraint, Constraint::Unique { name: key, .. } if key == name);
+    let has = |table: &TableDefinition| table.indexes.iter().any(|index| index.name == name) || table.constraints.iter().any(is_key);
+    scope.catalog.all().find(|found| found.schema == schema && found.relation().as_table().is_some_and(has))
+}
+
+fn definition(table: &TableDefinition, create: &CreateIndex, name: &str) -> Result<IndexDefinition> {
+    let method = create.using.as_ref().map_or_else(|| "btree".to_string(), |method| method.to_string().to_lowercase());
+    if !METHODS.contains(&method.as_str()) {
+        return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("access method \"{method}\" does not exist")));
+    }
+    if create.unique && method != "btree" {
+        return Err(SqlError::unsupported(format!("a unique index of access method \"{method}\"")));
+    }
+    let mut columns: BTreeSet<String> = create.columns.iter().flat_map(|column| expressions::columns(&column.column.expr)).collect();
+    columns.extend(create.include.iter().map(fold));
+    columns.extend(create.predicate.iter().flat_map(expressions::columns));
+    let id = |name: &String| {
+        let missing = || SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"));
+        table.column(name).map(|column| column.id).ok_or_else(missing)
+    };
+    let ids = columns.iter().map(id).collect::<Result<_>>()?;
+    Ok(IndexDefinition { name: name.to_string(), unique: create.unique, columns: ids, definition: definition_text(create, &method) })
+}
+
+fn definition_text(create: &CreateIndex, method: &str) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    let mut text = format!("USING {method} ({})", list(create.columns.iter().map(ToString::to_string).collect()));
+    if !create.include.is_empty() {
+        text.push_str(&format!(" INCLUDE ({})", list(create.include.iter().map(ToString::to_string).collect())));
+    }
+    if let Some(predicate) = &create.predicate {
+        text.push_str(&format!(" WHERE ({predicate})"));
+    }
+    text
+}
+
+/// The constraint that enforces a unique index; what must hold of the rows for it.
+fn make_unique(scope: Scope<'_>, found: &Found<'_>, table: &mut TableDefinition, create: &CreateIndex, name: &str) -> Result<Check> {
+    if create.predicate.is_some() || !expressions(create).is_empty() {
+        return Err(SqlError::unsupported("a unique index with an expression or a condition")
+            .with_hint("Only columns can be unique: nothing would enforce it."));
+    }
+    if create.nulls_distinct == Some(false) {
+        return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
+    }
+    let columns = constraints::column_names(&create.columns)?;
+    let name = datafusion::sql::sqlparser::ast::Ident::with_quote('"', name);
+    let constraint = constraints::add_unique(scope, found.schema, found.name, table, Some(&name), &columns, false)?;
+    Ok(Check::UniqueKeys { table: place(found), constraint, columns })
+}
+
+fn remove(table: &mut TableDefinition, table_name: &str, index: &str) -> Result<()> {
+    let before = table.indexes.len();
+    table.indexes.retain(|known| known.name != index);
+    if table.indexes.len() == before {
+        let message = format!("cannot drop index {index} because constraint {index} on table {table_name} requires it");
+        return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+            .with_hint(format!("You can drop constraint {index} on table {table_name} instead.")));
+    }
+    table.constraints.retain(|constraint| constraint.name() != index);
+    Ok(())
+}

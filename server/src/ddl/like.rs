@@ -1,0 +1,122 @@
+//! CREATE TABLE (LIKE source ...): columns, and what INCLUDING says, of another table.
+
+use super::create_table::NewColumn;
+use super::decision::Scope;
+use crate::catalog::lookup::Found;
+use crate::catalog::names::quote;
+use crate::catalog::{ColumnDefinition, Constraint, Relation, SequenceDefinition, TableDefinition};
+use crate::error::{Result, SqlError, SqlState};
+use crate::session::clauses::Like;
+use crate::session::grammar::SequenceOption;
+use datafusion::sql::sqlparser::ast::TableConstraint;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use storage::ColumnId;
+
+/// What INCLUDING can name.
+const KINDS: [&str; 9] =
+    ["comments", "compression", "constraints", "defaults", "generated", "identity", "indexes", "statistics", "storage"];
+
+/// The columns of LIKE, the first of them with this id.
+pub fn columns(scope: Scope<'_>, like: &Like, first_id: u32) -> Result<Vec<NewColumn>> {
+    let found = scope.require(&like.source)?;
+    let including = Including::of(like)?;
+    let mut columns: Vec<NewColumn> = match found.relation() {
+        Relation::Table(table) => table.columns.iter().map(|column| of_column(scope, table, column, &including)).collect(),
+        Relation::View(view) => view.columns.iter().map(|(name, sql_type)| of_view(name, sql_type)).collect(),
+        Relation::Sequence(_) => return Err(not_a_model(&found)),
+    };
+    number(&mut columns, first_id);
+    if let (Relation::Table(table), Some(last)) = (found.relation(), columns.last_mut()) {
+        last.constraints = constraints(table, &including)?;
+    }
+    Ok(columns)
+}
+
+/// How many sequences LIKE may need.
+pub fn sequences_max(scope: Scope<'_>, like: &Like) -> usize {
+    let found = scope.find(&like.source, true).ok().flatten();
+    found.and_then(|found| found.relation().as_table()).map_or(0, |table| table.columns.len())
+}
+
+/// What INCLUDING and EXCLUDING come to.
+struct Including(Vec<&'static str>);
+
+impl Including {
+    fn of(like: &Like) -> Result<Self> {
+        let mut included = Vec::new();
+        for (including, what) in &like.options {
+            let kinds: Vec<&'static str> = KINDS.into_iter().filter(|kind| what == "all" || kind == what).collect();
+            if kinds.is_empty() {
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("syntax error at or near \"{what}\"")));
+            }
+            included.retain(|kind| !kinds.contains(kind));
+            included.extend(kinds.into_iter().filter(|_| *including));
+        }
+        Ok(Self(included))
+    }
+    fn has(&self, kind: &str) -> bool {
+        self.0.contains(&kind)
+    }
+}
+
+fn not_a_model(found: &Found<'_>) -> SqlError {
+    let message = format!("relation \"{}\" is invalid in LIKE clause", found.name);
+    SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail("This operation is not supported for sequences.")
+}
+
+fn of_column(scope: Scope<'_>, table: &TableDefinition, column: &ColumnDefinition, including: &Including) -> NewColumn {
+    let mut copy = ColumnDefinition { missing: None, ..column.clone() };
+    if !including.has("defaults") {
+        copy.default = None;
+    }
+    let mut sequence = None;
+    if copy.identity.is_some() {
+        let own = scope.catalog.sequences_of(table.oid, Some(column.id)).next().map(|(_, own)| options(own));
+        sequence = own.filter(|_| including.has("identity"));
+        copy.identity = copy.identity.filter(|_| sequence.is_some());
+    }
+    NewColumn { column: copy, constraints: Vec::new(), sequence }
+}
+
+fn of_view(name: &str, sql_type: &crate::types::SqlType) -> NewColumn {
+    let (name, sql_type) = (name.to_string(), sql_type.clone());
+    let column = ColumnDefinition { id: ColumnId(0), name, sql_type, not_null: false, default: None, identity: None, missing: None };
+    NewColumn { column, constraints: Vec::new(), sequence: None }
+}
+
+fn number(columns: &mut [NewColumn], first_id: u32) {
+    for (id, new) in (first_id..).zip(columns) {
+        new.column.id = ColumnId(id);
+    }
+}
+
+fn options(sequence: &SequenceDefinition) -> Vec<SequenceOption> {
+    vec![
+        SequenceOption::Increment(sequence.increment),
+        SequenceOption::Min(Some(sequence.min)),
+        SequenceOption::Max(Some(sequence.max)),
+        SequenceOption::Start(sequence.start),
+        SequenceOption::Cycle(sequence.cycle),
+    ]
+}
+
+fn constraints(table: &TableDefinition, including: &Including) -> Result<Vec<TableConstraint>> {
+    let text = |constraint: &Constraint| match constraint {
+        Constraint::Check { name, expression } if including.has("constraints") => {
+            Some(format!("CONSTRAINT {} CHECK ({expression})", quote(name)))
+        }
+        Constraint::Unique { columns, primary, .. } if including.has("indexes") => {
+            let names = columns.iter().filter_map(|id| table.column_by_id(*id)).map(|column| quote(&column.name));
+            let kind = if *primary { "PRIMARY KEY" } else { "UNIQUE" };
+            Some(format!("{kind} ({})", names.collect::<Vec<_>>().join(", ")))
+        }
+        Constraint::Check { .. } | Constraint::Unique { .. } => None,
+    };
+    table.constraints.iter().filter_map(text).map(|text| parse(&text)).collect()
+}
+
+fn parse(text: &str) -> Result<TableConstraint> {
+    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(text)?.parse_optional_table_constraint()?;
+    parsed.ok_or_else(|| SqlError::internal("a stored constraint cannot be read"))
+}

@@ -1,0 +1,68 @@
+//! Savepoints: what a transaction had done at some moment. All of it is shared, so that taking one copies nothing.
+
+use super::{InsertedKeys, Transaction};
+use crate::catalog::Catalog;
+use crate::view::TableChanges;
+use placement::{LogIndex, ObjectKey};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use storage::{SegmentId, StagedSegment};
+
+/// What a transaction can go back to. Files of rows that were added before it are held by it.
+#[derive(Clone)]
+pub struct Savepoint {
+    /// The catalog as it was; `None` if the transaction had not changed it.
+    catalog: Option<Arc<Catalog>>,
+    changes: Arc<BTreeMap<u32, TableChanges>>,
+    keys: Arc<BTreeMap<u32, InsertedKeys>>,
+    staged: Arc<BTreeMap<SegmentId, Arc<StagedSegment>>>,
+    assertions: Arc<BTreeMap<ObjectKey, Option<LogIndex>>>,
+    seen_all: Arc<BTreeMap<u32, LogIndex>>,
+    dropped_tables: Arc<BTreeSet<u32>>,
+    dropped_counters: Arc<Vec<ObjectKey>>,
+}
+
+impl Transaction {
+    /// Remembers what was done up to now.
+    pub fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            catalog: (!Arc::ptr_eq(&self.base, &self.catalog)).then(|| self.catalog.clone()),
+            changes: self.changes.clone(),
+            keys: self.keys.clone(),
+            staged: self.staged.clone(),
+            assertions: self.assertions.clone(),
+            seen_all: self.seen_all.clone(),
+            dropped_tables: self.dropped_tables.clone(),
+            dropped_counters: self.dropped_counters.clone(),
+        }
+    }
+
+    /// Undoes what was done since; the snapshot stays. (While a transaction has changes of the catalog its base stays too, so that the
+    /// catalog of a savepoint is always one over the present base.)
+    pub fn roll_back_to(&mut self, savepoint: &Savepoint) {
+        let gone = self.staged.keys().any(|id| !savepoint.staged.contains_key(id));
+        let Savepoint { catalog, changes, keys, staged, assertions, seen_all, dropped_tables, dropped_counters } = savepoint.clone();
+        self.catalog = catalog.unwrap_or_else(|| self.base.clone());
+        (self.changes, self.keys, self.staged) = (changes, keys, staged);
+        (self.assertions, self.seen_all) = (assertions, seen_all);
+        (self.dropped_tables, self.dropped_counters) = (dropped_tables, dropped_counters);
+        if gone {
+            self.engine.changes.garbage_made();
+        }
+    }
+
+    /// Undoes everything; the snapshot stays.
+    pub fn undo_all(&mut self) {
+        let nothing = Savepoint {
+            catalog: None,
+            changes: Arc::default(),
+            keys: Arc::default(),
+            staged: Arc::default(),
+            assertions: Arc::default(),
+            seen_all: Arc::default(),
+            dropped_tables: Arc::default(),
+            dropped_counters: Arc::default(),
+        };
+        self.roll_back_to(&nothing);
+    }
+}
