@@ -77,7 +77,7 @@ impl Config {
             sources = sources.merge(Toml::file_exact(file));
         }
         let config: Config = sources
-            .merge(Env::prefixed("PLIMSOLL_").ignore(&["password", "target_dir", "log"]))
+            .merge(Env::prefixed("PLIMSOLL_").filter(|name| !is_elsewhere(name.as_str())))
             .merge(Serialized::defaults(overrides))
             .extract()
             .map_err(|e| format!("invalid configuration: {e}"))?;
@@ -138,10 +138,23 @@ fn memory_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
     }
 }
 
+/// Whether a variable, its prefix taken off, is somebody else's: the password's, the log's, the build's, or a longer test run's.
+fn is_elsewhere(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "target_dir", "log"].contains(&name.as_str()) || name.starts_with("test_")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// CI names the clients' folders in the environment; the server took those names for settings, and refused to start.
+    #[test]
+    fn variables_of_the_build_and_of_tests_are_no_settings() {
+        assert!(["TEST_PYTHON", "test_kills", "TARGET_DIR", "PASSWORD"].iter().all(|name| is_elsewhere(name)));
+        assert!(!is_elsewhere("data_dir"));
+    }
 
     #[test]
     fn sizes_have_units() {

@@ -7,6 +7,7 @@ use crate::query::Scope;
 use datafusion::logical_expr::ScalarUDF;
 
 pub mod arithmetic;
+pub mod average;
 pub mod casts;
 pub mod catalog;
 pub mod definitions;
@@ -16,10 +17,12 @@ pub mod json;
 pub mod math;
 pub mod moments;
 pub mod patterns;
+pub mod quotient;
 pub mod relations;
 pub mod scalar;
 pub mod server_facts;
 pub mod session;
+pub mod sum;
 pub mod to_char;
 
 /// Functions that are the same for all statements.
@@ -32,6 +35,7 @@ pub fn stateless() -> Vec<ScalarUDF> {
     all.extend(moments::functions());
     all.push(casts::assignment().as_ref().clone());
     all.extend(of_arrays());
+    all.extend([quotient::function().as_ref().clone(), quotient::whole()]);
     all
 }
 

@@ -23,6 +23,7 @@ use settings::Settings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod balanced;
 pub mod block;
 pub mod clauses;
 pub mod context;
@@ -35,6 +36,7 @@ pub mod parse;
 mod savepoints;
 pub mod sequences;
 pub mod settings;
+mod sql_dialect;
 mod strictness;
 pub mod transaction;
 

@@ -6,7 +6,10 @@ use super::scalar::Function;
 use crate::error::{SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, IntervalMonthDayNano, IntervalUnit};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano,
+    IntervalUnit,
+};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -71,6 +74,68 @@ fn multiplied(interval: IntervalMonthDayNano, factor: f64) -> Result<IntervalMon
     }
 }
 
+/// `-x` of whole numbers.
+pub fn negative() -> Arc<ScalarUDF> {
+    static NEGATIVE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| magnitude("checked_negative", true));
+    Arc::clone(&NEGATIVE)
+}
+
+/// `abs(x)` of whole numbers.
+pub fn absolute() -> Arc<ScalarUDF> {
+    static ABSOLUTE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| magnitude("checked_absolute", false));
+    Arc::clone(&ABSOLUTE)
+}
+
+fn magnitude(name: &'static str, all: bool) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Turned { name, all, signature: signature(1) }))
+}
+
+/// Whole numbers of which all, or those below zero, have their sign turned.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Turned {
+    name: &'static str,
+    all: bool,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Turned {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(arguments[0].clone())
+    }
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        Ok(same_field(self.name, &args))
+    }
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let turn = |value: i64| if self.all || value < 0 { value.checked_neg() } else { Some(value) };
+        match &args.args[0] {
+            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(turned(array, turn)?)),
+            ColumnarValue::Scalar(value) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&turned(&value.to_array()?, turn)?, 0)?)),
+        }
+    }
+}
+
+fn turned(array: &ArrayRef, turn: impl Fn(i64) -> Option<i64>) -> Result<ArrayRef> {
+    macro_rules! of {
+        ($values:ty, $native:ty) => {{
+            let error = || ArrowError::ExternalError(Box::new(integer_overflow(array.data_type())));
+            let value = |value: $native| turn(i64::from(value)).and_then(|value| <$native>::try_from(value).ok()).ok_or_else(error);
+            Ok(Arc::new(array.as_primitive::<$values>().try_unary::<_, $values, ArrowError>(value)?))
+        }};
+    }
+    match array.data_type() {
+        DataType::Int16 => of!(Int16Type, i16),
+        DataType::Int32 => of!(Int32Type, i32),
+        DataType::Int64 => of!(Int64Type, i64),
+        other => datafusion::common::internal_err!("the sign of {other} cannot be turned"),
+    }
+}
+
 /// All functions of this module, for the registry.
 pub fn functions() -> Vec<ScalarUDF> {
     OPERATORS
@@ -126,6 +191,9 @@ impl ScalarUDFImpl for Checked {
         if is_infinite(&result) && !is_infinite(left) && !is_infinite(right) {
             return Err(out_of_range("value out of range: overflow").into());
         }
+        if self.operator == Operator::Multiply && vanished(&result, left, right) {
+            return Err(out_of_range("value out of range: underflow").into());
+        }
         Ok(result)
     }
 }
@@ -139,12 +207,15 @@ fn overflow(error: DataFusionError, data_type: &DataType) -> DataFusionError {
     if !matches!(inner.as_ref(), ArrowError::ArithmeticOverflow(_)) {
         return error;
     }
-    let message = match data_type {
+    integer_overflow(data_type).into()
+}
+
+fn integer_overflow(data_type: &DataType) -> SqlError {
+    out_of_range(match data_type {
         DataType::Int16 => "smallint out of range",
         DataType::Int32 => "integer out of range",
         _ => "bigint out of range",
-    };
-    out_of_range(message).into()
+    })
 }
 
 fn floats(value: &ColumnarValue) -> Option<ArrayRef> {
@@ -162,6 +233,14 @@ fn is_infinite(value: &ColumnarValue) -> bool {
         DataType::Float32 => array.as_primitive::<Float32Type>().iter().flatten().any(f32::is_infinite),
         _ => array.as_primitive::<Float64Type>().iter().flatten().any(f64::is_infinite),
     }
+}
+
+/// Whether a product of floats other than zero is zero.
+fn vanished(product: &ColumnarValue, left: &ColumnarValue, right: &ColumnarValue) -> bool {
+    let (Some(products), Some(lefts), Some(rights)) = (floats(product), floats(left), floats(right)) else { return false };
+    let at = |array: &ArrayRef, row: usize| float_at(array, if array.len() == 1 { 0 } else { row });
+    let zero = |row: usize| at(&products, row) == Some(0.0);
+    (0..products.len()).any(|row| zero(row) && at(&lefts, row) != Some(0.0) && at(&rights, row) != Some(0.0))
 }
 
 /// A divisor of zero fails, unless the dividend of its row is NULL or not a number.

@@ -133,8 +133,4 @@ impl ScalarUDFImpl for Cast {
             }
         }
     }
-    /// A cast is named after what is cast, as elsewhere.
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args[0].schema_name().to_string())
-    }
 }

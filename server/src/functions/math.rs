@@ -33,7 +33,8 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
         let found = known.iter().find(|function| function.name() == old)?;
         Some(Arc::new(found.as_ref().clone().with_aliases(new.iter().copied())))
     };
-    renamed.into_iter().filter_map(alias).collect()
+    let exact = [super::sum::function(), super::average::function()];
+    renamed.into_iter().filter_map(alias).chain(exact).collect()
 }
 
 /// What a logarithm is taken of, checked (2201E).

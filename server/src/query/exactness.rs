@@ -48,6 +48,13 @@ fn exact(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             Some(function) => Transformed::yes(Expr::ScalarFunction(ScalarFunction { func: function, args: vec![*left, *right] })),
             None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
         },
+        Expr::Negative(inner) => match inner.get_type(schema) {
+            Ok(data_type) if is_integer(&data_type) => Transformed::yes(arithmetic::negative().call(vec![*inner])),
+            _ => Transformed::no(Expr::Negative(inner)),
+        },
+        Expr::ScalarFunction(call) if call.func.name() == "abs" && call.args[0].get_type(schema).is_ok_and(|found| is_integer(&found)) => {
+            Transformed::yes(arithmetic::absolute().call(call.args))
+        }
         Expr::Cast(Cast { expr, field }) if is_integer(field.data_type()) && has_fraction(&expr, schema) => {
             Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded(*expr)), field }))
         }

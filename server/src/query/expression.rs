@@ -1,6 +1,6 @@
 //! Expressions outside queries: DEFAULT, CHECK, constants.
 
-use super::{Scope, casts, desugar, exactness, rewrite, typing};
+use super::{Scope, casts, desugar, exactness, integers, rewrite, typing};
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
 use crate::types::input::scalar_from_text;
@@ -30,6 +30,7 @@ pub fn plan(
     rewrite::expression(&mut expression);
     desugar::expression(&mut expression)?;
     casts::rewrite(&mut expression)?;
+    integers::narrow(&mut expression);
     let state = scope.state();
     let named = ast::ExprWithAlias { expr: expression, alias: None };
     let logical = state.create_logical_expr_from_sql_expr(named, &schema)?;

@@ -10,6 +10,7 @@
 
 use super::cardinality::{Estimate, Key, anti_share, estimate, selectivity};
 use super::join_order::{Edge, RELATIONS_MAX, Relation, Set, Tree, cheapest, members};
+use super::single_distinct;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, JoinConstraint, JoinType, NullEquality, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
@@ -27,7 +28,7 @@ pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     let place = rules.iter().position(|rule| rule.name() == AFTER).map_or(rules.len(), |found| found + 1);
     rules.insert(place, Arc::new(OrderJoins));
-    rules
+    single_distinct::bounded(rules)
 }
 
 /// The rule.

@@ -131,7 +131,9 @@ fn name_nested(select: &mut Select) {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
         let Some(name) = name else { continue };
         let unique = names.iter().flatten().filter(|other| *other == name).count() == 1;
-        if !is_column(expr) && unique && name != NAMELESS && !taken.contains(name) {
+        // A cast column keeps its name: no other part of the SELECT than HAVING looks for aliases before columns.
+        let free = !taken.contains(name) || (matches!(expr, Expr::Cast { .. }) && select.having.is_none() && select.qualify.is_none());
+        if !is_column(expr) && unique && name != NAMELESS && free {
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name.clone()) };
         }
     }
@@ -377,6 +379,7 @@ mod tests {
     #[test]
     fn names_in_subqueries_can_be_referred_to() {
         assert_eq!(named("select count from (select count(*) from t) s"), "SELECT count FROM (SELECT count(*) AS \"count\" FROM t) s");
+        assert_eq!(named("select a from (select t.a::int from t) s"), "SELECT a FROM (SELECT t.a::INT AS \"a\" FROM t) s");
         // `sum` is a column here, which the alias would hide.
         assert_eq!(named("select 1 as a from (select sum(sum) from t) s"), "SELECT 1 AS a FROM (SELECT sum(sum) FROM t) s");
     }

@@ -1,8 +1,9 @@
 //! What operators mean by PostgreSQL's types: literals of unknown type are read as the type of the other side, operators of json, dates and
 //! intervals become calls of functions, and what PostgreSQL has no operator for is refused with 42883.
 
+use super::integers;
 use crate::error::{SqlError, SqlState};
-use crate::functions::{casts, interval, json, moments};
+use crate::functions::{casts, interval, json, moments, quotient};
 use crate::types::SqlType;
 use crate::types::convert::{is_number, is_string, numeric_of};
 use crate::types::input::scalar_from_text;
@@ -46,6 +47,10 @@ impl Operand {
     fn of(expr: &Expr, schema: &DFSchema) -> Self {
         if let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = expr {
             return Self::Unknown(text.clone());
+        }
+        // The type alone, where nothing more is known of the value: a field has a name, which takes as long to write as the expression is.
+        if let Expr::BinaryExpr(_) = expr {
+            return expr.get_type(schema).map_or(Self::Unclear, |data_type| Self::Typed(SqlType::of_arrow(&data_type)));
         }
         let Ok((_, field)) = expr.to_field(schema) else { return Self::Unclear };
         match field.data_type() {
@@ -103,6 +108,13 @@ impl ExprPlanner for Operators {
             }
         }
         Ok(PlannerResult::Original(exprs))
+    }
+
+    fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(match integers::literal(&args) {
+            Some(literal) => PlannerResult::Planned(literal),
+            None => PlannerResult::Original(args),
+        })
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
@@ -278,6 +290,7 @@ fn arithmetic(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
     let RawBinaryExpr { op, left: l, right: r } = raw;
     let same = |left, right| Ok(PlannerResult::Original(RawBinaryExpr { op: op.clone(), left, right }));
     match (lt, &op, rt) {
+        (Class::Number, Divide, Class::Number) if is_exact_quotient(left, right) => Ok(PlannerResult::Planned(quotient::call(l, r))),
         (Class::Number, _, Class::Number) => same(l, r),
         (Class::Interval, Multiply, Class::Number) => scaled(interval::MULTIPLY, l, r),
         (Class::Number, Multiply, Class::Interval) => scaled(interval::MULTIPLY, r, l),
@@ -306,6 +319,15 @@ fn arithmetic(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
         _ if of_catalog(left) || of_catalog(right) => same(l, r),
         _ => Err(no_operator(&op, left, right)),
     }
+}
+
+/// Numerics are divided by one another and by whole numbers exactly.
+fn is_exact_quotient(left: &SqlType, right: &SqlType) -> bool {
+    let numeric = |sql_type: &SqlType| {
+        matches!(sql_type, SqlType::Numeric(None)) || matches!(sql_type, SqlType::Numeric(Some((precision, _))) if *precision <= 38)
+    };
+    let exact = |sql_type: &SqlType| numeric(sql_type) || matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
+    exact(left) && exact(right) && (numeric(left) || numeric(right))
 }
 
 /// Both with a zone if one has.

@@ -3,8 +3,8 @@
 use super::operators::Operators;
 use super::semantics::{self, FunctionKinds};
 use super::{
-    ActivitySource, SequenceAccess, blame, casts, date_arithmetic, desugar, exactness, explain, join_rule, merged_columns, multisets,
-    naming, ordered_groups, output_types, rewrite, row_values, safe_pushdown, typing,
+    ActivitySource, SequenceAccess, blame, casts, date_arithmetic, desugar, exactness, explain, integers, join_rule, merged_columns,
+    multisets, naming, ordered_groups, output_types, rewrite, row_values, safe_pushdown, typing,
 };
 use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
 use crate::error::{Result, SqlError, SqlState};
@@ -88,7 +88,8 @@ static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
         .with_physical_optimizer_rules(safe_pushdown::rules(ordered_groups::rules()))
         .build();
     let _ = state.register_function_rewrite(Arc::new(functions::moments::InZone));
-    state.add_analyzer_rule(Arc::new(super::intervals::OrderIntervals));
+    state.add_analyzer_rule(Arc::new(super::averages::Averages));
+    state.add_analyzer_rule(Arc::new(super::intervals::CompareIntervals));
     for function in functions::stateless() {
         // A function of the same name is replaced: that is the intention.
         let _ = state.register_udf(Arc::new(function));
@@ -191,7 +192,8 @@ impl Scope {
     }
 
     /// Plans what DataFusion understands as it is.
-    pub(super) async fn plan_as_it_is(&self, statement: ast::Statement) -> Result<LogicalPlan> {
+    pub(super) async fn plan_as_it_is(&self, mut statement: ast::Statement) -> Result<LogicalPlan> {
+        integers::narrow(&mut statement);
         let planned = self.state().statement_to_plan(Statement::Statement(Box::new(statement))).await;
         planned.map_err(|error| planning_error(error, self))
     }

@@ -82,10 +82,12 @@ impl SegmentTable {
         Ok(conjuncts)
     }
 
+    /// A condition on the column that it reads; on any where planning found that no value matters: `a NOT IN (1, NULL)` is true of none.
     fn conjunct(&self, part: &Arc<dyn datafusion::physical_expr::PhysicalExpr>) -> Result<Conjunct> {
-        let column = single_column(part).filter(|column| column.index() < self.columns.len());
-        match column {
-            Some(column) => Conjunct::new(self.columns[column.index()].id, self.schema.field(column.index()), part),
+        let constant = datafusion::physical_expr::utils::collect_columns(part).is_empty();
+        let column = single_column(part).map(|column| column.index()).or(constant.then_some(0));
+        match column.filter(|column| *column < self.columns.len()) {
+            Some(column) => Conjunct::new(self.columns[column].id, self.schema.field(column), part),
             None => datafusion::common::internal_err!("the filter {part} was pushed to a table that cannot apply it"),
         }
     }

@@ -5,7 +5,9 @@
 //! 3. What nests or chains beyond bounds is refused, because everything after this recurses over the syntax tree.
 //! 4. [`grammar`] reads the statements that are a session's own business or that the SQL parser lacks; the SQL parser reads the others.
 
+use super::balanced;
 use super::grammar::{self, Grammar, GrammarError, Ours};
+use super::sql_dialect::SqlDialect;
 use super::{Notice, Statement, clauses, strictness};
 use crate::catalog::names::{is_reserved, truncated};
 use crate::error::{Result, SqlError, SqlState};
@@ -21,8 +23,11 @@ const NESTING_MAX: usize = 200;
 /// Operators in one chain (`a OR b OR c ...`), at most: the syntax tree of a chain is as deep as it is long.
 const CHAIN_MAX: usize = 500;
 
-/// Function calls inside one another, at most: planning takes twice as long for each more of them, and cannot be interrupted.
-const CALLS_MAX: usize = 16;
+/// Conditions joined by AND and OR in one statement's parentheses, at most: they are put into a tree that is as deep as their logarithm.
+const CONDITIONS_MAX: usize = 10_000;
+
+/// Function calls inside one another, at most.
+const CALLS_MAX: usize = 128;
 
 /// Splits and parses SQL text.
 pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -47,7 +52,9 @@ pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
     check_depth(&tokens)?;
     let mut parser = parser(tokens);
     let parsed = parser.parse_expr().and_then(|expr| expect_end(&parser).map(|()| expr));
-    parsed.map_err(|error| syntax_error(sql, &error))
+    let mut expr = parsed.map_err(|error| syntax_error(sql, &error))?;
+    balanced::conditions(&mut expr);
+    Ok(expr)
 }
 
 /// Parses one query, for instance a view's.
@@ -56,7 +63,9 @@ pub fn parse_query(sql: &str) -> Result<ast::Query> {
     check_depth(&tokens)?;
     let mut parser = parser(tokens);
     let parsed = parser.parse_query().and_then(|query| expect_end(&parser).map(|()| *query));
-    parsed.map_err(|error| syntax_error(sql, &error))
+    let mut query = parsed.map_err(|error| syntax_error(sql, &error))?;
+    balanced::conditions(&mut query);
+    Ok(query)
 }
 
 fn parse_tokens(sql: &str, tokens: &[TokenWithSpan]) -> Result<(ast::Statement, Option<Ours>)> {
@@ -67,10 +76,11 @@ fn parse_tokens(sql: &str, tokens: &[TokenWithSpan]) -> Result<(ast::Statement, 
         Ok(None) => parse_standard(tokens).map(|ast| (ast, None)),
         Err(error) => Err(error),
     };
-    let parsed = parsed.map_err(|error| match error {
+    let mut parsed = parsed.map_err(|error| match error {
         GrammarError::Syntax(error) => syntax_error(sql, &error),
         GrammarError::Sql(error) => *error,
     })?;
+    balanced::conditions(&mut parsed.0);
     strictness::check(&parsed.0).map_err(|error| error.located(sql))?;
     Ok(parsed)
 }
@@ -92,7 +102,7 @@ pub(super) fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement,
 }
 
 pub(super) fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
-    Parser::new(&PostgreSqlDialect {}).with_recursion_limit(NESTING_MAX * 2).with_tokens_with_locations(tokens)
+    Parser::new(&SqlDialect).with_recursion_limit(NESTING_MAX * 2).with_tokens_with_locations(tokens)
 }
 
 fn expect_end(parser: &Parser<'_>) -> Result<(), ParserError> {
@@ -155,49 +165,59 @@ fn truncate_identifiers(tokens: &mut [TokenWithSpan]) -> Vec<Notice> {
     notices
 }
 
+/// What is within one pair of parentheses, as far as it was read.
+#[derive(Default)]
+struct Inside {
+    /// Operators since the last comma, AND or OR.
+    chain: usize,
+    /// ANDs and ORs since the last comma.
+    conditions: usize,
+    /// Function calls around.
+    calls: usize,
+}
+
 fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
-    let mut chains = vec![0usize];
-    let mut calls = vec![0usize];
+    let mut levels = vec![Inside::default()];
     let mut after_name = false;
-    for token in tokens {
+    for token in tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))) {
+        let calls = levels.last().map_or(0, |inside| inside.calls) + usize::from(after_name && token.token == Token::LParen);
         match &token.token {
-            Token::LParen => calls.push(calls.last().copied().unwrap_or(0) + usize::from(after_name)),
-            Token::RParen if calls.len() > 1 => drop(calls.pop()),
-            _ => {}
-        }
-        if !matches!(token.token, Token::Whitespace(_)) {
-            after_name =
-                matches!(&token.token, Token::Word(word) if word.quote_style.is_some() || !is_reserved(&word.value.to_lowercase()));
-        }
-        match &token.token {
-            Token::LParen | Token::LBracket | Token::LBrace => chains.push(0),
-            Token::RParen | Token::RBracket | Token::RBrace if chains.len() > 1 => drop(chains.pop()),
-            Token::Comma => {
-                if let Some(chain) = chains.last_mut() {
-                    *chain = 0;
+            Token::LParen | Token::LBracket | Token::LBrace => levels.push(Inside { calls, ..Inside::default() }),
+            Token::RParen | Token::RBracket | Token::RBrace if levels.len() > 1 => drop(levels.pop()),
+            other => {
+                if let Some(inside) = levels.last_mut() {
+                    inside.read(other);
                 }
             }
-            other if chains_on(other) => {
-                if let Some(chain) = chains.last_mut() {
-                    *chain += 1;
-                }
-            }
-            _ => {}
         }
-        let too_long = chains.last().is_some_and(|chain| *chain > CHAIN_MAX) || calls.last().is_some_and(|calls| *calls > CALLS_MAX);
-        if chains.len() > NESTING_MAX || too_long {
-            let error = SqlError::new(SqlState("54001"), "statement is too complex");
-            return Err(error
-                .with_detail(format!("At most {NESTING_MAX} nested parentheses, {CALLS_MAX} nested function calls and {CHAIN_MAX} operators in one chain are supported.")));
+        after_name = matches!(&token.token, Token::Word(word) if word.quote_style.is_some() || !is_reserved(&word.value.to_lowercase()));
+        if levels.len() > NESTING_MAX || levels.last().is_some_and(Inside::is_too_much) {
+            return Err(SqlError::new(SqlState("54001"), "statement is too complex").with_detail(format!(
+                "At most {NESTING_MAX} nested parentheses, {CALLS_MAX} nested function calls, {CHAIN_MAX} operators in one chain and \
+                 {CONDITIONS_MAX} joined conditions are supported."
+            )));
         }
     }
     Ok(())
 }
 
+impl Inside {
+    fn read(&mut self, token: &Token) {
+        match token {
+            Token::Comma => (self.chain, self.conditions) = (0, 0),
+            Token::Word(word) if balanced::joins(word) => (self.chain, self.conditions) = (0, self.conditions + 1),
+            other if chains_on(other) => self.chain += 1,
+            _ => {}
+        }
+    }
+    fn is_too_much(&self) -> bool {
+        self.chain > CHAIN_MAX || self.conditions > CONDITIONS_MAX || self.calls > CALLS_MAX
+    }
+}
+
 /// Whether a token makes the syntax tree one level deeper each time that it occurs in a chain.
 fn chains_on(token: &Token) -> bool {
-    const WORDS: [&str; 14] =
-        ["AND", "OR", "NOT", "UNION", "INTERSECT", "EXCEPT", "JOIN", "IS", "LIKE", "ILIKE", "BETWEEN", "CASE", "COLLATE", "AT"];
+    const WORDS: [&str; 12] = ["NOT", "UNION", "INTERSECT", "EXCEPT", "JOIN", "IS", "LIKE", "ILIKE", "BETWEEN", "CASE", "COLLATE", "AT"];
     match token {
         Token::Word(word) => word.quote_style.is_none() && WORDS.iter().any(|w| word.value.eq_ignore_ascii_case(w)),
         Token::Number(..) | Token::Whitespace(_) | Token::Period | Token::EOF | Token::Placeholder(_) => false,
@@ -329,7 +349,8 @@ mod tests {
         for sql in [
             format!("select {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
             format!("select {}1", "not ".repeat(100_000)),
-            format!("select {}1{}", "abs(".repeat(25), ")".repeat(25)),
+            format!("select {}1{}", "abs(".repeat(150), ")".repeat(150)),
+            format!("select a{}", " or a".repeat(20_000)),
             format!("select 1{}", " + 1".repeat(100_000)),
             format!("select {}1", "- ".repeat(100_000)),
             format!("select 1{}", "::int".repeat(100_000)),
@@ -339,7 +360,8 @@ mod tests {
             assert_eq!(parse(&sql).unwrap_err().state, SqlState("54001"), "{}", &sql[..40]);
         }
         assert_eq!(texts(&format!("select {}1{}", "(".repeat(60), ")".repeat(60))).len(), 1);
-        assert_eq!(texts(&format!("select a = 0{}", " or a = 1".repeat(200))).len(), 1);
+        assert_eq!(texts(&format!("select {}1{}", "abs(".repeat(100), ")".repeat(100))).len(), 1);
+        assert_eq!(texts(&format!("select a = 0{}", " or a = 1".repeat(5_000))).len(), 1);
         assert_eq!(texts(&format!("insert into t values (0){}", ", (1)".repeat(10_000))).len(), 1);
     }
 

@@ -67,6 +67,29 @@ pub(super) fn write_decimal(value: i128, scale: i8, trim: bool, out: &mut BytesM
     write_digits(value < 0, &buffer[at..], scale, trim, out);
 }
 
+/// Appends a quotient as PostgreSQL shows it: at least 16 digits from the first group of four on, and no zeros after those.
+pub(super) fn write_quotient(value: i128, scale: i8, out: &mut BytesMut) {
+    let start = out.len();
+    write_decimal(value, scale, false, out);
+    let Some(point) = out[start..].iter().position(|byte| *byte == b'.') else { return };
+    let shortest = start + point + 1 + quotient_scale(value, scale);
+    while out.len() > shortest && out.ends_with(b"0") {
+        out.truncate(out.len() - 1);
+    }
+    if out.ends_with(b".") {
+        out.truncate(out.len() - 1);
+    }
+}
+
+/// Digits after the point that a quotient of this size has at least.
+fn quotient_scale(value: i128, scale: i8) -> usize {
+    const GROUP: i32 = 4;
+    const DIGITS_MIN: i32 = 16;
+    let Some(length) = value.unsigned_abs().checked_ilog10() else { return (DIGITS_MIN + GROUP) as usize };
+    let weight = (length as i32 - i32::from(scale)).div_euclid(GROUP);
+    (DIGITS_MIN - weight * GROUP).max(0) as usize
+}
+
 /// Appends a decimal of 256 bits.
 pub(super) fn write_decimal256(value: i256, scale: i8, trim: bool, out: &mut BytesMut) {
     let text = value.to_string();
@@ -381,6 +404,21 @@ mod tests {
         let mut out = BytesMut::new();
         write(&mut out);
         String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn quotients_have_the_digits_of_their_size() {
+        let table = [
+            (150_000_000_000_000_000_000, 20, "1.5000000000000000"),
+            (3_333_333_333_333_333_300_000_000, 20, "33333.333333333333"),
+            (33_333_333_333_333_333_333, 20, "0.33333333333333333333"),
+            (50_000_000_000_000_000_000, 20, "0.50000000000000000000"),
+            (-150_000_000_000_000_000_000, 20, "-1.5000000000000000"),
+            (123_456_789_012_345_678_900_000_000_000_000_000, 16, "12345678901234567890"),
+        ];
+        for (value, scale, text) in table {
+            assert_eq!(shown(|out| write_quotient(value, scale, out)), text);
+        }
     }
 
     #[test]

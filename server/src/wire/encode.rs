@@ -2,7 +2,6 @@
 
 use super::message::{CHUNK_BYTES, format_of};
 use crate::error::{Result, SqlError, SqlState};
-use crate::types::SqlType;
 use crate::types::output::{BoundColumn, ColumnEncoder, OutputStyle, write_prefixed};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -22,7 +21,7 @@ pub(super) struct BoundBatch {
 
 impl RowEncoder {
     pub(super) fn new(schema: &Schema, formats: &[i16], style: &OutputStyle) -> Self {
-        let encoder = |(index, field)| ColumnEncoder::new(&SqlType::of_field(field), format_of(formats, index) == 1, style);
+        let encoder = |(index, field)| ColumnEncoder::of_field(field, format_of(formats, index) == 1, style);
         Self { columns: schema.fields().iter().map(AsRef::as_ref).enumerate().map(encoder).collect() }
     }
     pub(super) fn bind(&self, batch: &RecordBatch) -> Result<BoundBatch> {

@@ -1,0 +1,227 @@
+//! Whole numbers as they are written: integer where they fit, else bigint, else numeric.
+//!
+//! DataFusion reads them all as bigint. The syntax tree has no literal of another width, so the number is put into a phrase that no client can
+//! write (`POSITION('7' IN '\u{1}integer')`), which [`literal`] turns into a constant when the expression is planned.
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Expr as Planned;
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, LimitClause, OrderByKind, Query, Select, Subscript,
+    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, WindowFrameBound, WindowType,
+};
+use std::ops::ControlFlow;
+
+/// What stands for the text in the phrase.
+const MARK: &str = "\u{1}integer";
+
+/// Gives the numbers of a statement or expression their width. Positions (`ORDER BY 1`), limits, bounds of frames, subscripts, fields of
+/// rows and arguments of functions that stand for tables stay as they are: they are read from the tree.
+pub fn narrow<T: VisitMut>(tree: &mut T) {
+    let _: ControlFlow<()> = tree.visit(&mut Narrow);
+    let _: ControlFlow<()> = tree.visit(&mut Release);
+}
+
+/// Takes the marks off again: the planner reads bounds of frames only from numbers without one.
+struct Release;
+
+impl VisitorMut for Release {
+    type Break = ();
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Value(value) = expr
+            && let Value::Number(_, kept) = &mut value.value
+        {
+            *kept = false;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The constant that a phrase stands for.
+pub fn literal(arguments: &[Planned]) -> Option<Planned> {
+    let text = |expr: &Planned| match expr {
+        Planned::Literal(value, _) => value.try_as_str().flatten().map(str::to_string),
+        _ => None,
+    };
+    let texts: Vec<String> = arguments.iter().filter_map(text).collect();
+    let digits = match texts.as_slice() {
+        [mark, digits] | [digits, mark] if mark == MARK => digits,
+        _ => return None,
+    };
+    Some(Planned::Literal(ScalarValue::Int32(Some(digits.parse().ok()?)), None))
+}
+
+struct Narrow;
+
+impl VisitorMut for Narrow {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(OrderByKind::Expressions(keys)) = query.order_by.as_mut().map(|order| &mut order.kind) {
+            keys.iter_mut().for_each(|key| keep(&mut key.expr));
+        }
+        if let Some(limit) = &mut query.limit_clause {
+            keep_limit(limit);
+        }
+        if let Some(quantity) = query.fetch.as_mut().and_then(|fetch| fetch.quantity.as_mut()) {
+            keep_all(quantity);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
+            keys.iter_mut().for_each(keep);
+        }
+        if let Some(Distinct::On(keys)) = &mut select.distinct {
+            keys.iter_mut().for_each(keep);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::Table { args: Some(arguments), .. } => arguments.args.iter_mut().for_each(keep_argument),
+            TableFactor::Function { args, .. } => args.iter_mut().for_each(keep_argument),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) => keep_bounds(function),
+            Expr::Interval(interval) => keep_all(&mut interval.value),
+            Expr::Tuple(fields) => fields.iter_mut().for_each(keep),
+            Expr::CompoundFieldAccess { access_chain, .. } => access_chain.iter_mut().for_each(keep_subscript),
+            _ => {}
+        }
+        if let Some(digits) = digits(expr) {
+            *expr = phrase(&digits);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The number's text if it is one that fits an integer. A sign belongs to the number.
+fn digits(expr: &Expr) -> Option<String> {
+    let text = match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, false) => digits.clone(),
+            _ => return None,
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+            Expr::Value(value) => match &value.value {
+                Value::Number(digits, false) => format!("-{digits}"),
+                _ => return None,
+            },
+            _ => return None,
+        },
+        _ => return None,
+    };
+    text.parse::<i32>().is_ok().then_some(text)
+}
+
+fn phrase(digits: &str) -> Expr {
+    let text = |text: &str| Box::new(Expr::value(Value::SingleQuotedString(text.into())));
+    Expr::Position { expr: text(digits), r#in: text(MARK) }
+}
+
+/// Numbers are marked to stay by the flag that the parser sets for `7L`, which PostgreSQL does not have.
+fn keep(expr: &mut Expr) {
+    match expr {
+        Expr::Value(value) => {
+            if let Value::Number(_, kept) = &mut value.value {
+                *kept = true;
+            }
+        }
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => keep(inner),
+        _ => {}
+    }
+}
+
+fn keep_all(expr: &mut Expr) {
+    struct Keep;
+    impl VisitorMut for Keep {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            keep(expr);
+            ControlFlow::Continue(())
+        }
+    }
+    let _: ControlFlow<()> = VisitMut::visit(expr, &mut Keep);
+}
+
+fn keep_limit(limit: &mut LimitClause) {
+    match limit {
+        LimitClause::LimitOffset { limit, offset, .. } => {
+            limit.iter_mut().chain(offset.iter_mut().map(|offset| &mut offset.value)).for_each(keep_all);
+        }
+        LimitClause::OffsetCommaLimit { offset, limit } => [offset, limit].into_iter().for_each(keep_all),
+    }
+}
+
+fn keep_argument(argument: &mut FunctionArg) {
+    let (FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } | FunctionArg::Unnamed(arg)) = argument;
+    if let FunctionArgExpr::Expr(expr) = arg {
+        keep_all(expr);
+    }
+}
+
+fn keep_subscript(access: &mut AccessExpr) {
+    match access {
+        AccessExpr::Subscript(Subscript::Index { index }) => keep(index),
+        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
+            [lower_bound, upper_bound, stride].into_iter().flatten().for_each(keep);
+        }
+        AccessExpr::Dot(_) => {}
+    }
+}
+
+fn keep_bounds(function: &mut Function) {
+    let Some(WindowType::WindowSpec(spec)) = &mut function.over else { return };
+    spec.order_by.iter_mut().for_each(|key| keep(&mut key.expr));
+    let Some(frame) = &mut spec.window_frame else { return };
+    for bound in [Some(&mut frame.start_bound), frame.end_bound.as_mut()].into_iter().flatten() {
+        if let WindowFrameBound::Preceding(Some(offset)) | WindowFrameBound::Following(Some(offset)) = bound {
+            keep_all(offset);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::session::parse::parse_query;
+
+    fn narrowed(sql: &str) -> String {
+        let mut query = parse_query(sql).unwrap();
+        narrow(&mut query);
+        query.to_string().replace(&format!(" IN '{MARK}'"), "")
+    }
+
+    #[test]
+    fn numbers_get_the_width_that_postgresql_gives_them() {
+        assert_eq!(narrowed("select 1, -2147483648, 2147483648, 1.5"), "SELECT POSITION('1'), POSITION('-2147483648'), 2147483648, 1.5");
+        assert_eq!(narrowed("select a + 1 from t where b in (2)"), "SELECT a + POSITION('1') FROM t WHERE b IN (POSITION('2'))");
+    }
+
+    #[test]
+    fn what_is_read_from_the_tree_stays() {
+        for sql in [
+            "SELECT a FROM t GROUP BY 1 ORDER BY 1 LIMIT 5 OFFSET 2",
+            "SELECT sum(a) OVER (ORDER BY b ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING) FROM t",
+            "SELECT g FROM generate_series(1, 5) AS g",
+            "SELECT a[1], a[1:2] FROM t WHERE (a, b) = (1, 2)",
+        ] {
+            assert_eq!(narrowed(sql), sql);
+        }
+    }
+
+    #[test]
+    fn a_phrase_is_a_constant_again() {
+        let text = |text: &str| Planned::Literal(ScalarValue::Utf8(Some(text.into())), None);
+        assert_eq!(literal(&[text("-7"), text(MARK)]), Some(Planned::Literal(ScalarValue::Int32(Some(-7)), None)));
+        assert_eq!(literal(&[text("b"), text("abc")]), None);
+    }
+}
