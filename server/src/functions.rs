@@ -10,6 +10,7 @@ pub mod arithmetic;
 pub mod average;
 pub mod casts;
 pub mod catalog;
+pub mod datetime;
 pub mod definitions;
 pub mod expand_array;
 pub mod interval;
@@ -17,20 +18,21 @@ pub mod json;
 pub mod math;
 pub mod moments;
 pub mod patterns;
+pub mod percentiles;
 pub mod quotient;
 pub mod relations;
 pub mod scalar;
 pub mod server_facts;
 pub mod session;
 pub mod sum;
-pub mod to_char;
 
 /// Functions that are the same for all statements.
 pub fn stateless() -> Vec<ScalarUDF> {
-    let mut all = [catalog::functions(), arithmetic::functions(), math::functions(), patterns::functions(), to_char::functions()].concat();
+    let mut all = [catalog::functions(), arithmetic::functions(), math::functions(), patterns::functions(), datetime::functions()].concat();
     all.push(casts::function().as_ref().clone());
     all.push(expand_array::function());
     all.extend(json::functions());
+    all.extend(percentiles::functions());
     all.extend(interval::functions());
     all.extend(moments::functions());
     all.push(casts::assignment().as_ref().clone());

@@ -36,6 +36,7 @@ pub mod parse;
 mod savepoints;
 pub mod sequences;
 pub mod settings;
+mod spellings;
 mod sql_dialect;
 mod strictness;
 pub mod transaction;

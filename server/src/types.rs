@@ -16,6 +16,7 @@ pub mod input;
 pub mod moment;
 pub mod output;
 
+mod abbreviations;
 mod array_text;
 mod datetime;
 mod interval;

@@ -1,7 +1,7 @@
 //! Phrases of PostgreSQL that DataFusion does not know, or takes for something else, said in words that it understands.
 //!
 //! Runs after [`super::naming`], so that a column is still called what its own phrase is called.
-//! [`phrases`] are small; [`windows`] resolves WINDOW; [`subqueries`] gives EXISTS, IN, ANY and ALL their meaning; [`with_names`] keeps
+//! [`phrases`] and [`operators`] are small; [`ordered_sets`] are aggregates with WITHIN GROUP; [`samples`] are TABLESAMPLE; [`windows`] resolves WINDOW; [`subqueries`] gives EXISTS, IN, ANY and ALL their meaning; [`with_names`] keeps
 //! queries of the same name apart.
 
 use crate::error::{Result, SqlError};
@@ -11,7 +11,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 use std::ops::ControlFlow;
 
+pub mod operators;
+pub mod ordered_sets;
 pub mod phrases;
+pub mod samples;
 pub mod subqueries;
 pub mod windows;
 pub mod with_names;
@@ -43,6 +46,9 @@ impl VisitorMut for Selects {
     type Break = SqlError;
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         if let Err(error) = windows::resolve(select) {
+            return ControlFlow::Break(error);
+        }
+        if let Err(error) = samples::select(select).and_then(|()| samples::no_windows_in_lateral(select)) {
             return ControlFlow::Break(error);
         }
         if let Err(error) = phrases::joins_have_conditions(select) {

@@ -196,6 +196,7 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         },
         Expr::Subquery(query) => subquery_name(query),
         Expr::Exists { negated: false, .. } => good("exists"),
+        Expr::BinaryOp { op: ast::BinaryOperator::Overlaps, .. } => good("overlaps"),
         Expr::Array(_) => good("array"),
         Expr::Tuple(_) => good("row"),
         Expr::Extract { .. } => good("extract"),
@@ -238,7 +239,10 @@ fn subquery_name(query: &Query) -> Option<(String, bool)> {
 fn type_name(data_type: &ast::DataType) -> String {
     match SqlType::from_ast(data_type) {
         Ok(sql_type) => internal_type_name(&sql_type),
-        Err(_) => data_type.to_string().to_lowercase(),
+        Err(_) => match super::casts::without_precision(data_type) {
+            Some((plain, ..)) => type_name(&plain),
+            None => data_type.to_string().to_lowercase(),
+        },
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::integers;
 use crate::error::{SqlError, SqlState};
-use crate::functions::{casts, interval, json, moments, quotient};
+use crate::functions::datetime::{self, fields, spans};
+use crate::functions::{casts, interval, json, quotient};
 use crate::types::SqlType;
 use crate::types::convert::{is_number, is_string, numeric_of};
 use crate::types::input::scalar_from_text;
@@ -119,13 +120,14 @@ impl ExprPlanner for Operators {
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         let [Expr::Literal(part, _), value] = args.as_slice() else { return Ok(PlannerResult::Original(args)) };
-        let part = part.try_as_str().flatten().unwrap_or_default().to_lowercase();
-        if crate::types::moment::field_scale(&part).is_some() {
-            return call(interval::named(interval::EXTRACT), vec![Expr::Literal(ScalarValue::from(part), None), value.clone()], args);
-        }
-        let local = interval::named(interval::LOCAL).map_or_else(|| value.clone(), |function| function.call(vec![value.clone()]));
-        Ok(PlannerResult::Original(vec![args[0].clone(), local]))
+        let part = part.try_as_str().flatten().unwrap_or_default().trim_matches(['"', '\'']).to_lowercase();
+        let part = Expr::Literal(ScalarValue::from(part), None);
+        call(datetime_function(fields::EXTRACT), vec![part, value.clone()], args)
     }
+}
+
+fn datetime_function(name: &str) -> Option<ScalarUDF> {
+    datetime::functions().into_iter().find(|function| function.name() == name)
 }
 
 fn call<T>(function: Option<ScalarUDF>, args: Vec<Expr>, original: T) -> Result<PlannerResult<T>> {
@@ -295,20 +297,14 @@ fn arithmetic(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
         (Class::Interval, Multiply, Class::Number) => scaled(interval::MULTIPLY, l, r),
         (Class::Number, Multiply, Class::Interval) => scaled(interval::MULTIPLY, r, l),
         (Class::Interval, Divide, Class::Number) => scaled(interval::DIVIDE, l, r),
-        (Class::Moment, Plus | Minus, Class::Interval) if *left == SqlType::Timestamptz => shifted(l, &op, r),
-        (Class::Interval, Plus, Class::Moment) if *right == SqlType::Timestamptz => shifted(r, &op, l),
-        // A date and an interval make a timestamp.
-        (Class::Moment, Plus | Minus, Class::Interval) if *left == SqlType::Date => same(casts::call(l, &SqlType::Timestamp), r),
-        (Class::Interval, Plus, Class::Moment) if *right == SqlType::Date => same(l, casts::call(r, &SqlType::Timestamp)),
-        (Class::Moment, Minus, Class::Moment) if *left != SqlType::Date || *right != SqlType::Date => {
-            match moments::named(moments::SUBTRACT) {
-                Some(function) => Ok(PlannerResult::Planned(function.call(zoned_alike(l, left, r, right)))),
-                None => same(l, r),
-            }
-        }
+        (Class::Moment, Plus | Minus, Class::Interval) => shifted(l, &op, r),
+        (Class::Interval, Plus, Class::Moment) => shifted(r, &op, l),
+        (Class::Moment, Minus, Class::Moment) if *left != SqlType::Date || *right != SqlType::Date => match spans::named(spans::SUBTRACT) {
+            Some(function) => Ok(PlannerResult::Planned(function.call(zoned_alike(l, left, r, right)))),
+            None => same(l, r),
+        },
         (Class::Moment, Minus, Class::Moment)
-        | (Class::Moment, Plus | Minus, Class::Interval)
-        | (Class::Interval, Plus, Class::Moment | Class::Time)
+        | (Class::Interval, Plus, Class::Time)
         | (Class::Interval, Plus | Minus, Class::Interval)
         | (Class::Time, Plus | Minus, Class::Interval)
         | (Class::Time, Minus, Class::Time)
@@ -350,7 +346,7 @@ fn scaled(name: &str, interval: Expr, number: Expr) -> Result<PlannerResult<RawB
 /// Days and months are the session's calendar's.
 fn shifted(at: Expr, op: &BinaryOperator, by: Expr) -> Result<PlannerResult<RawBinaryExpr>> {
     let minus = Expr::Literal(ScalarValue::Float64(Some(-1.0)), None);
-    let (Some(add), Some(multiply)) = (interval::named(interval::ADD), interval::named(interval::MULTIPLY)) else {
+    let (Some(add), Some(multiply)) = (spans::named(spans::ADD), interval::named(interval::MULTIPLY)) else {
         return datafusion::common::internal_err!("no function to add an interval");
     };
     let by = if *op == BinaryOperator::Minus { multiply.call(vec![by, minus]) } else { by };

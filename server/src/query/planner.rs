@@ -171,6 +171,7 @@ impl Scope {
 
     async fn plan_checked(&self, statement: &ast::Statement) -> Result<LogicalPlan> {
         semantics::check(statement, &FUNCTION_KINDS)?;
+        row_values::check(statement)?;
         blame::aliases_in_having(self, statement).await?;
         let mut rewritten = statement.clone();
         rewrite::statement(&mut rewritten);

@@ -1,8 +1,9 @@
 //! Rows and numbers as PostgreSQL takes them: `ROW(a, b) IS NULL` asks each of its fields, and `1e308` is a number however large.
 
+use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, VisitMut,
-    VisitorMut,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, UnaryOperator, Value,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -23,16 +24,112 @@ impl VisitorMut for Rewrite {
         let rewritten = match &*expr {
             Expr::IsNull(inner) => fields(inner).and_then(|fields| all(fields, Expr::IsNull)),
             Expr::IsNotNull(inner) => fields(inner).and_then(|fields| all(fields, Expr::IsNotNull)),
+            other => comparison(other),
+        };
+        let number = match &*expr {
             Expr::Value(value) => match &value.value {
                 Value::Number(digits, _) if is_beyond_decimals(digits) => Some(as_double(digits)),
                 _ => None,
             },
             _ => None,
         };
-        if let Some(rewritten) = rewritten {
+        if let Some(rewritten) = rewritten.or(number) {
             *expr = rewritten;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// A comparison of rows that are written out, field by field: NULL only where it decides.
+fn comparison(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::BinaryOp { left, op, right } => compared(&pair(left, right)?, op),
+        Expr::IsDistinctFrom(left, right) => {
+            joined(pair(left, right)?, BinaryOperator::Or, |(l, r)| Expr::IsDistinctFrom(Box::new(l), Box::new(r)))
+        }
+        Expr::IsNotDistinctFrom(left, right) => {
+            joined(pair(left, right)?, BinaryOperator::And, |(l, r)| Expr::IsNotDistinctFrom(Box::new(l), Box::new(r)))
+        }
+        Expr::InList { expr, list, negated } => {
+            let tests: Option<Vec<Expr>> = list.iter().map(|item| compared(&pair(expr, item)?, &BinaryOperator::Eq)).collect();
+            let any = tests?.into_iter().reduce(|left, right| binary(left, BinaryOperator::Or, right)).map(nested)?;
+            Some(if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(any) } } else { any })
+        }
+        Expr::Between { expr, negated, low, high } => {
+            let from = compared(&pair(expr, low)?, &BinaryOperator::GtEq)?;
+            let to = compared(&pair(expr, high)?, &BinaryOperator::LtEq)?;
+            let both = nested(binary(from, BinaryOperator::And, to));
+            Some(if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(both) } } else { both })
+        }
+        _ => None,
+    }
+}
+
+/// The fields of two rows of the same length, side by side.
+fn pair(left: &Expr, right: &Expr) -> Option<Vec<(Expr, Expr)>> {
+    let (left, right) = (fields(left)?, fields(right)?);
+    (left.len() == right.len()).then(|| left.into_iter().map(nested).zip(right.into_iter().map(nested)).collect())
+}
+
+fn nested(expr: Expr) -> Expr {
+    Expr::Nested(Box::new(expr))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+fn joined(pairs: Vec<(Expr, Expr)>, op: BinaryOperator, test: impl Fn((Expr, Expr)) -> Expr) -> Option<Expr> {
+    pairs.into_iter().map(test).map(nested).reduce(|left, right| binary(left, op.clone(), right)).map(nested)
+}
+
+fn compared(pairs: &[(Expr, Expr)], op: &BinaryOperator) -> Option<Expr> {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    match op {
+        Eq => joined(pairs.to_vec(), And, |(left, right)| binary(left, Eq, right)),
+        NotEq => joined(pairs.to_vec(), Or, |(left, right)| binary(left, NotEq, right)),
+        Lt | LtEq | Gt | GtEq => Some(ordered(pairs, op)),
+        _ => None,
+    }
+}
+
+/// `(a, b) < (x, y)` is `a < x OR a = x AND b < y`.
+fn ordered(pairs: &[(Expr, Expr)], op: &BinaryOperator) -> Expr {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, Or};
+    let strict = if matches!(op, Lt | LtEq) { Lt } else { Gt };
+    let (left, right) = pairs[0].clone();
+    if pairs.len() == 1 {
+        let last = match op {
+            LtEq => LtEq,
+            GtEq => GtEq,
+            _ => strict,
+        };
+        return nested(binary(left, last, right));
+    }
+    let equal = binary(binary(left.clone(), Eq, right.clone()), And, ordered(&pairs[1..], op));
+    nested(binary(binary(left, strict, right), Or, nested(equal)))
+}
+
+/// Rows of different lengths cannot be compared.
+pub fn check(statement: &Statement) -> Result<()> {
+    struct Unequal;
+    impl Visitor for Unequal {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let (left, right) = match expr {
+                Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq | BinaryOperator::Lt, right } => (left, right),
+                Expr::BinaryOp { left, op: BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq, right } => (left, right),
+                _ => return ControlFlow::Continue(()),
+            };
+            match (fields(left), fields(right)) {
+                (Some(left), Some(right)) if left.len() != right.len() => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match statement.visit(&mut Unequal) {
+        ControlFlow::Break(()) => Err(SqlError::new(SqlState::SYNTAX_ERROR, "unequal number of entries in row expressions")),
+        ControlFlow::Continue(()) => Ok(()),
     }
 }
 
@@ -93,6 +190,8 @@ mod tests {
             ("SELECT (a, b) IS NULL", "SELECT ((a) IS NULL AND (b) IS NULL)"),
             ("SELECT row(a, null) IS NOT NULL", "SELECT ((a) IS NOT NULL AND (NULL) IS NOT NULL)"),
             ("SELECT a IS NULL, (a) IS NULL", "SELECT a IS NULL, (a) IS NULL"),
+            ("SELECT (a, b) < (1, 2)", "SELECT ((a) < (1) OR ((a) = (1) AND ((b) < (2))))"),
+            ("SELECT (a, b) IN ((1, 2))", "SELECT ((((a) = (1)) AND ((b) = (2))))"),
             ("SELECT 1e308, 1.5e3, 12", "SELECT '1e308'::DOUBLE PRECISION, 1.5e3, 12"),
         ];
         for (sql, expected) in table {

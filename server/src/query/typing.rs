@@ -11,7 +11,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{AggregateFunction, Between, Case, InList, Like, ScalarFunction};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Union};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Union, Unnest};
 
 /// Types that compare with one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,7 @@ fn node_checked(node: &LogicalPlan) -> Result<()> {
             }
         }
         LogicalPlan::Union(union) => union_checked(union)?,
+        LogicalPlan::Unnest(unnest) => no_dimensions_left(unnest)?,
         _ => {}
     }
     node.apply_expressions(|expr| {
@@ -103,6 +104,16 @@ fn node_checked(node: &LogicalPlan) -> Result<()> {
         })
     })?;
     Ok(())
+}
+
+/// PostgreSQL's unnest goes through all dimensions at once.
+fn no_dimensions_left(unnest: &Unnest) -> Result<()> {
+    let is_list = |data_type: &DataType| matches!(data_type, DataType::List(_) | DataType::LargeList(_));
+    let nested = unnest.list_type_columns.iter().any(|(at, _)| match unnest.input.schema().field(*at).data_type() {
+        DataType::List(item) | DataType::LargeList(item) => is_list(item.data_type()),
+        _ => false,
+    });
+    if nested { Err(SqlError::unsupported("unnest of an array of several dimensions")) } else { Ok(()) }
 }
 
 fn expression(expr: &Expr, schema: &DFSchema) -> Result<()> {

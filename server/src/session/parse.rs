@@ -8,7 +8,7 @@
 use super::balanced;
 use super::grammar::{self, Grammar, GrammarError, Ours};
 use super::sql_dialect::SqlDialect;
-use super::{Notice, Statement, clauses, strictness};
+use super::{Notice, Statement, clauses, spellings, strictness};
 use crate::catalog::names::{is_reserved, truncated};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast;
@@ -50,7 +50,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
 pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
     let tokens = tokenize(sql)?;
     check_depth(&tokens)?;
-    let mut parser = parser(tokens);
+    let mut parser = parser(spellings::known_to_the_parser(tokens));
     let parsed = parser.parse_expr().and_then(|expr| expect_end(&parser).map(|()| expr));
     let mut expr = parsed.map_err(|error| syntax_error(sql, &error))?;
     balanced::conditions(&mut expr);
@@ -61,7 +61,7 @@ pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
 pub fn parse_query(sql: &str) -> Result<ast::Query> {
     let tokens = tokenize(sql)?;
     check_depth(&tokens)?;
-    let mut parser = parser(tokens);
+    let mut parser = parser(spellings::known_to_the_parser(tokens));
     let parsed = parser.parse_query().and_then(|query| expect_end(&parser).map(|()| *query));
     let mut query = parsed.map_err(|error| syntax_error(sql, &error))?;
     balanced::conditions(&mut query);
@@ -89,6 +89,7 @@ fn parse_tokens(sql: &str, tokens: &[TokenWithSpan]) -> Result<(ast::Statement, 
 pub(super) fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement, GrammarError> {
     let (tokens, cluster_by) = grammar::take_cluster_by(tokens)?;
     let (tokens, cut) = clauses::cut(grammar::order_identity_options(tokens));
+    let tokens = spellings::known_to_the_parser(tokens);
     let mut parser = parser(tokens.clone());
     let parsed = parser.parse_statement().and_then(|statement| expect_end(&parser).map(|()| statement));
     let mut statement = parsed.map_err(|error| grammar::refusal_of(&tokens).unwrap_or(GrammarError::Syntax(error)))?;

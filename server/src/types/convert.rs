@@ -269,11 +269,11 @@ fn moments(values: &ArrayRef, to: &SqlType, time_zone: &str) -> Result<ArrayRef>
     let zoned = matches!(values.data_type(), DataType::Timestamp(_, Some(_)));
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let local = match values.data_type() {
-        DataType::Date32 => local_of_dates(values.as_primitive::<Date32Type>()),
+        DataType::Date32 => local_of_dates(values.as_primitive::<Date32Type>())?,
         DataType::Timestamp(_, Some(utc)) => {
             let utc = DataType::Timestamp(TimeUnit::Microsecond, Some(utc.clone()));
             let values = cast_with_options(values, &utc, &strict)?;
-            let local = |value: i64| value + i64::from(zone.offset_at(value.div_euclid(1_000_000))) * 1_000_000;
+            let local = |value: i64| if infinite(value) { value } else { super::moment::local(value, &zone) };
             values.as_primitive::<TimestampMicrosecondType>().unary::<_, TimestampMicrosecondType>(local)
         }
         _ => cast_with_options(values, &micros, &strict)?.as_primitive::<TimestampMicrosecondType>().clone(),
@@ -281,17 +281,61 @@ fn moments(values: &ArrayRef, to: &SqlType, time_zone: &str) -> Result<ArrayRef>
     Ok(match to {
         SqlType::Timestamptz if zoned => cast(values, &to.arrow())?,
         SqlType::Timestamptz => {
-            let utc = |value: i64| value - i64::from(zone.offset_at_local(value.div_euclid(1_000_000))) * 1_000_000;
+            let utc = |value: i64| if infinite(value) { value } else { super::moment::utc(value, &zone) };
             Arc::new(local.unary::<_, TimestampMicrosecondType>(utc).with_data_type(to.arrow()))
         }
-        SqlType::Date => Arc::new(local.unary::<_, Date32Type>(|value| value.div_euclid(datetime::DAY_MICROSECONDS) as i32)),
-        SqlType::Time => Arc::new(local.unary::<_, Time64MicrosecondType>(|value| value.rem_euclid(datetime::DAY_MICROSECONDS))),
+        SqlType::Date => Arc::new(local.unary::<_, Date32Type>(|value| match value {
+            i64::MAX => i32::MAX,
+            i64::MIN => i32::MIN,
+            value => value.div_euclid(datetime::DAY_MICROSECONDS) as i32,
+        })),
+        SqlType::Time => Arc::new(
+            local.unary_opt::<_, Time64MicrosecondType>(|value| (!infinite(value)).then(|| value.rem_euclid(datetime::DAY_MICROSECONDS))),
+        ),
         _ => Arc::new(local.with_data_type(micros)),
     })
 }
 
-fn local_of_dates(dates: &Date32Array) -> TimestampMicrosecondArray {
-    dates.unary::<_, TimestampMicrosecondType>(|days| i64::from(days) * datetime::DAY_MICROSECONDS)
+/// Whether a moment is before or after all others.
+fn infinite(at: i64) -> bool {
+    at == i64::MIN || at == i64::MAX
+}
+
+fn local_of_dates(dates: &Date32Array) -> Result<TimestampMicrosecondArray> {
+    // The last whole day of 64 bits of microseconds is in the year 294247.
+    const DAYS_MAX: i32 = 106_751_990;
+    let local = |days: i32| match days {
+        i32::MAX => Ok(i64::MAX),
+        i32::MIN => Ok(i64::MIN),
+        days if days > DAYS_MAX => Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "date out of range for timestamp")),
+        days => Ok(i64::from(days) * datetime::DAY_MICROSECONDS),
+    };
+    dates.try_unary::<_, TimestampMicrosecondType, SqlError>(local)
+}
+
+/// Times, timestamps and intervals with so many digits of a second.
+pub fn rounded_to(values: &ArrayRef, digits: u8) -> Result<ArrayRef> {
+    let unit = 10i64.pow(6u32.saturating_sub(digits.into()));
+    let round = |value: i64| {
+        if infinite(value) { value } else { (value.saturating_add(unit / 2 * value.signum())) / unit * unit }
+    };
+    // What is before 2000 is rounded from there, as PostgreSQL counts.
+    let moment = |value: i64| {
+        if infinite(value) { value } else { round(value - datetime::EPOCH_2000_MICROSECONDS) + datetime::EPOCH_2000_MICROSECONDS }
+    };
+    Ok(match values.data_type() {
+        DataType::Time64(_) => Arc::new(values.as_primitive::<Time64MicrosecondType>().unary::<_, Time64MicrosecondType>(round)),
+        DataType::Timestamp(..) => {
+            let rounded = values.as_primitive::<TimestampMicrosecondType>().unary::<_, TimestampMicrosecondType>(moment);
+            Arc::new(rounded.with_data_type(values.data_type().clone()))
+        }
+        DataType::Interval(_) => {
+            let interval =
+                |value: IntervalMonthDayNano| IntervalMonthDayNano::new(value.months, value.days, round(value.nanoseconds / 1000) * 1000);
+            Arc::new(values.as_primitive::<IntervalMonthDayNanoType>().unary::<_, IntervalMonthDayNanoType>(interval))
+        }
+        _ => values.clone(),
+    })
 }
 
 fn intervals_of_times(values: &ArrayRef) -> Result<ArrayRef> {

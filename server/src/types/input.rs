@@ -111,11 +111,11 @@ impl ColumnBuilder {
             }
             Values::Text(builder) => builder.append_value(normal_text(&self.sql_type, text)?),
             Values::Bytes(builder) => builder.append_value(parse_bytea(text)?),
-            Values::Date(builder) => builder.append_value(datetime::parse_date(text)?),
-            Values::Time(builder) => builder.append_value(datetime::parse_time(text)?),
+            Values::Date(builder) => builder.append_value(datetime::parse_date(text, &self.zone)?),
+            Values::Time(builder) => builder.append_value(datetime::parse_time(text, &self.zone)?),
             Values::Timestamp(builder) => builder.append_value(match self.sql_type {
                 SqlType::Timestamptz => datetime::parse_timestamptz(text, &self.zone)?,
-                _ => datetime::parse_timestamp(text)?,
+                _ => datetime::parse_timestamp(text, &self.zone)?,
             }),
             Values::Interval(builder) => builder.append_value(arrow_interval(interval::parse_interval(text)?)),
             Values::Array(elements) => elements.append_items(array_text::parse(text)?)?,
@@ -485,7 +485,7 @@ pub fn utf8(bytes: &[u8]) -> Result<&str> {
 
 fn date_from_binary(bytes: &[u8]) -> Result<i32> {
     match i32::from_be_bytes(fixed(bytes)?) {
-        i32::MAX | i32::MIN => Err(SqlError::unsupported("an infinite date")),
+        infinite @ (i32::MAX | i32::MIN) => Ok(infinite),
         days => {
             days.checked_add(datetime::EPOCH_2000_DAYS).ok_or_else(|| SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "date out of range"))
         }
@@ -502,7 +502,7 @@ fn time_from_binary(bytes: &[u8]) -> Result<i64> {
 
 fn timestamp_from_binary(bytes: &[u8]) -> Result<i64> {
     match i64::from_be_bytes(fixed(bytes)?) {
-        i64::MAX | i64::MIN => Err(SqlError::unsupported("an infinite timestamp")),
+        infinite @ (i64::MAX | i64::MIN) => Ok(infinite),
         microseconds => microseconds
             .checked_add(datetime::EPOCH_2000_MICROSECONDS)
             .ok_or_else(|| SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range")),

@@ -15,7 +15,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt32Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt32Type,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::{BufMut, BytesMut};
@@ -308,9 +308,15 @@ impl BoundColumn {
             Values::Binary(values) => out.put_slice(values.value(row)),
             Values::LargeBinary(values) => out.put_slice(values.value(row)),
             Values::BinaryView(values) => out.put_slice(values.value(row)),
-            Values::Date(values) => out.put_i32(values.value(row).saturating_sub(EPOCH_2000_DAYS)),
+            Values::Date(values) => out.put_i32(match values.value(row) {
+                infinite @ (i32::MIN | i32::MAX) => infinite,
+                days => days.saturating_sub(EPOCH_2000_DAYS),
+            }),
             Values::Time(values) => out.put_i64(values.value(row)),
-            Values::Timestamp(values, _) => out.put_i64(values.value(row).saturating_sub(EPOCH_2000_MICROSECONDS)),
+            Values::Timestamp(values, _) => out.put_i64(match values.value(row) {
+                infinite @ (i64::MIN | i64::MAX) => infinite,
+                micros => micros.saturating_sub(EPOCH_2000_MICROSECONDS),
+            }),
             Values::Interval(values) => write_interval_binary(interval_at(values, row), out),
             Values::List(list, elements, scalar) | Values::Vector(list, elements, scalar) => {
                 write_array_binary(list, elements, scalar, row, out)?
@@ -324,6 +330,14 @@ impl BoundColumn {
 fn interval_at(values: &IntervalMonthDayNanoArray, row: usize) -> interval::Interval {
     let value = values.value(row);
     interval::Interval { months: value.months, days: value.days, microseconds: value.nanoseconds / 1000 }
+}
+
+/// An interval as its type writes it.
+pub fn interval_text(value: IntervalMonthDayNano) -> String {
+    let mut out = BytesMut::new();
+    let interval = interval::Interval { months: value.months, days: value.days, microseconds: value.nanoseconds / 1000 };
+    interval::write_interval(interval, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn write_interval_binary(interval: interval::Interval, out: &mut BytesMut) {

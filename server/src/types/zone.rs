@@ -24,8 +24,44 @@ impl Zone {
         if text.starts_with(['+', '-']) || text.starts_with(|first: char| first.is_ascii_digit()) {
             return parse_offset(text).map(Self::Fixed);
         }
+        Self::parse_name(text)
+    }
+    fn parse_name(text: &str) -> Option<Self> {
         let exact = text.parse().ok();
         exact.or_else(|| chrono_tz::TZ_VARIANTS.iter().copied().find(|zone| zone.name().eq_ignore_ascii_case(text))).map(Self::Named)
+    }
+    /// A zone as `AT TIME ZONE` and texts name it: an abbreviation, a name of the IANA database, or a distance as POSIX writes it, in which
+    /// east of Greenwich is negative.
+    pub fn named(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Some(seconds) = super::abbreviations::seconds_east(text) {
+            return Some(if seconds == 0 { Self::Utc } else { Self::Fixed(seconds) });
+        }
+        let distance = text.strip_prefix('<').and_then(|rest| rest.split_once('>')).map(|(_, distance)| distance);
+        let distance = distance.or_else(|| {
+            let at = text.find(|c: char| c == '+' || c == '-' || c.is_ascii_digit())?;
+            text[..at].bytes().all(|byte| byte.is_ascii_alphabetic()).then(|| &text[at..])
+        });
+        match distance.and_then(parse_offset) {
+            Some(west) if !text.contains(|c: char| c.is_ascii_digit()) || Self::parse_name(text).is_none() => Some(Self::Fixed(-west)),
+            _ => Self::parse_name(text),
+        }
+    }
+    /// What the zone's time is called at a moment, given in seconds since 1970 UTC.
+    pub fn abbreviation_at(&self, unix_seconds: i64) -> String {
+        match self {
+            Self::Utc => "UTC".into(),
+            Self::Fixed(offset) => {
+                let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
+                let minutes = if minutes == 0 { String::new() } else { format!(":{minutes:02}") };
+                format!("{}{hours:02}{minutes}", if *offset < 0 { '-' } else { '+' })
+            }
+            Self::Named(zone) => {
+                use chrono_tz::OffsetName;
+                let named = |utc| zone.offset_from_utc_datetime(&utc).abbreviation().map(str::to_string);
+                moment(unix_seconds).and_then(named).unwrap_or_default()
+            }
+        }
     }
     /// Seconds east of Greenwich at a moment, given in seconds since 1970 UTC.
     pub fn offset_at(&self, unix_seconds: i64) -> i32 {

@@ -67,6 +67,8 @@ suite! {
     join: "join",
     restart: "restart",
     select: "select",
+    functions: "functions",
+    dialect: "dialect",
     setops: "setops",
     subquery: "subquery",
     transactions: "transactions",

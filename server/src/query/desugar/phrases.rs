@@ -1,6 +1,6 @@
 //! Small phrases: FETCH FIRST, LIKE ... ESCAPE, SIMILAR TO, functions as tables, literals, and who binds tighter.
 
-use super::{has_query, simple_name, template};
+use super::{has_query, operators, ordered_sets, simple_name, template};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, ExactNumberInfo, Expr, Ident, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, TableAlias,
@@ -82,6 +82,9 @@ impl VisitorMut for Phrases {
             Expr::SimilarTo { .. } => similar_is_regular(expr),
             Expr::Cast { expr: inner, data_type, .. } if is_float(data_type) => read_digits(inner),
             _ => {}
+        }
+        if let Err(error) = operators::rewrite(expr).and_then(|()| ordered_sets::rewrite(expr)) {
+            return ControlFlow::Break(error);
         }
         ControlFlow::Continue(())
     }

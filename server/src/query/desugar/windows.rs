@@ -2,7 +2,8 @@
 
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, Query, Select, VisitMut, VisitorMut, WindowSpec, WindowType,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Interval, NamedWindowDefinition, NamedWindowExpr, Query, Select,
+    VisitMut, VisitorMut, WindowFrameBound, WindowSpec, WindowType,
 };
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -58,6 +59,29 @@ fn whole(mut spec: WindowSpec, defined: &HashMap<String, WindowSpec>) -> Result<
     Ok(spec)
 }
 
+/// An interval that bounds a frame is read by the planner itself, from its text.
+fn distances_are_texts(spec: &mut WindowSpec) {
+    let Some(frame) = &mut spec.window_frame else { return };
+    for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
+        let (WindowFrameBound::Preceding(Some(distance)) | WindowFrameBound::Following(Some(distance))) = bound else { continue };
+        let Expr::Function(function) = distance.as_ref() else { continue };
+        let FunctionArguments::List(list) = &function.args else { continue };
+        if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(text)), ..] = list.args.as_slice()
+            && function.name.to_string() == crate::functions::casts::NAME
+            && matches!(text, Expr::Value(_))
+        {
+            let value = Box::new(text.clone());
+            **distance = Expr::Interval(Interval {
+                value,
+                leading_field: None,
+                leading_precision: None,
+                last_field: None,
+                fractional_seconds_precision: None,
+            });
+        }
+    }
+}
+
 struct Uses<'a> {
     defined: &'a HashMap<String, WindowSpec>,
     /// Queries within have windows of their own.
@@ -90,7 +114,10 @@ impl VisitorMut for Uses<'_> {
         }
         let Some(over) = function.over.take() else { return ControlFlow::Continue(()) };
         match self.resolved(over) {
-            Ok(spec) => function.over = Some(WindowType::WindowSpec(spec)),
+            Ok(mut spec) => {
+                distances_are_texts(&mut spec);
+                function.over = Some(WindowType::WindowSpec(spec));
+            }
             Err(error) => return ControlFlow::Break(error),
         }
         ControlFlow::Continue(())

@@ -13,6 +13,9 @@ use std::ops::ControlFlow;
 const ORDERED_SET: [&str; 6] =
     ["percentile_cont", "percentile_disc", "mode", "approx_percentile_cont", "approx_percentile_cont_with_weight", "quantile_cont"];
 
+/// Window functions that are aggregates with WITHIN GROUP.
+const HYPOTHETICAL: [&str; 4] = ["rank", "dense_rank", "percent_rank", "cume_dist"];
+
 /// One expression, without those in it.
 pub(super) fn expression(expr: &Expr, kinds: &FunctionKinds) -> Result<()> {
     let Expr::Function(function) = expr else { return Ok(()) };
@@ -21,6 +24,7 @@ pub(super) fn expression(expr: &Expr, kinds: &FunctionKinds) -> Result<()> {
     let refused = |state, message: String| Err(SqlError::new(state, message).at(name.span));
     match kinds.kind(&shown) {
         Some(FunctionKind::Scalar) => scalar(function, &shown).map_or(Ok(()), |message| refused(SqlState::WRONG_OBJECT_TYPE, message)),
+        Some(FunctionKind::Window) if HYPOTHETICAL.contains(&shown.as_str()) && !function.within_group.is_empty() => Ok(()),
         Some(FunctionKind::Window) if function.over.is_none() => {
             refused(SqlState::WRONG_OBJECT_TYPE, format!("window function {shown} requires an OVER clause"))
         }
