@@ -15,9 +15,10 @@ use arrow::array::ArrayRef;
 mod binary;
 mod encode;
 mod fields;
+mod line_block;
 mod lines;
 
-pub use encode::CopyEncoder;
+pub use encode::{BoundRows, CopyEncoder};
 
 /// A row may be this long, in bytes.
 pub const ROW_BYTES_MAX: usize = 256 << 20;
@@ -82,15 +83,11 @@ impl CopyDecoder {
         if self.ended {
             return Ok(());
         }
+        let rest = self.take_pending(bytes)?;
+        // What has been looked at belongs to the row that has not ended.
         if self.pending.is_empty() {
-            let used = self.take_rows(bytes)?;
-            self.pending.extend_from_slice(&bytes[used..]);
-        } else {
-            let mut pending = std::mem::take(&mut self.pending);
-            pending.extend_from_slice(bytes);
-            let used = self.take_rows(&pending)?;
-            pending.drain(..used);
-            self.pending = pending;
+            let used = self.take_rows(rest)?;
+            self.pending.extend_from_slice(&rest[used..]);
         }
         match self.pending.len() > ROW_BYTES_MAX {
             true => Err(self.at_line(SqlError::new(
@@ -99,6 +96,22 @@ impl CopyDecoder {
             ))),
             false => Ok(()),
         }
+    }
+    /// Completes the row that has not ended; answers the bytes behind it.
+    fn take_pending<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8]> {
+        let mut rest = bytes;
+        while !self.pending.is_empty() && !rest.is_empty() {
+            // Not more than up to the next newline: what is behind it need not be copied.
+            let newline = if self.format.kind == CopyKind::Binary { None } else { memchr::memchr(b'\n', rest) };
+            let (more, behind) = rest.split_at(newline.map_or(rest.len(), |at| at + 1));
+            let mut pending = std::mem::take(&mut self.pending);
+            pending.extend_from_slice(more);
+            let used = self.take_rows(&pending)?;
+            pending.drain(..used);
+            self.pending = pending;
+            rest = behind;
+        }
+        Ok(rest)
     }
     /// No more bytes: the last row may lack its newline.
     pub fn finish(&mut self) -> Result<()> {
@@ -117,7 +130,7 @@ impl CopyDecoder {
             }
             _ => {
                 self.ended = false;
-                let result = self.take_line(&pending, self.lines.newlines_inside());
+                let result = self.take_line(&pending, None, self.lines.newlines_inside());
                 self.ended = true;
                 result
             }
@@ -142,27 +155,30 @@ impl CopyDecoder {
         if self.format.kind == CopyKind::Binary {
             return self.take_tuples(bytes);
         }
+        let mut valid = None;
         let mut start = 0;
         while !self.ended {
             let Some(end) = self.lines.next_end(bytes, start) else { break };
             let newlines = self.lines.newlines_inside();
-            self.take_line(&bytes[start..end], newlines)?;
+            let text = valid.get_or_insert_with(|| valid_prefix(bytes)).get(start..end);
+            self.take_line(&bytes[start..end], text, newlines)?;
             start = end + 1;
         }
         Ok(if self.ended { bytes.len() } else { start })
     }
-    fn take_line(&mut self, line: &[u8], newlines_inside: u64) -> Result<()> {
+    /// Takes a row; `text` is the same, if it is known to be text.
+    fn take_line(&mut self, line: &[u8], text: Option<&str>, newlines_inside: u64) -> Result<()> {
         self.line += 1;
         let first = self.line == 1;
         let line = match self.lines.strip_return(line, first) {
             Ok(line) => line,
             Err(error) => return Err(error.with_context(self.line_context(line))),
         };
-        let result = self.take_stripped(line, first);
+        let result = self.take_stripped(line, text, first);
         self.line += newlines_inside;
         result
     }
-    fn take_stripped(&mut self, line: &[u8], first: bool) -> Result<()> {
+    fn take_stripped(&mut self, line: &[u8], text: Option<&str>, first: bool) -> Result<()> {
         if line == b"\\." {
             self.ended = true;
             return Ok(());
@@ -172,13 +188,11 @@ impl CopyDecoder {
         }
         let mut fields = std::mem::take(&mut self.fields);
         let result = fields.split(&self.format, line).map_err(|error| error.with_context(self.line_context(line)));
-        let result = result.and_then(|()| self.take_fields(&fields, line));
+        let result = result.and_then(|()| self.take_fields(&fields, line, text));
         self.fields = fields;
         result
     }
-    fn take_fields(&mut self, fields: &fields::Fields, line: &[u8]) -> Result<()> {
-        // A line is checked as a whole: most are valid, and a check of each value costs more.
-        let valid = fields.is_plain() && utf8(line).is_ok();
+    fn take_fields(&mut self, fields: &fields::Fields, line: &[u8], text: Option<&str>) -> Result<()> {
         if self.columns.is_empty() && line.is_empty() {
             self.rows += 1;
             return Ok(());
@@ -190,12 +204,10 @@ impl CopyDecoder {
                 column.builder.append_null();
                 continue;
             }
-            let text = if valid {
-                std::str::from_utf8(field.value).map_err(|_| SqlError::internal("a value splits a character"))
-            } else {
-                utf8(field.value)
-            };
-            if let Err(error) = text.and_then(|text| column.builder.append_text(text)) {
+            // What is in place in a text is text.
+            let known = text.zip(field.in_place).and_then(|(text, range)| text.get(range));
+            let value = known.map_or_else(|| utf8(field.value), Ok);
+            if let Err(error) = value.and_then(|value| column.builder.append_text(value)) {
                 let value = shown(field.value);
                 return Err(error.with_context(self.column_context(index, Some(&value))));
             }
@@ -274,6 +286,12 @@ impl CopyDecoder {
         let place = format!("COPY {}, line {}, column {}", self.relation, self.line, self.columns[index].name);
         value.map_or(place.clone(), |value| format!("{place}: \"{value}\""))
     }
+}
+
+/// As much of the bytes as is text: many rows are checked at once.
+fn valid_prefix(bytes: &[u8]) -> &str {
+    let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    memchr::memchr(0, valid.as_bytes()).map_or(valid, |zero| &valid[..zero])
 }
 
 fn is_null(format: &CopyFormat, column: &Column, field: &fields::Field<'_>) -> bool {

@@ -57,6 +57,7 @@ pub mod single_distinct;
 pub mod statistics;
 pub mod table;
 pub mod typing;
+pub mod unit_index;
 
 #[cfg(test)]
 mod tests;

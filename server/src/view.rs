@@ -97,11 +97,12 @@ fn without(unit: &Unit, deleted: Option<&Deletes>) -> Unit {
 struct Decoded<K, V> {
     entries: HashMap<usize, (Weak<K>, V)>,
     sweep_at: usize,
+    sweep_at_least: usize,
 }
 
 impl<K, V: Clone> Decoded<K, V> {
-    fn new() -> Self {
-        Self { entries: HashMap::new(), sweep_at: 1024 }
+    fn new(sweep_at_least: usize) -> Self {
+        Self { entries: HashMap::new(), sweep_at: sweep_at_least, sweep_at_least }
     }
 
     fn get(&self, key: &Arc<K>) -> Option<V> {
@@ -112,7 +113,7 @@ impl<K, V: Clone> Decoded<K, V> {
     fn insert(&mut self, key: &Arc<K>, value: V) {
         if self.entries.len() >= self.sweep_at {
             self.entries.retain(|_, (key, _)| key.strong_count() > 0);
-            self.sweep_at = (self.entries.len() * 2).max(1024);
+            self.sweep_at = (self.entries.len() * 2).max(self.sweep_at_least);
         }
         self.entries.insert(Arc::as_ptr(key) as usize, (Arc::downgrade(key), value));
     }
@@ -120,8 +121,9 @@ impl<K, V: Clone> Decoded<K, V> {
 
 type Cache<K, V> = LazyLock<Mutex<Decoded<K, V>>>;
 
-static TABLES: Cache<placement::Table, Arc<Vec<Unit>>> = LazyLock::new(|| Mutex::new(Decoded::new()));
-static UNITS: Cache<placement::Unit, Unit> = LazyLock::new(|| Mutex::new(Decoded::new()));
+/// Few, for each is as long as its table has units: a version of a table that is gone must not stay for long.
+static TABLES: Cache<placement::Table, Arc<Vec<Unit>>> = LazyLock::new(|| Mutex::new(Decoded::new(16)));
+static UNITS: Cache<placement::Unit, Unit> = LazyLock::new(|| Mutex::new(Decoded::new(1024)));
 
 /// The units of a table's version.
 fn committed_units(table: &Arc<placement::Table>) -> Arc<Vec<Unit>> {
@@ -158,9 +160,10 @@ fn decode(unit: &placement::Unit) -> Unit {
 }
 
 /// The summary of a segment; one that cannot be read says nothing of the columns, which costs time and no rows.
-fn summarize(id: SegmentId, rows: u64, disk_bytes: u64, bytes: &[u8]) -> Arc<SegmentSummary> {
-    Arc::new(SegmentSummary::from_bytes(bytes).unwrap_or_else(|error| {
+fn summarize(id: SegmentId, rows: u64, disk_bytes: u64, bytes: &Arc<[u8]>) -> Arc<SegmentSummary> {
+    Arc::new(SegmentSummary::from_bytes(Arc::clone(bytes)).unwrap_or_else(|error| {
         tracing::error!(segment = %id, %error, "the summary of a segment cannot be read; it is scanned without statistics");
-        SegmentSummary { id, rows, disk_bytes, decoded_bytes: disk_bytes, granules: 0, columns: Vec::new(), sorted_by: Vec::new() }
+        let columns = storage::SummaryColumns::default();
+        SegmentSummary { id, rows, disk_bytes, decoded_bytes: disk_bytes, granules: 0, columns, sorted_by: Vec::new() }
     }))
 }

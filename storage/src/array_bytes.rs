@@ -271,6 +271,26 @@ pub(crate) fn read_array(bytes: &mut Bytes<'_>, data_type: &DataType, rows: usiz
     read_values(bytes, data_type, rows, nulls)
 }
 
+/// Steps over an array of one value that [`put_array`] wrote.
+pub(crate) fn skip_value(bytes: &mut Bytes<'_>, data_type: &DataType) -> Parsed<()> {
+    match bytes.byte()? {
+        0 => {}
+        1 => _ = bytes.byte()?,
+        2 => return Ok(()),
+        _ => return Err(Malformed("a validity is not known")),
+    }
+    let length = match data_type {
+        DataType::Boolean => 1,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => bytes.length()?,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => bytes.length()?,
+        other => match fixed_width(other) {
+            Some(width) => width,
+            None => return read_values(bytes, other, 1, None).map(drop),
+        },
+    };
+    bytes.take(length).map(drop)
+}
+
 fn read_bits(bytes: &mut Bytes<'_>, rows: usize) -> Parsed<BooleanBuffer> {
     Ok(BooleanBuffer::new(Buffer::from(bytes.take(rows.div_ceil(8))?), 0, rows))
 }

@@ -171,8 +171,8 @@ mod tests {
 
     fn segment(id: u64, rows: u64, decoded_bytes: u64, deleted: u64) -> Unit {
         let id = SegmentId(id);
-        let summary =
-            SegmentSummary { id, rows, disk_bytes: decoded_bytes / 3, decoded_bytes, granules: 1, columns: vec![], sorted_by: vec![] };
+        let (disk_bytes, columns) = (decoded_bytes / 3, Default::default());
+        let summary = SegmentSummary { id, rows, disk_bytes, decoded_bytes, granules: 1, columns, sorted_by: vec![] };
         let deletes = (deleted > 0).then(|| Arc::new(Deletes((0..deleted as u32).collect())));
         Unit { id, rows, source: UnitSource::Segment(Arc::new(summary)), deletes }
     }

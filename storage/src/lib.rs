@@ -30,5 +30,7 @@ pub use directory::Directory;
 pub use error::{Result, StorageError};
 pub use scan::{ColumnPredicate, Scan, ScanRequest, Unit, UnitSource};
 pub use schema::{ColumnId, ColumnSpec, SegmentId};
-pub use segment::{ColumnStatistics, Segment, SegmentSummary, SegmentWriter, SegmentWriterOptions, StagedSegment, WrittenRows};
+pub use segment::{
+    ColumnStatistics, Segment, SegmentSummary, SegmentWriter, SegmentWriterOptions, StagedSegment, SummaryColumns, WrittenRows,
+};
 pub use store::Store;

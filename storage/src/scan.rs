@@ -145,7 +145,7 @@ pub fn morsels(units: &[Unit], request: &ScanRequest, granules_max: usize, metri
 fn excluded(unit: &Unit, request: &ScanRequest) -> bool {
     let UnitSource::Segment(summary) = &unit.source else { return false };
     request.predicates.iter().any(|(spec, predicate)| match summary.column(spec.id) {
-        Some(statistics) => !predicate.may_match(statistics, summary.rows),
+        Some(statistics) => !predicate.may_match(&statistics, summary.rows),
         // The column is the same constant in every row. An error is left for the scan to report.
         None => matches!(missing_matches(spec, predicate.as_ref()), Ok(false)),
     })

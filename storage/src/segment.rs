@@ -16,6 +16,6 @@ mod writer;
 
 pub use reader::Segment;
 pub(crate) use reader::file_name;
-pub use statistics::{ColumnStatistics, SegmentSummary};
+pub use statistics::{ColumnStatistics, SegmentSummary, SummaryColumns};
 pub(crate) use view::compact;
 pub use writer::{SegmentWriter, SegmentWriterOptions, StagedSegment, WrittenRows};

@@ -47,7 +47,7 @@ fn segment_of(name: &str) -> Option<SegmentId> {
 impl Store {
     /// A store over a directory; removes unfinished files that a crash left behind. At most `open_segments_max` stay mapped.
     pub fn open(directory: Arc<dyn Directory>, open_segments_max: usize) -> Result<Arc<Self>> {
-        for (name, _) in directory.list()? {
+        for name in directory.names()? {
             if name.ends_with(UNFINISHED) && segment_of(&name).is_some() {
                 directory.remove(&name)?;
             }

@@ -11,6 +11,9 @@ use datafusion::catalog::{MemTable, TableProvider};
 use std::sync::Arc;
 use storage::{Unit, UnitSource};
 
+/// Where the views are.
+pub const SCHEMA: &str = "plimsoll";
+
 /// The values of one column.
 pub enum Column {
     /// `text`

@@ -10,10 +10,10 @@ use std::ops::Range;
 pub(super) struct Fields {
     spans: Vec<Span>,
     unescaped: Vec<u8>,
-    plain: bool,
 }
 
 struct Span {
+    /// As it stands in the line; of a value in quotes, what is between them where that is all.
     raw: Range<usize>,
     /// Where in the buffer the value is, if not in place.
     value: Option<Range<usize>>,
@@ -22,8 +22,10 @@ struct Span {
 
 /// One value.
 pub(super) struct Field<'a> {
-    /// As it stands in the line.
+    /// As it stands in the line, or between its quotes there.
     pub(super) raw: &'a [u8],
+    /// Where that is, if it is the value too.
+    pub(super) in_place: Option<Range<usize>>,
     /// Without escapes and quotes.
     pub(super) value: &'a [u8],
     /// CSV: whether there were quotes.
@@ -36,8 +38,7 @@ impl Fields {
         self.spans.clear();
         self.unescaped.clear();
         let special = if format.kind == CopyKind::Text { b'\\' } else { format.quote };
-        self.plain = memchr(special, line).is_none();
-        if self.plain {
+        if memchr(special, line).is_none() {
             self.split_plain(format.delimiter, line);
             return Ok(());
         }
@@ -47,10 +48,6 @@ impl Fields {
         }
         Ok(())
     }
-    /// Whether all values are in place.
-    pub(super) fn is_plain(&self) -> bool {
-        self.plain
-    }
     pub(super) fn len(&self) -> usize {
         self.spans.len()
     }
@@ -58,7 +55,8 @@ impl Fields {
         let span = self.spans.get(index)?;
         let raw = &line[span.raw.clone()];
         let value = span.value.as_ref().map_or(raw, |range| &self.unescaped[range.clone()]);
-        Some(Field { raw, value, quoted: span.quoted })
+        let in_place = span.value.is_none().then(|| span.raw.clone());
+        Some(Field { raw, in_place, value, quoted: span.quoted })
     }
     fn push_plain(&mut self, raw: Range<usize>) {
         self.spans.push(Span { raw, value: None, quoted: false });
@@ -107,6 +105,14 @@ impl Fields {
         let mut at = 0;
         loop {
             let start = at;
+            if let Some((span, end)) = simple(format, line, start) {
+                self.spans.push(span);
+                if end == line.len() {
+                    return Ok(());
+                }
+                at = end + 1;
+                continue;
+            }
             let from = self.unescaped.len();
             let mut quoted = false;
             loop {
@@ -152,6 +158,20 @@ impl Fields {
             }
         }
     }
+}
+
+/// The CSV value at `start` and where it ends, if it has no quotes, or just one around all of it.
+fn simple(format: &CopyFormat, line: &[u8], start: usize) -> Option<(Span, usize)> {
+    let rest = &line[start..];
+    if rest.first() != Some(&format.quote) {
+        let end = start + memchr2(format.quote, format.delimiter, rest).unwrap_or(rest.len());
+        let ends = end == line.len() || line[end] == format.delimiter;
+        return ends.then_some((Span { raw: start..end, value: None, quoted: false }, end));
+    }
+    let close = start + 1 + memchr2(format.quote, format.escape, &rest[1..])?;
+    let ends = close + 1 == line.len() || line[close + 1] == format.delimiter;
+    let closed = line[close] == format.quote && ends;
+    closed.then_some((Span { raw: start + 1..close, value: None, quoted: true }, close + 1))
 }
 
 /// Whether the delimiter at `end` is the second half of an escape.

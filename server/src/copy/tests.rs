@@ -162,7 +162,14 @@ proptest! {
         let encoder = CopyEncoder::new(&format, columns(), &OutputStyle::default());
         let mut bytes = BytesMut::new();
         encoder.start(&mut bytes);
-        encoder.rows(&original, &mut bytes).unwrap();
+        let mut bound = encoder.bind(&original).unwrap();
+        let mut messages = BytesMut::new();
+        while !encoder.fill(&mut bound, messages.len() + 1, &mut messages).unwrap() {}
+        while !messages.is_empty() {
+            let length = u32::from_be_bytes(messages[1..5].try_into().unwrap()) as usize;
+            prop_assert_eq!(messages[0], b'd');
+            bytes.extend_from_slice(&messages.split_to(length + 1)[5..]);
+        }
         encoder.end(&mut bytes);
         prop_assert_eq!(decode(&format, &bytes, piece).unwrap(), original);
     }

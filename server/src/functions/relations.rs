@@ -144,8 +144,7 @@ fn place(scope: &Scope, oid: u32) -> Option<(String, String)> {
 fn is_visible(scope: &Scope, oid: u32) -> bool {
     match place(scope, oid) {
         Some((schema, name)) => {
-            // `plimsoll` may be in the search path as "$user"; its views are no user's all the same, and lists leave them out.
-            let searched = schema == "pg_catalog" || (schema != "plimsoll" && scope.search_path.contains(&schema));
+            let searched = schema == "pg_catalog" || scope.search_path.contains(&schema);
             searched && read_class(scope, &quote(&name)).is_ok_and(|found| found == oid)
         }
         None => false,

@@ -158,7 +158,7 @@ impl KeyCheck {
             _ => None,
         });
         let excluded = |values: &KeyValues, summary: &storage::SegmentSummary| {
-            summary.column(values.column).is_some_and(|statistics| !values.may_match(statistics, summary.rows))
+            summary.column(values.column).is_some_and(|statistics| !values.may_match(&statistics, summary.rows))
         };
         !self.seen.is_empty() && summaries.into_iter().any(|summary| !self.values.iter().any(|values| excluded(values, summary)))
     }

@@ -1,5 +1,6 @@
 //! Conditions that a scan applies itself: each on one column, for pruning by statistics and for filtering on the encoded form.
 
+use super::unit_index::ColumnIndex;
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -69,6 +70,11 @@ impl Conjunct {
         moved(&self.expression, position).unwrap_or_else(|_| Arc::clone(&self.expression))
     }
 
+    /// Of many units at once, which may hold a row that matches; `None` if that cannot be said.
+    pub fn matching(&self, units: &ColumnIndex) -> Option<Vec<bool>> {
+        self.pruning.as_ref()?.prune(units).ok()
+    }
+
     fn mask(&self, values: &ArrayRef) -> Result<BooleanArray> {
         let options = RecordBatchOptions::new().with_row_count(Some(values.len()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), vec![Arc::clone(values)], &options)?;
@@ -129,6 +135,27 @@ impl PruningStatistics for OneContainer<'_> {
     }
     fn row_counts(&self) -> Option<ArrayRef> {
         Some(Arc::new(UInt64Array::from(vec![self.rows])))
+    }
+    fn contained(&self, _column: &ColumnName, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}
+
+impl PruningStatistics for ColumnIndex {
+    fn min_values(&self, _column: &ColumnName) -> Option<ArrayRef> {
+        Some(Arc::clone(&self.min))
+    }
+    fn max_values(&self, _column: &ColumnName) -> Option<ArrayRef> {
+        Some(Arc::clone(&self.max))
+    }
+    fn num_containers(&self) -> usize {
+        self.rows.len()
+    }
+    fn null_counts(&self, _column: &ColumnName) -> Option<ArrayRef> {
+        Some(Arc::new(self.nulls.clone()))
+    }
+    fn row_counts(&self) -> Option<ArrayRef> {
+        Some(Arc::new(self.rows.clone()))
     }
     fn contained(&self, _column: &ColumnName, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None

@@ -50,7 +50,8 @@ fn summary(unit: &Unit) -> Option<&SegmentSummary> {
 
 fn span(unit: &Unit, column: ColumnId) -> Option<Span<'_>> {
     let summary = summary(unit)?;
-    let statistics = summary.column(column).filter(|s| summary.sorted_by.first() == Some(&column) && s.nulls == 0)?;
+    let sorted = summary.sorted_by.first() == Some(&column);
+    let statistics = summary.column(column).filter(|s| sorted && s.nulls == 0)?;
     let value = |array: &Option<arrow::array::ArrayRef>| ScalarValue::try_from_array(array.as_ref()?, 0).ok().filter(ordered);
     Some(Span { unit, rows: summary.rows, min: value(&statistics.min)?, max: value(&statistics.max)? })
 }

@@ -10,6 +10,7 @@ use super::explain::ScanShown;
 use super::pruning::{Conjunct, DynamicPredicate, is_dynamic};
 use super::ranges::{Ranges, divide};
 use super::statistics;
+use super::unit_index::UnitIndex;
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -136,14 +137,22 @@ impl SegmentScanExec {
     fn kept_units(&self) -> &Arc<Vec<Unit>> {
         self.kept.get_or_init(|| match self.conjuncts.is_empty() {
             true => Arc::clone(&self.source.units),
-            false => Arc::new(self.source.units.iter().filter(|unit| self.may_match(unit)).cloned().collect()),
+            false => self.matching_units(),
         })
     }
 
-    fn may_match(&self, unit: &Unit) -> bool {
-        let UnitSource::Segment(summary) = &unit.source else { return true };
-        let excluded = |c: &Arc<Conjunct>| summary.column(c.column()).is_some_and(|column| !c.may_match(column, summary.rows));
-        !self.conjuncts.iter().any(excluded)
+    fn matching_units(&self) -> Arc<Vec<Unit>> {
+        let units = &self.source.units;
+        let index = UnitIndex::of(units);
+        let mut kept = vec![true; units.len()];
+        for conjunct in &self.conjuncts {
+            let Some((_, column)) = self.spec(conjunct.column()) else { continue };
+            if let Some(matching) = conjunct.matching(&index.column(units, column)) {
+                kept.iter_mut().zip(matching).for_each(|(kept, may_match)| *kept &= may_match);
+            }
+        }
+        // A unit in memory has no summary, and matches.
+        Arc::new(units.iter().zip(kept).filter(|(_, kept)| *kept).map(|(unit, _)| unit.clone()).collect())
     }
 
     fn spec(&self, id: ColumnId) -> Option<(usize, &ColumnSpec)> {
@@ -243,7 +252,9 @@ impl SegmentScanExec {
         if let Some(known) = self.statistics.get() {
             return Ok(Arc::clone(known));
         }
-        let all = statistics::of_units(self.kept_units(), &self.source.columns, &self.source.schema);
+        let conditional = |position: usize| self.conjuncts.iter().any(|c| c.column() == self.source.columns[position].id);
+        let wanted = |position| self.projection.contains(&position) || conditional(position);
+        let all = statistics::of_units(self.kept_units(), &self.source.columns, &self.source.schema, wanted);
         let conditions = self.conjuncts.iter().filter_map(|c| Some(c.over(self.spec(c.column())?.0)));
         let filtered = statistics::filtered(all, &self.source.schema, conditions.collect())?;
         let projected = filtered.project(Some(&self.projection));

@@ -1,6 +1,7 @@
 //! What the planner is told of a table without reading it: rows, and each column's range, NULLs and distinct values.
 
 use super::cardinality::number;
+use super::unit_index::UnitIndex;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
@@ -17,10 +18,16 @@ pub fn live_rows(unit: &Unit) -> u64 {
     unit.rows.saturating_sub(unit.deletes.as_ref().map_or(0, |deletes| deletes.0.len()))
 }
 
-/// Statistics of all rows of `units`. Columns beyond `columns` (the row ids) are unknown.
-pub fn of_units(units: &[Unit], columns: &[ColumnSpec], schema: &SchemaRef) -> Statistics {
+/// Statistics of all rows of `units`, and of those columns that `wanted` says (by position); the others, and those beyond `columns` (the row
+/// ids), are unknown.
+pub fn of_units(units: &Arc<Vec<Unit>>, columns: &[ColumnSpec], schema: &SchemaRef, wanted: impl Fn(usize) -> bool) -> Statistics {
     let rows: u64 = units.iter().map(live_rows).sum();
-    let mut column_statistics: Vec<_> = columns.iter().map(|column| of_column(units, column, rows)).collect();
+    let index = UnitIndex::of(units);
+    let of_column = |(position, column)| match wanted(position) {
+        true => index.column(units, column).statistics.clone(),
+        false => ColumnStatistics::new_unknown(),
+    };
+    let mut column_statistics: Vec<_> = columns.iter().enumerate().map(of_column).collect();
     column_statistics.resize_with(schema.fields().len(), ColumnStatistics::new_unknown);
     let bytes: u64 = units.iter().filter_map(summary).map(|s| s.decoded_bytes).sum();
     Statistics { num_rows: Precision::Exact(rows as usize), total_byte_size: Precision::Inexact(bytes as usize), column_statistics }
@@ -33,18 +40,9 @@ fn summary(unit: &Unit) -> Option<&SegmentSummary> {
     }
 }
 
-/// Combines a column's statistics over units. A unit without statistics (inlined rows) makes the range unknown when exactness is at stake,
-/// and is otherwise taken to be like the rest: those units are small.
-fn of_column(units: &[Unit], column: &ColumnSpec, rows: u64) -> ColumnStatistics {
-    let mut combined = Combined { exact: true, ..Combined::default() };
-    for unit in units.iter().filter(|unit| live_rows(unit) > 0) {
-        combined.add(unit, summary(unit).and_then(|s| s.column(column.id)));
-    }
-    combined.finish(rows)
-}
-
-#[derive(Default)]
-struct Combined {
+/// A column's statistics over units, combined. A unit without statistics (inlined rows) makes the range unknown when exactness is at stake, and
+/// is otherwise taken to be like the rest: those units are small.
+pub(super) struct Combined {
     exact: bool,
     min: Option<ScalarValue>,
     max: Option<ScalarValue>,
@@ -54,7 +52,13 @@ struct Combined {
 }
 
 impl Combined {
-    fn add(&mut self, unit: &Unit, column: Option<&storage::ColumnStatistics>) {
+    /// Of no unit.
+    pub(super) fn new() -> Self {
+        Self { exact: true, min: None, max: None, nulls: 0, distinct: Distinct::default(), known: false }
+    }
+
+    /// Adds a unit with live rows.
+    pub(super) fn add(&mut self, unit: &Unit, column: Option<&storage::ColumnStatistics>) {
         let Some(column) = column else {
             self.exact = false;
             return;
@@ -62,12 +66,14 @@ impl Combined {
         self.known = true;
         self.exact &= column.exact && unit.deletes.as_ref().is_none_or(|deletes| deletes.0.is_empty());
         self.nulls += column.nulls;
-        self.distinct.add(live_rows(unit), column.distinct, scalar(&column.min), scalar(&column.max));
-        widen(&mut self.min, scalar(&column.min), std::cmp::Ordering::Less);
-        widen(&mut self.max, scalar(&column.max), std::cmp::Ordering::Greater);
+        let (min, max) = (scalar(&column.min), scalar(&column.max));
+        self.distinct.add(live_rows(unit), column.distinct, min.as_ref(), max.as_ref());
+        widen(&mut self.min, min, std::cmp::Ordering::Less);
+        widen(&mut self.max, max, std::cmp::Ordering::Greater);
     }
 
-    fn finish(self, rows: u64) -> ColumnStatistics {
+    /// The statistics of `rows` live rows.
+    pub(super) fn finish(self, rows: u64) -> ColumnStatistics {
         if !self.known {
             return ColumnStatistics::new_unknown();
         }
@@ -104,14 +110,14 @@ struct Distinct {
 }
 
 impl Distinct {
-    fn add(&mut self, rows: u64, distinct: u64, min: Option<ScalarValue>, max: Option<ScalarValue>) {
+    fn add(&mut self, rows: u64, distinct: u64, min: Option<&ScalarValue>, max: Option<&ScalarValue>) {
         if distinct == 0 {
             return;
         }
         self.population = self.population.max(population(rows as f64, distinct as f64));
         self.rows += rows as f64;
         self.sum += distinct as f64;
-        match (min.as_ref().and_then(number), max.as_ref().and_then(number)) {
+        match (min.and_then(number), max.and_then(number)) {
             (Some(min), Some(max)) => {
                 self.low = if self.units == 0 { min } else { self.low.min(min) };
                 self.high = if self.units == 0 { max } else { self.high.max(max) };
@@ -182,7 +188,7 @@ mod tests {
     fn total(units: &[(u64, u64, i64, i64)]) -> f64 {
         let mut distinct = Distinct::default();
         for (rows, values, min, max) in units {
-            distinct.add(*rows, *values, Some(ScalarValue::Int64(Some(*min))), Some(ScalarValue::Int64(Some(*max))));
+            distinct.add(*rows, *values, Some(&ScalarValue::Int64(Some(*min))), Some(&ScalarValue::Int64(Some(*max))));
         }
         distinct.total()
     }

@@ -146,7 +146,7 @@ impl TableProvider for SegmentTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(self.statistics.get_or_init(|| statistics::of_units(&self.table.units, &self.columns, &self.schema)).clone())
+        Some(self.statistics.get_or_init(|| statistics::of_units(&self.table.units, &self.columns, &self.schema, |_| true)).clone())
     }
 
     async fn scan(

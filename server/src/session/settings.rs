@@ -2,6 +2,7 @@
 //!
 //! Names that PostgreSQL has and that would promise something this server does not do are refused by value, not silently accepted.
 
+use crate::catalog::system_views;
 use crate::error::{Result, SqlError, SqlState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -292,10 +293,11 @@ impl Settings {
     pub fn take_changes(&mut self) -> Vec<(&'static str, String)> {
         std::mem::take(&mut self.changed).into_iter().map(|name| (name, self.get(name).to_string())).collect()
     }
-    /// `search_path` as names, `"$user"` replaced.
+    /// `search_path` as names, `"$user"` replaced. The server's own schema is nobody's for having the same name: its views would hide tables.
     pub fn search_path(&self, user: &str) -> Vec<String> {
-        let names = split_names(self.get("search_path")).unwrap_or_default();
-        names.into_iter().map(|name| if name == "$user" { user.to_string() } else { name }).collect()
+        let names = split_names(self.get("search_path")).unwrap_or_default().into_iter();
+        let names = names.filter(|name| name != "$user" || user != system_views::SCHEMA);
+        names.map(|name| if name == "$user" { user.to_string() } else { name }).collect()
     }
     /// A duration setting in milliseconds; `None` is off.
     pub fn milliseconds(&self, name: &str) -> Option<u64> {
@@ -600,6 +602,7 @@ mod tests {
     fn search_path_and_startup_options() {
         let mut s = settings();
         assert_eq!(s.search_path("ada"), ["ada", "public"]);
+        assert_eq!(s.search_path("plimsoll"), ["public"]);
         s.set("search_path", Some(&["My x".into(), "b".into()]), false).unwrap();
         assert_eq!(s.get("search_path"), "\"My x\", b");
         assert_eq!(s.search_path("ada"), ["My x", "b"]);

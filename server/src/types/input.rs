@@ -15,6 +15,8 @@ use datafusion::common::ScalarValue;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+mod quick;
+
 /// Builds one column from values in text or binary form.
 pub struct ColumnBuilder {
     sql_type: SqlType,
@@ -96,15 +98,18 @@ impl ColumnBuilder {
         self.bytes += 16 + if text.len() > 12 { text.len() } else { 0 };
         match &mut self.values {
             Values::Boolean(builder) => builder.append_value(parse_boolean(text)?),
-            Values::Int2(builder) => builder.append_value(parse_integer::<i16>(text, "smallint")?),
-            Values::Int4(builder) => builder.append_value(parse_integer::<i32>(text, "integer")?),
-            Values::Int8(builder) => builder.append_value(parse_integer::<i64>(text, "bigint")?),
+            Values::Int2(builder) => builder.append_value(integer::<i16>(text, "smallint")?),
+            Values::Int4(builder) => builder.append_value(integer::<i32>(text, "integer")?),
+            Values::Int8(builder) => builder.append_value(integer::<i64>(text, "bigint")?),
             Values::Oid(builder) => builder.append_value(parse_integer::<u32>(text, "oid")?),
             Values::Float4(builder) => builder.append_value(parse_float4(text)?),
             Values::Float8(builder) => builder.append_value(parse_float8(text)?),
             Values::Decimal128(builder, precision, scale) => {
-                let constrained = self.sql_type != SqlType::Numeric(None);
-                builder.append_value(numeric::parse_decimal(text, *precision, *scale, constrained)?);
+                let value = match quick::decimal(text, *precision, *scale) {
+                    Some(value) => value,
+                    None => numeric::parse_decimal(text, *precision, *scale, self.sql_type != SqlType::Numeric(None))?,
+                };
+                builder.append_value(value);
             }
             Values::Decimal256(builder, precision, scale) => {
                 builder.append_value(i256::from_i128(numeric::parse_decimal(text, (*precision).min(38), *scale, true)?));
@@ -314,6 +319,14 @@ fn parse_boolean(text: &str) -> Result<bool> {
         return Ok(false);
     }
     Err(invalid_syntax("boolean", text))
+}
+
+#[inline]
+fn integer<T: TryFrom<i64> + TryFrom<i128>>(text: &str, type_name: &str) -> Result<T> {
+    match quick::integer(text).and_then(|value| T::try_from(value).ok()) {
+        Some(value) => Ok(value),
+        None => parse_integer(text, type_name),
+    }
 }
 
 /// An integer, its digits summed in 64 bits as long as they fit.

@@ -4,7 +4,8 @@ use crate::error::{Result, SqlError, SqlState};
 use arrow::datatypes::i256;
 use bytes::{BufMut, BytesMut};
 
-const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
+/// `00` to `99`.
+pub(super) const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
 2021222324252627282930313233343536373839\
 4041424344454647484950515253545556575859\
 6061626364656667686970717273747576777879\
@@ -27,6 +28,20 @@ fn digits_u64(mut value: u64, buffer: &mut [u8; 80], mut at: usize) -> usize {
         buffer[at] = b'0' + value as u8;
     }
     at
+}
+
+/// Fills a slot with the last digits of a number, zeros in front.
+#[inline]
+pub(super) fn write_digits_into(mut value: u64, slot: &mut [u8]) {
+    let first = slot.len() % 2;
+    for last in slot[first..].rchunks_exact_mut(2) {
+        let pair = (value % 100) as usize * 2;
+        last.copy_from_slice(&PAIRS[pair..pair + 2]);
+        value /= 100;
+    }
+    if first == 1 {
+        slot[0] = b'0' + (value % 10) as u8;
+    }
 }
 
 fn digits_u128(mut value: u128, buffer: &mut [u8; 80]) -> usize {

@@ -3,6 +3,12 @@
 //! A column of a batch is bound once ([`ColumnEncoder::bind`]): brought into one of few Arrow forms and downcast. After that each value is one
 //! branch on the form and a write by hand.
 
+mod columnar;
+mod tuples;
+
+pub(crate) use columnar::Cells;
+pub(crate) use tuples::TupleBlock;
+
 use super::datetime::{self, DAY_MICROSECONDS, EPOCH_2000_DAYS, EPOCH_2000_MICROSECONDS};
 use super::zone::Zone;
 use super::{CatalogType, SqlType, TYPE_KEY, array_text, interval, json, numeric};

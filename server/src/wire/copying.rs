@@ -3,10 +3,10 @@
 use super::backend::Backend;
 use super::connection::Connection;
 use super::frame::Frontend;
-use super::message::write_message;
+use super::message::CHUNK_BYTES;
 use super::stop::{Failure, violation};
 use crate::copy::CopyEncoder;
-use crate::error::{Result, SqlError, SqlState};
+use crate::error::{SqlError, SqlState};
 use crate::session::{CopyFormat, CopyIn, CopyKind};
 use crate::types::SqlType;
 use arrow::datatypes::Schema;
@@ -66,14 +66,12 @@ impl<B: Backend> Connection<B> {
         let mut rows = 0;
         while let Some(batch) = self.stop.run(&mut self.input, batches.next()).await? {
             let batch = batch?;
-            let bound = encoder.bind(&batch)?;
-            for row in 0..batch.num_rows() {
-                write_row(&mut self.output.buffer, |out| encoder.rows_between(&bound, row..row + 1, out))?;
+            let mut bound = encoder.bind(&batch)?;
+            while !encoder.fill(&mut bound, CHUNK_BYTES, &mut self.output.buffer)? {
                 self.output.commit();
-                if self.output.is_full() {
-                    self.stop.run(&mut self.input, self.output.flush()).await??;
-                }
+                self.stop.run(&mut self.input, self.output.flush()).await??;
             }
+            self.output.commit();
             rows += batch.num_rows();
         }
         self.copy_data(|out| encoder.end(out));
@@ -88,10 +86,4 @@ impl<B: Backend> Connection<B> {
             self.output.message(b'd', |body| body.put_slice(&data));
         }
     }
-}
-
-fn write_row(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> Result<()>) -> Result<()> {
-    let mut result = Ok(());
-    write_message(out, b'd', |body| result = write(body));
-    result
 }

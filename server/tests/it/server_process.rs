@@ -57,6 +57,13 @@ impl ServerProcess {
         &self.folder
     }
 
+    /// Memory of the process that no file stands behind, in bytes.
+    pub fn anonymous_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
+    }
+
     pub async fn connect(&self) -> Client {
         connect(&self.url()).await.unwrap()
     }

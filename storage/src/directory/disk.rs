@@ -72,6 +72,13 @@ impl Directory for DiskDirectory {
         }
         Ok(files)
     }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let failed = |e| StorageError::io("list", &self.root.display().to_string(), e);
+        let entries = fs::read_dir(&self.root).map_err(failed)?;
+        let names = entries.map(|entry| Ok(entry.map_err(failed)?.file_name().into_string().ok()));
+        names.filter_map(Result::transpose).collect()
+    }
 }
 
 fn sync_folder(path: &Path, name: &str) -> Result<()> {

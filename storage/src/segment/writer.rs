@@ -5,7 +5,6 @@
 //! 3. Column by column: statistics per granule, then the encoding that fits all values; the waiting arrays are given back.
 //! 4. Granule by granule, the file is written under a temporary name, synced, renamed, and the folder synced.
 
-use super::SegmentSummary;
 use super::buffered::{Buffered, value_bytes};
 use super::encoding::{EncodedColumn, Encoding, encode};
 use super::file::SegmentFile;
@@ -13,6 +12,7 @@ use super::format::{Block, Column};
 use super::order::{is_sorted, natural_order, sorting};
 use super::sketch::Sketch;
 use super::statistics::{ColumnStatistics, Extremes, extremes, merge_extremes};
+use super::{SegmentSummary, SummaryColumns};
 use crate::array_bytes::{put_array, supported};
 use crate::error::Result;
 use crate::schema::{ColumnId, ColumnSpec, SegmentId};
@@ -158,8 +158,8 @@ impl SegmentWriter {
         };
         let staged = self.store.stage(id);
         let (columns, disk_bytes) = write_file(&self.store, id, prepared, block, &granules)?;
-        let summary =
-            SegmentSummary { id, rows: rows as u64, disk_bytes, decoded_bytes, granules: granules.len() as u32, columns, sorted_by };
+        let (columns, granules) = (SummaryColumns::new(&columns), granules.len() as u32);
+        let summary = SegmentSummary { id, rows: rows as u64, disk_bytes, decoded_bytes, granules, columns, sorted_by };
         self.segments.push(StagedSegment { summary, _staged: staged });
         Ok(())
     }

@@ -54,7 +54,7 @@ pub(crate) fn units(written: &WrittenRows) -> Vec<Unit> {
     let unit = |summary: &SegmentSummary| Unit {
         id: summary.id,
         rows: summary.rows,
-        source: UnitSource::Segment(Arc::new(SegmentSummary::from_bytes(&summary.to_bytes()).unwrap())),
+        source: UnitSource::Segment(Arc::new(SegmentSummary::from_bytes(summary.to_bytes()).unwrap())),
         deletes: None,
     };
     written.segments.iter().map(|s| unit(&s.summary)).collect()
