@@ -12,6 +12,7 @@ pub mod casts;
 pub mod catalog;
 pub mod datetime;
 pub mod definitions;
+mod dispersion;
 pub mod expand_array;
 pub mod interval;
 pub mod json;

@@ -28,6 +28,8 @@ pub mod zone;
 
 /// The key in an Arrow field's metadata under which the SQL type's name stands, as [`SqlType::name`] writes it.
 pub const TYPE_KEY: &str = "plimsoll.type";
+/// The key of field metadata that says of a computed numeric that it is a `variance` or a `deviation`: how many digits it is shown with.
+pub const DIGITS_KEY: &str = "plimsoll.digits";
 
 /// A SQL type with its modifiers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -27,14 +27,14 @@ pub fn functions() -> Vec<ScalarUDF> {
 
 /// Aggregates.
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    let renamed = [("bool_and", &["every"][..]), ("var", &["variance", "var_samp", "var_sample"][..])];
+    let renamed = [("bool_and", &["every"][..])];
     let known = datafusion::functions_aggregate::all_default_aggregate_functions();
     let alias = |(old, new): (&str, &'static [&'static str])| {
         let found = known.iter().find(|function| function.name() == old)?;
         Some(Arc::new(found.as_ref().clone().with_aliases(new.iter().copied())))
     };
     let exact = [super::sum::function(), super::average::function()];
-    renamed.into_iter().filter_map(alias).chain(exact).collect()
+    renamed.into_iter().filter_map(alias).chain(exact).chain(super::dispersion::functions()).collect()
 }
 
 /// What a logarithm is taken of, checked (2201E).

@@ -106,10 +106,13 @@ fn divide(dividends: &Decimal128Array, divisors: &Decimal128Array, returns: &Dat
 
 /// A value with the number of digits after its point, of which `shown` count for PostgreSQL's choice of scale.
 #[derive(Clone, Copy)]
-struct Number {
-    value: i128,
-    scale: i32,
-    shown: i32,
+pub(super) struct Number {
+    /// Its digits without the point.
+    pub value: i128,
+    /// How many of them are after the point.
+    pub scale: i32,
+    /// The scale that it is written with.
+    pub shown: i32,
 }
 
 impl Number {
@@ -131,26 +134,35 @@ impl Number {
     }
 }
 
-fn needed(mut value: i128, mut scale: i32) -> i32 {
+/// Digits after the point without the zeros at the end.
+pub(super) fn needed(mut value: i128, mut scale: i32) -> i32 {
     while scale > 0 && value % 10 == 0 {
         (value, scale) = (value / 10, scale - 1);
     }
     scale
 }
 
+fn overflow() -> SqlError {
+    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format")
+}
+
 fn quotient(dividend: Number, divisor: Number, scale: i32) -> std::result::Result<i128, SqlError> {
+    let (value, rounded_to) = rounded(dividend, divisor, scale)?;
+    let value = 10i128.checked_pow((scale - rounded_to) as u32).and_then(|power| value.checked_mul(power)).ok_or_else(overflow)?;
+    if value.unsigned_abs() < 10u128.pow(PRECISION_MAX as u32) { Ok(value) } else { Err(overflow()) }
+}
+
+/// A quotient, and how many digits it has after the point: as many as PostgreSQL gives it, but at most `scale_max`.
+pub(super) fn rounded(dividend: Number, divisor: Number, scale_max: i32) -> std::result::Result<(i128, i32), SqlError> {
     if divisor.value == 0 {
         return Err(SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero"));
     }
     let ((w1, d1), (w2, d2)) = (dividend.first_digit(), divisor.first_digit());
     let weight = w1 - w2 - i32::from(d1 <= d2);
-    let rounded_to = (SIGNIFICANT_MIN - weight * GROUP).max(dividend.shown).max(divisor.shown).clamp(0, scale);
+    let rounded_to = (SIGNIFICANT_MIN - weight * GROUP).max(dividend.shown).max(divisor.shown).clamp(0, scale_max);
     // dividend / 10^s1 / (divisor / 10^s2) * 10^rounded_to
-    let shift = rounded_to + divisor.scale - dividend.scale;
-    let overflow = || SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
-    let value = shifted(dividend.value, divisor.value, shift).ok_or_else(overflow)?;
-    let value = 10i128.checked_pow((scale - rounded_to) as u32).and_then(|power| value.checked_mul(power)).ok_or_else(overflow)?;
-    if value.unsigned_abs() < 10u128.pow(PRECISION_MAX as u32) { Ok(value) } else { Err(overflow()) }
+    let value = shifted(dividend.value, divisor.value, rounded_to + divisor.scale - dividend.scale).ok_or_else(overflow)?;
+    Ok((value, rounded_to))
 }
 
 /// `a * 10^shift / b`, rounded half away from zero.

@@ -82,27 +82,52 @@ pub(super) fn write_decimal(value: i128, scale: i8, trim: bool, out: &mut BytesM
     write_digits(value < 0, &buffer[at..], scale, trim, out);
 }
 
+/// What a numeric is the result of, which says how many digits PostgreSQL shows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotient {
+    /// Of two numerics.
+    Plain,
+    Variance,
+    /// The root of a variance, with as many digits as that has.
+    Deviation,
+}
+
+impl Quotient {
+    /// By the name that fields give it.
+    pub(super) fn named(name: Option<&str>) -> Self {
+        match name {
+            Some("variance") => Self::Variance,
+            Some("deviation") => Self::Deviation,
+            _ => Self::Plain,
+        }
+    }
+    /// Digits after the point that a value has at least.
+    fn scale(self, value: i128, scale: i8) -> usize {
+        const GROUP: i32 = 4;
+        const DIGITS_MIN: i32 = 16;
+        let Some(length) = value.unsigned_abs().checked_ilog10() else {
+            return if self == Self::Plain { (DIGITS_MIN + GROUP) as usize } else { 0 };
+        };
+        let exponent = match self {
+            Self::Plain | Self::Variance => length as i32 - i32::from(scale),
+            Self::Deviation => (2.0 * ((value as f64).abs().log10() - f64::from(scale))).floor() as i32,
+        };
+        (DIGITS_MIN - exponent.div_euclid(GROUP) * GROUP).max(0) as usize
+    }
+}
+
 /// Appends a quotient as PostgreSQL shows it: at least 16 digits from the first group of four on, and no zeros after those.
-pub(super) fn write_quotient(value: i128, scale: i8, out: &mut BytesMut) {
+pub(super) fn write_quotient(value: i128, scale: i8, of: Quotient, out: &mut BytesMut) {
     let start = out.len();
     write_decimal(value, scale, false, out);
     let Some(point) = out[start..].iter().position(|byte| *byte == b'.') else { return };
-    let shortest = start + point + 1 + quotient_scale(value, scale);
+    let shortest = start + point + 1 + of.scale(value, scale);
     while out.len() > shortest && out.ends_with(b"0") {
         out.truncate(out.len() - 1);
     }
     if out.ends_with(b".") {
         out.truncate(out.len() - 1);
     }
-}
-
-/// Digits after the point that a quotient of this size has at least.
-fn quotient_scale(value: i128, scale: i8) -> usize {
-    const GROUP: i32 = 4;
-    const DIGITS_MIN: i32 = 16;
-    let Some(length) = value.unsigned_abs().checked_ilog10() else { return (DIGITS_MIN + GROUP) as usize };
-    let weight = (length as i32 - i32::from(scale)).div_euclid(GROUP);
-    (DIGITS_MIN - weight * GROUP).max(0) as usize
 }
 
 /// Appends a decimal of 256 bits.
@@ -432,7 +457,7 @@ mod tests {
             (123_456_789_012_345_678_900_000_000_000_000_000, 16, "12345678901234567890"),
         ];
         for (value, scale, text) in table {
-            assert_eq!(shown(|out| write_quotient(value, scale, out)), text);
+            assert_eq!(shown(|out| write_quotient(value, scale, Quotient::Plain, out)), text);
         }
     }
 

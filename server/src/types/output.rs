@@ -10,8 +10,9 @@ pub(crate) use columnar::Cells;
 pub(crate) use tuples::TupleBlock;
 
 use super::datetime::{self, DAY_MICROSECONDS, EPOCH_2000_DAYS, EPOCH_2000_MICROSECONDS};
+use super::numeric::Quotient;
 use super::zone::Zone;
-use super::{CatalogType, SqlType, TYPE_KEY, array_text, interval, json, numeric};
+use super::{CatalogType, DIGITS_KEY, SqlType, TYPE_KEY, array_text, interval, json, numeric};
 use crate::error::{Result, SqlError};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float32Array,
@@ -49,7 +50,7 @@ pub struct ColumnEncoder {
     zone: Zone,
     extra_float_digits: i32,
     /// Numerics whose scale is that of a division.
-    quotient: bool,
+    quotient: Option<Quotient>,
 }
 
 /// One batch's column, ready to be written value by value.
@@ -70,7 +71,7 @@ enum Values {
     Float4(Float32Array, i32),
     Float8(Float64Array, i32),
     Decimal128(Decimal128Array, i8, bool),
-    Quotient(Decimal128Array, i8),
+    Quotient(Decimal128Array, i8, Quotient),
     Decimal256(Decimal256Array, i8, bool),
     Utf8(StringArray),
     LargeUtf8(LargeStringArray),
@@ -100,11 +101,12 @@ impl ColumnEncoder {
     /// An encoder of a type's values; `binary` chooses the form.
     pub fn new(sql_type: &SqlType, binary: bool, style: &OutputStyle) -> Self {
         let zone = Zone::parse(&style.time_zone).unwrap_or(Zone::Utc);
-        Self { sql_type: sql_type.clone(), binary, zone, extra_float_digits: style.extra_float_digits, quotient: false }
+        Self { sql_type: sql_type.clone(), binary, zone, extra_float_digits: style.extra_float_digits, quotient: None }
     }
     /// An encoder of a result's column. What was not declared and has the scale of a division is shown as PostgreSQL shows quotients.
     pub fn of_field(field: &Field, binary: bool, style: &OutputStyle) -> Self {
-        let quotient = !field.metadata().contains_key(TYPE_KEY) && matches!(field.data_type(), DataType::Decimal128(38, 16..));
+        let computed = !field.metadata().contains_key(TYPE_KEY) && matches!(field.data_type(), DataType::Decimal128(38, 16..));
+        let quotient = computed.then(|| Quotient::named(field.metadata().get(DIGITS_KEY).map(String::as_str)));
         Self { quotient, ..Self::new(&SqlType::of_field(field), binary, style) }
     }
     /// The type that is written.
@@ -161,10 +163,13 @@ impl ColumnEncoder {
             DataType::UInt32 => Values::Oid(array.as_primitive::<UInt32Type>().clone()),
             DataType::Float32 => Values::Float4(array.as_primitive::<Float32Type>().clone(), self.extra_float_digits),
             DataType::Float64 => Values::Float8(array.as_primitive::<Float64Type>().clone(), self.extra_float_digits),
-            DataType::Decimal128(_, scale) if self.quotient && !self.binary => {
-                Values::Quotient(array.as_primitive::<Decimal128Type>().clone(), *scale)
+            DataType::Decimal128(_, scale) => {
+                let values = array.as_primitive::<Decimal128Type>().clone();
+                match self.quotient.filter(|_| !self.binary) {
+                    Some(of) => Values::Quotient(values, *scale, of),
+                    None => Values::Decimal128(values, *scale, self.trims()),
+                }
             }
-            DataType::Decimal128(_, scale) => Values::Decimal128(array.as_primitive::<Decimal128Type>().clone(), *scale, self.trims()),
             DataType::Decimal256(_, scale) => Values::Decimal256(array.as_primitive::<Decimal256Type>().clone(), *scale, self.trims()),
             DataType::Utf8 => Values::Utf8(array.as_string().clone()),
             DataType::LargeUtf8 => Values::LargeUtf8(array.as_string().clone()),
@@ -258,7 +263,7 @@ impl BoundColumn {
             Values::Float4(values, digits) => numeric::write_float4(values.value(row), *digits, out),
             Values::Float8(values, digits) => numeric::write_float8(values.value(row), *digits, out),
             Values::Decimal128(values, scale, trim) => numeric::write_decimal(values.value(row), *scale, *trim, out),
-            Values::Quotient(values, scale) => numeric::write_quotient(values.value(row), *scale, out),
+            Values::Quotient(values, scale, of) => numeric::write_quotient(values.value(row), *scale, *of, out),
             Values::Decimal256(values, scale, trim) => numeric::write_decimal256(values.value(row), *scale, *trim, out),
             Values::Binary(values) => write_hex(values.value(row), out),
             Values::LargeBinary(values) => write_hex(values.value(row), out),
