@@ -5,27 +5,42 @@
 
 use crate::query::Scope;
 use datafusion::logical_expr::ScalarUDF;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 pub mod arithmetic;
+pub mod arrays;
 pub mod average;
+pub mod bytes;
 pub mod casts;
 pub mod catalog;
+pub mod choosing;
 pub mod datetime;
 pub mod definitions;
 mod dispersion;
 pub mod expand_array;
+pub mod float_math;
 pub mod interval;
 pub mod json;
+pub mod json_rows;
+pub mod like;
 pub mod math;
 pub mod moments;
+pub mod overloads;
 pub mod patterns;
 pub mod percentiles;
 pub mod quotient;
+pub mod quoting;
+pub mod regular;
 pub mod relations;
+pub mod rounding;
 pub mod scalar;
 pub mod server_facts;
 pub mod session;
 pub mod sum;
+pub mod text;
+pub mod whole_arithmetic;
+pub mod whole_number;
 
 /// Functions that are the same for all statements.
 pub fn stateless() -> Vec<ScalarUDF> {
@@ -37,9 +52,27 @@ pub fn stateless() -> Vec<ScalarUDF> {
     all.extend(interval::functions());
     all.extend(moments::functions());
     all.push(casts::assignment().as_ref().clone());
-    all.extend(of_arrays());
+    all.extend(text::functions());
+    all.extend(quoting::functions());
+    all.extend(regular::functions::functions());
+    all.extend(arrays::functions());
+    all.extend(bytes::functions());
+    all.extend(float_math::functions());
+    all.extend(json_rows::functions());
+    all.extend(whole_number::functions());
+    all.extend(like::functions());
+    all.extend(choosing::functions());
+    all.extend(rounding::functions());
+    all.extend(whole_arithmetic::functions());
     all.extend([quotient::function().as_ref().clone(), quotient::whole()]);
     all
+}
+
+/// A function of [`stateless`], for planning operators.
+pub fn named(name: &str) -> Option<Arc<ScalarUDF>> {
+    static ALL: LazyLock<HashMap<String, Arc<ScalarUDF>>> =
+        LazyLock::new(|| stateless().into_iter().map(|function| (function.name().to_string(), Arc::new(function))).collect());
+    ALL.get(name).cloned()
 }
 
 /// Functions of one statement.
@@ -49,11 +82,4 @@ pub fn of_session(scope: &Scope) -> Vec<ScalarUDF> {
     all.extend(definitions::functions(scope));
     all.extend(server_facts::functions(scope));
     all
-}
-
-/// PostgreSQL's functions remove and replace all that is equal.
-fn of_arrays() -> Vec<ScalarUDF> {
-    use datafusion::functions_nested::{remove::array_remove_all_udf, replace::array_replace_all_udf};
-    let named = |function: std::sync::Arc<ScalarUDF>, names| function.as_ref().clone().with_aliases(names);
-    vec![named(array_remove_all_udf(), ["array_remove", "list_remove"]), named(array_replace_all_udf(), ["array_replace", "list_replace"])]
 }

@@ -20,6 +20,7 @@ pub mod copy_file;
 pub mod copy_in;
 pub mod defaults;
 pub mod expression;
+mod key_form;
 pub mod literals;
 pub mod row_text;
 pub mod target;

@@ -29,6 +29,7 @@ pub mod averages;
 pub mod blame;
 pub mod cardinality;
 pub mod casts;
+pub mod common_types;
 pub mod date_arithmetic;
 pub mod desugar;
 pub mod exactness;
@@ -39,12 +40,14 @@ pub mod integers;
 pub mod intervals;
 pub mod join_order;
 pub mod join_rule;
+mod lateral_rows;
 pub mod merged_columns;
 pub mod multisets;
 pub mod naming;
 pub mod operators;
 pub mod ordered_groups;
 pub mod output_types;
+pub mod parameters;
 pub mod planner;
 pub mod pruning;
 pub mod ranges;
@@ -142,7 +145,7 @@ impl QueryContext {
     }
     /// Puts parameters in.
     pub fn bind(&self, plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan> {
-        planner::bind(plan, parameters)
+        parameters::bind(plan, parameters)
     }
     /// The columns that clients see of a plan's result: names as PostgreSQL gives them, which need not be distinct.
     pub fn output_schema(&self, plan: &LogicalPlan) -> SchemaRef {

@@ -219,6 +219,10 @@ impl SqlType {
             other => other,
         }
     }
+    /// Digits after the point of a numeric without modifiers.
+    pub fn numeric_scale_without_modifiers() -> i8 {
+        UNCONSTRAINED.1
+    }
     /// `pg_attribute.atttypmod`.
     pub fn type_modifier(&self) -> i32 {
         match self {

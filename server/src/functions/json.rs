@@ -7,7 +7,7 @@ use crate::types::SqlType;
 use crate::types::input::scalar_from_text;
 use crate::types::json_path::{self, at_path, contains, element, elements, equal_texts, kind, member, members, quoted};
 use crate::types::output::{ColumnEncoder, OutputStyle};
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{DataType, FieldRef};
 use bytes::BytesMut;
 use datafusion::common::{Result, ScalarValue};
@@ -21,6 +21,16 @@ use std::sync::Arc;
 pub fn functions() -> Vec<ScalarUDF> {
     let mut all = operators();
     all.extend(["json", "jsonb"].into_iter().flat_map(of_either));
+    all.push(Json::of("row_to_json", 1, Returns::Json, |args| match &args[0].0 {
+        value if value.is_null() => Ok(None),
+        ScalarValue::Struct(row) => row_to_json(row).map(|json| Some(text(json))),
+        _ => Err(SqlError::undefined_function(&format!("row_to_json({})", SqlType::of_field(&args[0].1).name())).into()),
+    }));
+    all.push(Json::of("array_to_json", 1, Returns::Json, |args| match SqlType::of_field(&args[0].1) {
+        _ if args[0].0.is_null() => Ok(None),
+        SqlType::Array(_) => to_json(&args[0]).map(|json| Some(text(json))),
+        other => Err(SqlError::undefined_function(&format!("array_to_json({})", other.name())).into()),
+    }));
     all
 }
 
@@ -121,6 +131,29 @@ impl Json {
     }
 }
 
+impl Json {
+    /// Whether an argument is JSON even where it is a literal in quotes.
+    fn reads(&self, argument: usize) -> bool {
+        let name = self.name.trim_start_matches("jsonb_").trim_start_matches("json_");
+        match name {
+            "set" => argument == 0 || argument == 2,
+            "array_length" | "typeof" | "strip_nulls" | "extract_path" | "extract_path_text" => argument == 0,
+            _ => false,
+        }
+    }
+    fn own_type(&self) -> SqlType {
+        if self.name.starts_with("jsonb") { SqlType::Jsonb } else { SqlType::Json }
+    }
+}
+
+/// A literal in quotes, read as JSON.
+fn read(column: &ArrayRef, field: &FieldRef, own: &SqlType) -> Result<ArrayRef> {
+    match field.data_type() {
+        DataType::Utf8 => Ok(crate::types::convert::convert(column, &SqlType::Text, own, "UTC")?),
+        _ => Ok(Arc::clone(column)),
+    }
+}
+
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
@@ -152,13 +185,22 @@ impl ScalarUDFImpl for Json {
         Ok(self.result(None).arrow())
     }
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let literal = matches!(args.scalar_arguments, [Some(ScalarValue::Utf8(Some(_)))]);
+        if literal && self.name.starts_with("to_json") {
+            let message = "could not determine polymorphic type because input has type unknown";
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).into());
+        }
         Ok(Arc::new(self.result(args.arg_fields.first()).field(&self.name, true)))
     }
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let empty = ScalarValue::try_from(args.return_field.data_type())?;
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let columns = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let mut columns = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        for (column, field) in columns.iter_mut().zip(&args.arg_fields).enumerate().filter(|(at, _)| self.reads(*at)).map(|(_, pair)| pair)
+        {
+            *column = read(column, field, &self.own_type())?;
+        }
         let value = |row: usize| {
             let values = columns.iter().zip(&args.arg_fields);
             let values = values.map(|(column, field)| Ok((ScalarValue::try_from_array(column, row)?, Arc::clone(field))));
@@ -192,7 +234,12 @@ fn step(args: &[Argument]) -> Option<&str> {
     let json = as_text(&args[0].0)?;
     match as_text(&args[1].0) {
         Some(key) => member(json, key),
-        None => element(json, as_integer(&args[1].0)?),
+        None => {
+            let index = as_integer(&args[1].0)?;
+            // PostgreSQL holds a scalar of jsonb in an array of one.
+            let scalar = !matches!(kind(json), "object" | "array") && SqlType::of_field(&args[0].1) == SqlType::Jsonb;
+            if scalar && matches!(index, 0 | -1) { Some(json) } else { element(json, index) }
+        }
     }
 }
 
@@ -288,6 +335,9 @@ fn to_json((value, field): &Argument) -> Result<String> {
     if value.is_null() {
         return Ok("null".into());
     }
+    if let ScalarValue::Struct(row) = value {
+        return row_to_json(row);
+    }
     let sql_type = SqlType::of_field(field);
     let array = value.to_array()?;
     if let (SqlType::Array(element), ScalarValue::List(list)) = (&sql_type, value) {
@@ -304,10 +354,25 @@ fn to_json((value, field): &Argument) -> Result<String> {
         (SqlType::Json | SqlType::Jsonb, _) => shown,
         (SqlType::Date | SqlType::Time | SqlType::Interval, _) => quoted(&shown),
         (SqlType::Timestamp, _) => quoted(&shown.replacen(' ', "T", 1)),
-        (SqlType::Timestamptz, _) => quoted(&format!("{}:00", shown.replacen(' ', "T", 1))),
+        (SqlType::Timestamptz, _) => quoted(&with_minutes(&shown.replacen(' ', "T", 1))),
         (sql_type, _) if crate::types::convert::is_number(sql_type) && shown.bytes().any(|b| b.is_ascii_digit()) => shown,
         _ => quoted(&shown),
     })
+}
+
+/// A row without names: its fields are f1, f2, ...
+fn row_to_json(row: &StructArray) -> Result<String> {
+    let field = |(at, (field, column)): (usize, (&FieldRef, &ArrayRef))| {
+        Ok(format!("\"f{}\":{}", at + 1, to_json(&(ScalarValue::try_from_array(column, 0)?, Arc::clone(field)))?))
+    };
+    let fields = row.fields().iter().zip(row.columns()).enumerate().map(field).collect::<Result<Vec<_>>>()?;
+    Ok(format!("{{{}}}", fields.join(",")))
+}
+
+/// In JSON the offset of a moment has minutes.
+fn with_minutes(shown: &str) -> String {
+    let offset = shown.rfind(['+', '-']).map_or("", |at| &shown[at..]);
+    if offset.len() == 3 { format!("{shown}:00") } else { shown.to_string() }
 }
 
 fn object(args: &[Argument]) -> Result<String> {
@@ -319,11 +384,18 @@ fn object(args: &[Argument]) -> Result<String> {
         if pair[0].0.is_null() {
             return Err(refused("null value not allowed for object key").into());
         }
+        if is_composite(&SqlType::of_field(&pair[0].1)) {
+            return Err(refused("key value must be scalar, not array, composite, or json").into());
+        }
         let key = to_json(&pair[0])?;
         let key = if kind(&key) == "string" { key } else { quoted(&key) };
         members.push(format!("{key} : {}", to_json(&pair[1])?));
     }
     Ok(format!("{{{}}}", members.join(", ")))
+}
+
+fn is_composite(sql_type: &SqlType) -> bool {
+    matches!(sql_type, SqlType::Array(_) | SqlType::Json | SqlType::Jsonb)
 }
 
 fn stripped(json: &str) -> String {
@@ -343,34 +415,43 @@ fn set(args: &[Argument]) -> Result<Option<ScalarValue>> {
     let [target, steps, value, rest @ ..] = args else { return Err(refused("jsonb_set takes a target, a path and a value").into()) };
     let create = rest.first().is_none_or(|(create, _)| *create != ScalarValue::Boolean(Some(false)));
     match (as_text(&target.0), path(&steps.0), as_text(&value.0)) {
-        (Some(json), Some(path), Some(value)) => normal(&replaced(json, &path, value, create)).map(Some),
+        (Some(json), Some(path), Some(value)) => {
+            if members(json).is_none() && elements(json).is_none() {
+                return Err(refused("cannot set path in scalar").into());
+            }
+            normal(&replaced(json, &path, 1, value, create)?).map(Some)
+        }
         _ => Ok(None),
     }
 }
 
-fn replaced(json: &str, path: &[String], value: &str, create: bool) -> String {
-    let Some((step, rest)) = path.split_first() else { return json.to_string() };
-    let inner = |old: &str| if rest.is_empty() { value.to_string() } else { replaced(old, rest, value, create) };
+fn replaced(json: &str, path: &[String], position: usize, value: &str, create: bool) -> Result<String> {
+    let Some((step, rest)) = path.split_first() else { return Ok(json.to_string()) };
+    let inner = |old: &str| if rest.is_empty() { Ok(value.to_string()) } else { replaced(old, rest, position + 1, value, create) };
     if let Some(mut all) = members(json) {
         let new;
         match all.iter_mut().find(|(key, _)| key == step) {
             Some((_, old)) => {
-                new = inner(old);
+                new = inner(old)?;
                 *old = &new;
             }
             None if create && rest.is_empty() => all.push((step.clone(), value)),
             None => {}
         }
-        return written(all.iter().map(|(key, value)| (key.as_str(), *value)));
+        return Ok(written(all.iter().map(|(key, value)| (key.as_str(), *value))));
     }
-    let (Some(items), Ok(index)) = (elements(json), step.trim().parse::<i64>()) else { return json.to_string() };
+    let Some(items) = elements(json) else { return Ok(json.to_string()) };
+    let index = step.trim().parse::<i64>().map_err(|_| {
+        let message = format!("path element at position {position} is not an integer: \"{step}\"");
+        SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+    })?;
     let mut items: Vec<String> = items.into_iter().map(str::to_string).collect();
     let at = if index < 0 { index + items.len() as i64 } else { index };
     match usize::try_from(at) {
-        Ok(at) if at < items.len() => items[at] = inner(&items[at].clone()),
+        Ok(at) if at < items.len() => items[at] = inner(&items[at].clone())?,
         Ok(_) if create && rest.is_empty() => items.push(value.to_string()),
         Err(_) if create && rest.is_empty() => items.insert(0, value.to_string()),
         _ => {}
     }
-    format!("[{}]", items.join(", "))
+    Ok(format!("[{}]", items.join(", ")))
 }

@@ -15,14 +15,8 @@ use std::sync::{Arc, LazyLock};
 
 /// Scalar functions.
 pub fn functions() -> Vec<ScalarUDF> {
-    let renamed = [("ceil", "ceiling"), ("signum", "sign")];
-    let known = datafusion::functions::all_default_functions();
-    let alias = |(old, new): (&str, &'static str)| {
-        known.iter().find(|function| function.name() == old).map(|function| function.as_ref().clone().with_aliases([new]))
-    };
-    let domains = [logarithm_argument(), root_argument()].map(|function| function.as_ref().clone());
     let modulo = ScalarUDF::new_from_impl(Modulo { signature: Signature::user_defined(Volatility::Immutable) });
-    renamed.into_iter().filter_map(alias).chain(domains).chain([modulo]).collect()
+    vec![logarithm_argument().as_ref().clone(), modulo]
 }
 
 /// Aggregates.
@@ -45,15 +39,6 @@ pub fn logarithm_argument() -> Arc<ScalarUDF> {
             value if value < 0.0 => Some(SqlError::new(SqlState("2201E"), "cannot take logarithm of a negative number")),
             _ => None,
         })
-    });
-    Arc::clone(&CHECK)
-}
-
-/// What a square root is taken of, checked (2201F).
-pub fn root_argument() -> Arc<ScalarUDF> {
-    static CHECK: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-        let error = || SqlError::new(SqlState("2201F"), "cannot take square root of a negative number");
-        checked("root_argument", move |value| (value < 0.0).then(error))
     });
     Arc::clone(&CHECK)
 }
@@ -85,6 +70,10 @@ impl ScalarUDFImpl for Modulo {
     }
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         let [left, right] = arguments else { return Err(datafusion::error::DataFusionError::Plan("mod takes two numbers".into())) };
+        if left.is_floating() || right.is_floating() {
+            let shown = |data_type: &DataType| crate::types::convert::without_modifiers(&crate::types::SqlType::of_arrow(data_type));
+            return Err(SqlError::undefined_function(&format!("mod({}, {})", shown(left), shown(right))).into());
+        }
         let (left, right) = BinaryTypeCoercer::new(left, &Operator::Modulo, right).get_input_types()?;
         Ok(vec![left, right])
     }

@@ -23,7 +23,7 @@ fn escape_character(escape: &str) -> Result<Option<char>> {
     let mut characters = escape.chars();
     match (characters.next(), characters.next()) {
         (first, None) => Ok(first),
-        _ => Err(SqlError::new(SqlState("22019"), "invalid escape string").with_hint("Escape string must be empty or one character.")),
+        _ => Err(SqlError::new(SqlState("22025"), "invalid escape string").with_hint("Escape string must be empty or one character.")),
     }
 }
 
@@ -50,7 +50,7 @@ fn like(pattern: &str, escape: Option<char>) -> Result<String> {
 
 /// A regular expression for a SIMILAR TO pattern.
 fn similar(pattern: &str, escape: Option<char>) -> Result<String> {
-    let mut converted = String::from("^(?s:");
+    let mut converted = String::from("^(?:");
     let mut characters = pattern.chars();
     let mut in_class = false;
     while let Some(character) = characters.next() {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn similar_patterns_match_the_whole_text() {
-        assert_eq!(similar("(a|b)%", Some('\\')).unwrap(), "^(?s:(?:a|b).*)$");
-        assert_eq!(similar("a.b_[%_]\\%", Some('\\')).unwrap(), "^(?s:a\\.b.[%_]\\%)$");
+        assert_eq!(similar("(a|b)%", Some('\\')).unwrap(), "^(?:(?:a|b).*)$");
+        assert_eq!(similar("a.b_[%_]\\%", Some('\\')).unwrap(), "^(?:a\\.b.[%_]\\%)$");
     }
 }

@@ -11,6 +11,7 @@
 //! Memory: 16 bytes a key and the set's slack, reserved from the pool. Two different keys are taken for equal only if two independent 64-bit
 //! hashes agree, one of them keyed at random. A load whose keys do not fit is refused (53200) with a hint to load in parts.
 
+use super::key_form::{key_type, key_values, merges_values};
 use super::row_text;
 use super::writer::scan_schema;
 use super::{KeysChanged, Target};
@@ -206,7 +207,7 @@ impl Key {
             return Err(SqlError::internal(format!("constraint \"{name}\" names a column that is gone")));
         };
         let specs: Vec<ColumnSpec> = positions.iter().map(|position| all[*position].clone()).collect();
-        let converter = RowConverter::new(specs.iter().map(|spec| SortField::new(spec.data_type.clone())).collect())?;
+        let converter = RowConverter::new(specs.iter().map(|spec| SortField::new(key_type(&spec.data_type))).collect())?;
         let seed = stable_hash(u64::from(target.oid()), name.as_bytes());
         Ok(Some(Self { constraint: name.clone(), columns: positions, specs, converter, seed }))
     }
@@ -214,7 +215,8 @@ impl Key {
     /// A hash of each row's key; `None` where the key has a NULL.
     fn hashes(&self, arrays: &[ArrayRef], hasher: &RandomState) -> Result<Vec<Option<u128>>> {
         let nulls = arrays.iter().fold(None, |nulls, array| NullBuffer::union(nulls.as_ref(), array.logical_nulls().as_ref()));
-        let rows = self.converter.convert_columns(arrays)?;
+        let keys = arrays.iter().map(key_values).collect::<Result<Vec<_>>>()?;
+        let rows = self.converter.convert_columns(&keys)?;
         let hash = |(row, key): (usize, arrow::row::Row<'_>)| {
             let known = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
             known.then(|| (u128::from(hasher.hash_one(key.data())) << 64) | u128::from(stable_hash(self.seed, key.data())))
@@ -269,15 +271,21 @@ struct KeyValues {
     listed: bool,
     /// The first few values as arrays of one.
     scalars: Vec<ArrayRef>,
+    /// Whether values that differ can be one key: nothing is excluded then.
+    merged: bool,
 }
 
 impl KeyValues {
     fn new(spec: &ColumnSpec) -> Result<Self> {
-        let converter = RowConverter::new(vec![SortField::new(spec.data_type.clone())])?;
-        Ok(Self { column: spec.id, converter: Arc::new(converter), values: BTreeSet::new(), listed: true, scalars: Vec::new() })
+        let converter = Arc::new(RowConverter::new(vec![SortField::new(spec.data_type.clone())])?);
+        let merged = merges_values(&spec.data_type);
+        Ok(Self { column: spec.id, converter, values: BTreeSet::new(), listed: true, scalars: Vec::new(), merged })
     }
 
     fn add(&mut self, array: &ArrayRef) -> Result<()> {
+        if self.merged {
+            return Ok(());
+        }
         if self.scalars.len() <= EQUALITIES_MAX {
             let room = EQUALITIES_MAX + 1 - self.scalars.len();
             self.scalars.extend((0..array.len().min(room)).map(|row| array.slice(row, 1)));
@@ -337,13 +345,13 @@ impl ColumnPredicate for KeyValues {
 
     fn may_match(&self, statistics: &ColumnStatistics, rows: u64) -> bool {
         match (&statistics.min, &statistics.max) {
-            (Some(min), Some(max)) => self.overlaps(min, max).unwrap_or(true),
+            (Some(min), Some(max)) if !self.merged => self.overlaps(min, max).unwrap_or(true),
             _ => statistics.nulls < rows,
         }
     }
 
     fn evaluate(&self, values: &ArrayRef) -> storage::Result<BooleanArray> {
-        match self.scalars.len() <= EQUALITIES_MAX {
+        match self.scalars.len() <= EQUALITIES_MAX && !self.merged {
             true => self.equal_to_any(values),
             false => Ok(arrow::compute::is_not_null(values)?),
         }

@@ -7,21 +7,29 @@
 use crate::error::{Result, SqlError};
 use crate::session::parse::parse_expression;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Select, Statement, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query,
+    Select, Statement, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
+pub mod array_queries;
+pub mod cast_calls;
+pub mod json_aggregates;
 pub mod operators;
 pub mod ordered_sets;
 pub mod phrases;
 pub mod samples;
+pub mod set_returning;
 pub mod subqueries;
+pub mod subscripts;
+pub mod value_lists;
 pub mod windows;
 pub mod with_names;
 
 /// Rewrites a statement.
 pub fn statement(statement: &mut Statement) -> Result<()> {
     done(statement.visit(&mut phrases::Precedence::default()))?;
+    done(statement.visit(&mut Rows))?;
     done(statement.visit(&mut phrases::Phrases))?;
     done(statement.visit(&mut with_names::Apart::default()))?;
     done(statement.visit(&mut Selects))
@@ -30,6 +38,7 @@ pub fn statement(statement: &mut Statement) -> Result<()> {
 /// Rewrites an expression outside a statement.
 pub fn expression(expr: &mut Expr) -> Result<()> {
     done(VisitMut::visit(expr, &mut phrases::Precedence::default()))?;
+    done(VisitMut::visit(expr, &mut Rows))?;
     done(VisitMut::visit(expr, &mut phrases::Phrases))
 }
 
@@ -38,6 +47,41 @@ fn done(flow: ControlFlow<SqlError>) -> Result<()> {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
+}
+
+/// Subscripts, functions that return rows, aggregates of JSON: before a function in FROM gets a name that hides it.
+struct Rows;
+
+impl VisitorMut for Rows {
+    type Break = SqlError;
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        set_returning::in_from(query);
+        ControlFlow::Continue(())
+    }
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        subscripts::subscripts(expr);
+        set_returning::as_value(expr);
+        json_aggregates::distinct_in_order(expr);
+        json_aggregates::rewrite(expr);
+        array_queries::rewrite(expr);
+        cast_calls::rewrite(expr);
+        ControlFlow::Continue(())
+    }
+}
+
+/// A call of a function.
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args.into_iter().map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value))).collect();
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 struct Selects;

@@ -1,6 +1,6 @@
 //! A rule of analysis, after types are coerced: arithmetic that fails instead of wrapping around, casts to integers that round.
 
-use crate::functions::{arithmetic, math};
+use crate::functions::{arithmetic, like, math};
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -58,35 +58,23 @@ fn exact(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         Expr::Cast(Cast { expr, field }) if is_integer(field.data_type()) && has_fraction(&expr, schema) => {
             Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded(*expr)), field }))
         }
-        // PostgreSQL rounds floats half to even.
-        Expr::ScalarFunction(call) if call.func.name() == "round" && call.args.len() == 1 && is_float(&call.args[0], schema) => {
-            Transformed::yes(rounded(call.args.into_iter().next().unwrap_or_default()))
-        }
-        Expr::ScalarFunction(call) if ["ceil", "floor"].contains(&call.func.name()) => with_room(call, schema),
-        Expr::ScalarFunction(call) if ["ln", "log2", "log10", "sqrt"].contains(&call.func.name()) && call.args.len() == 1 => {
-            within_domain(call, schema)
-        }
+        Expr::ScalarFunction(call) if call.func.name() == "log2" && call.args.len() == 1 => within_domain(call, schema),
+        Expr::Like(like) => match like::checked(&like) {
+            Some(call) if is_text(&like.expr, schema) => Transformed::yes(call),
+            _ => Transformed::no(Expr::Like(like)),
+        },
         other => Transformed::no(other),
     }
 }
 
-/// The whole number next to a decimal may have one digit more.
-fn with_room(mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
-    let Some(Ok(DataType::Decimal128(precision, scale))) = call.args.first().map(|arg| arg.get_type(schema)) else {
-        return Transformed::no(Expr::ScalarFunction(call));
-    };
-    let done = matches!(&call.args[0], Expr::Cast(cast) if matches!(cast.expr.get_type(schema), Ok(DataType::Decimal128(inner, _)) if inner < precision));
-    if scale <= 0 || precision >= 38 || done {
-        return Transformed::no(Expr::ScalarFunction(call));
-    }
-    call.args = call.args.into_iter().map(|arg| datafusion::logical_expr::cast(arg, DataType::Decimal128(precision + 1, scale))).collect();
-    Transformed::yes(Expr::ScalarFunction(call))
+fn is_text(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|found| found.is_string() || found.is_null())
 }
 
-/// Logarithms and roots of what has none are errors, not infinities.
+/// The logarithm of what has none is an error, not an infinity.
 fn within_domain(mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
     let double = matches!(call.args[0].get_type(schema), Ok(DataType::Float64));
-    let func = if call.func.name() == "sqrt" { math::root_argument() } else { math::logarithm_argument() };
+    let func = math::logarithm_argument();
     let checked = matches!(&call.args[0], Expr::ScalarFunction(inner) if inner.func == func);
     if !double || checked {
         return Transformed::no(Expr::ScalarFunction(call));
@@ -111,10 +99,6 @@ fn rounded(expr: Expr) -> Expr {
 
 fn is_integer(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64)
-}
-
-fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
-    matches!(expr.get_type(schema), Ok(DataType::Float32 | DataType::Float64))
 }
 
 fn has_fraction(expr: &Expr, schema: &DFSchema) -> bool {

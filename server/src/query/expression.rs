@@ -1,6 +1,6 @@
 //! Expressions outside queries: DEFAULT, CHECK, constants.
 
-use super::{Scope, casts, desugar, exactness, integers, rewrite, typing};
+use super::{Scope, casts, common_types, desugar, exactness, integers, rewrite, typing};
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
 use crate::types::input::scalar_from_text;
@@ -34,6 +34,7 @@ pub fn plan(
     let state = scope.state();
     let named = ast::ExprWithAlias { expr: expression, alias: None };
     let logical = state.create_logical_expr_from_sql_expr(named, &schema)?;
+    let logical = common_types::expression(logical, &schema)?.data;
     typing::check_expression(&logical, &schema)?;
     let logical = match target {
         Some(target) => {

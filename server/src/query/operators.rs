@@ -1,10 +1,10 @@
 //! What operators mean by PostgreSQL's types: literals of unknown type are read as the type of the other side, operators of json, dates and
 //! intervals become calls of functions, and what PostgreSQL has no operator for is refused with 42883.
 
-use super::integers;
+use super::{common_types, integers};
 use crate::error::{SqlError, SqlState};
 use crate::functions::datetime::{self, fields, spans};
-use crate::functions::{casts, interval, json, quotient};
+use crate::functions::{self, arrays, bytes, casts, interval, json, json_rows, quotient};
 use crate::types::SqlType;
 use crate::types::convert::{is_number, is_string, numeric_of};
 use crate::types::input::scalar_from_text;
@@ -62,9 +62,15 @@ impl Operand {
     }
 }
 
+/// An operand whose type is chosen among its parts has it before an operator is chosen by it.
+fn of_one_type(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    if common_types::is_choice(&expr) { Ok(common_types::expression(expr, schema)?.data) } else { Ok(expr) }
+}
+
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let RawBinaryExpr { op, mut left, mut right } = expr;
+        let RawBinaryExpr { op, left, right } = expr;
+        let (mut left, mut right) = (of_one_type(left, schema)?, of_one_type(right, schema)?);
         let mut types = (Operand::of(&left, schema), Operand::of(&right, schema));
         match (&types.0, &types.1) {
             (Operand::Typed(known), Operand::Unknown(text)) => {
@@ -79,15 +85,34 @@ impl ExprPlanner for Operators {
             }
             _ => {}
         }
-        let raw = RawBinaryExpr { op, left, right };
+        let raw = match pattern_match(RawBinaryExpr { op, left, right }, &types.0)? {
+            PlannerResult::Original(raw) => raw,
+            planned => return Ok(planned),
+        };
+        match (&types.0, &types.1) {
+            (Operand::Typed(json), Operand::Typed(SqlType::Array(_))) if is_json(json) => {}
+            (Operand::Typed(array @ SqlType::Array(_)), other) | (other, Operand::Typed(array @ SqlType::Array(_)))
+                if !is_comparison(&raw.op) =>
+            {
+                return array_operator(raw, array, other);
+            }
+            (Operand::Typed(SqlType::Array(_)), Operand::Typed(SqlType::Array(_))) if is_ordering(&raw.op) => {
+                return in_order(raw, arrays::COMPARE);
+            }
+            _ => {}
+        }
         match (&types.0, &types.1) {
             (Operand::Typed(left), Operand::Typed(right)) => typed(raw, left, right),
-            (Operand::Typed(left), _) if is_json(left) => json_operator(raw, left),
+            (Operand::Typed(left), other) if is_json(left) => json_operator(raw, left, other),
             _ => Ok(PlannerResult::Original(raw)),
         }
     }
 
     fn plan_array_literal(&self, mut exprs: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        if !of_one_length(&exprs) {
+            let message = "multidimensional arrays must have array expressions with matching dimensions";
+            return Err(SqlError::new(SqlState("2202E"), message).into());
+        }
         let types: Vec<Operand> = exprs.iter().map(|expr| Operand::of(expr, schema)).collect();
         let known = types.iter().find_map(|operand| match operand {
             Operand::Typed(known) => Some(known.clone()),
@@ -111,10 +136,18 @@ impl ExprPlanner for Operators {
         Ok(PlannerResult::Original(exprs))
     }
 
+    fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        call(functions::named(bytes::SUBSTRING_PHRASE).map(Arc::unwrap_or_clone), args.clone(), args)
+    }
+
+    fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        call(functions::named("overlay").map(Arc::unwrap_or_clone), args.clone(), args)
+    }
+
     fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(match integers::literal(&args) {
             Some(literal) => PlannerResult::Planned(literal),
-            None => PlannerResult::Original(args),
+            None => return call(functions::named("strpos").map(Arc::unwrap_or_clone), args.clone(), args),
         })
     }
 
@@ -124,6 +157,78 @@ impl ExprPlanner for Operators {
         let part = Expr::Literal(ScalarValue::from(part), None);
         call(datetime_function(fields::EXTRACT), vec![part, value.clone()], args)
     }
+}
+
+/// Arrays that are written within an array have as many elements as one another.
+fn of_one_length(exprs: &[Expr]) -> bool {
+    let length = |expr: &Expr| match expr {
+        Expr::ScalarFunction(call) if call.name() == "make_array" => Some(call.args.len()),
+        _ => None,
+    };
+    let lengths: Vec<usize> = exprs.iter().filter_map(length).collect();
+    lengths.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+/// Operators of regular expressions and of prefixes. A literal pattern is translated here, so that it is compiled once for all rows.
+fn pattern_match(raw: RawBinaryExpr, left: &Operand) -> Result<PlannerResult<RawBinaryExpr>> {
+    use BinaryOperator::{PGRegexIMatch, PGRegexMatch, PGRegexNotIMatch, PGRegexNotMatch, PGStartsWith};
+    let (flags, negated) = match &raw.op {
+        PGStartsWith => {
+            return call(functions::named("starts_with").map(Arc::unwrap_or_clone), vec![raw.left.clone(), raw.right.clone()], raw);
+        }
+        PGRegexMatch => ("", false),
+        PGRegexIMatch => ("i", false),
+        PGRegexNotMatch => ("", true),
+        PGRegexNotIMatch => ("i", true),
+        _ => return Ok(PlannerResult::Original(raw)),
+    };
+    if let Operand::Typed(found) = left
+        && !is_string(found)
+        && !of_catalog(found)
+    {
+        return Err(no_operator(&raw.op, found, &SqlType::Text));
+    }
+    if let Expr::Literal(value, None) = &raw.right
+        && let Some(pattern) = value.try_as_str().flatten()
+        && is_plain_pattern(pattern)
+    {
+        return Ok(PlannerResult::Original(raw));
+    }
+    let Some(like) = functions::named("regexp_like") else { return Ok(PlannerResult::Original(raw)) };
+    let flags = Expr::Literal(ScalarValue::Utf8View(Some(flags.into())), None);
+    let matched = like.call(vec![raw.left, raw.right, flags]);
+    Ok(PlannerResult::Planned(if negated { !matched } else { matched }))
+}
+
+/// A pattern that means the same in both dialects of regular expressions: the engine knows how to make the most of it.
+fn is_plain_pattern(pattern: &str) -> bool {
+    let body = pattern.strip_prefix('^').unwrap_or(pattern);
+    let body = body.strip_suffix('$').unwrap_or(body);
+    !body.is_empty() && body.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-' | ',' | '/' | '@'))
+}
+
+/// `||`, `@>`, `<@` and `&&` of arrays.
+fn array_operator(raw: RawBinaryExpr, array: &SqlType, other: &Operand) -> Result<PlannerResult<RawBinaryExpr>> {
+    use BinaryOperator::{ArrowAt, AtArrow, PGOverlap, StringConcat};
+    if let Operand::Typed(other) = other
+        && *other != *array
+        && class(other.scalar()) != class(array.scalar())
+        && !(matches!(raw.op, StringConcat) && is_string(other))
+    {
+        return Err(no_operator(&raw.op, array, other));
+    }
+    let name = match (&raw.op, other) {
+        (StringConcat, Operand::Typed(other)) if is_string(other) && !is_string(array.scalar()) => return Ok(PlannerResult::Original(raw)),
+        (StringConcat, Operand::Unclear) => arrays::CONCATENATE_NULL,
+        (StringConcat, _) => arrays::CONCATENATE,
+        (AtArrow | ArrowAt, _) => arrays::CONTAINS,
+        (PGOverlap, _) => arrays::OVERLAPS,
+        (op, Operand::Typed(other)) => return Err(no_operator(op, array, other)),
+        _ => return Ok(PlannerResult::Original(raw)),
+    };
+    let Some(function) = functions::named(name) else { return Ok(PlannerResult::Original(raw)) };
+    let RawBinaryExpr { op, left, right } = raw;
+    Ok(PlannerResult::Planned(if op == ArrowAt { function.call(vec![right, left]) } else { function.call(vec![left, right]) }))
 }
 
 fn datetime_function(name: &str) -> Option<ScalarUDF> {
@@ -156,7 +261,7 @@ fn read_as(known: &SqlType, op: &BinaryOperator, text: &str, at_right: bool) -> 
         (known, Plus | Minus | Multiply | Divide | Modulo) => known.clone(),
         _ => return None,
     };
-    Some(literal(&target, text))
+    Some(literal_operand(&target, text))
 }
 
 fn trimmed(text: &str) -> (Expr, Operand) {
@@ -165,7 +270,13 @@ fn trimmed(text: &str) -> (Expr, Operand) {
 }
 
 /// A constant of a type, read from text.
-fn literal(target: &SqlType, text: &str) -> Result<(Expr, Operand)> {
+fn literal_operand(target: &SqlType, text: &str) -> Result<(Expr, Operand)> {
+    let (value, read) = literal(target, text)?;
+    Ok((value, Operand::Typed(read)))
+}
+
+/// A constant of a type, read from text, and the type that it has.
+pub(super) fn literal(target: &SqlType, text: &str) -> std::result::Result<(Expr, SqlType), SqlError> {
     let target = match target {
         SqlType::Numeric(_) => numeric_of(text),
         // A length is no part of how a literal is read.
@@ -175,16 +286,21 @@ fn literal(target: &SqlType, text: &str) -> Result<(Expr, Operand)> {
     // The session's time zone is known only when the statement runs.
     if *target.scalar() == SqlType::Timestamptz {
         let text = Expr::Literal(ScalarValue::Utf8(Some(text.into())), None);
-        return Ok((casts::call(text, &target), Operand::Typed(target)));
+        let call = casts::call(text, &target);
+        return Ok((call, target));
     }
     let value = scalar_from_text(&target, text)?;
     let metadata = FieldMetadata::new_from_field(&target.field("", true));
-    Ok((Expr::Literal(value, Some(metadata)), Operand::Typed(target)))
+    Ok((Expr::Literal(value, Some(metadata)), target))
 }
 
 fn is_comparison(op: &BinaryOperator) -> bool {
     use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
+}
+
+fn is_ordering(op: &BinaryOperator) -> bool {
+    is_comparison(op) && !matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq)
 }
 
 fn is_json(sql_type: &SqlType) -> bool {
@@ -193,7 +309,7 @@ fn is_json(sql_type: &SqlType) -> bool {
 
 /// Types that can be compared with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Boolean,
     Number,
     String,
@@ -206,7 +322,7 @@ enum Class {
     Array,
 }
 
-fn class(sql_type: &SqlType) -> Class {
+pub(super) fn class(sql_type: &SqlType) -> Class {
     match sql_type {
         SqlType::Boolean => Class::Boolean,
         number if is_number(number) => Class::Number,
@@ -223,7 +339,7 @@ fn class(sql_type: &SqlType) -> Class {
 
 fn typed(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<PlannerResult<RawBinaryExpr>> {
     if is_json(left) {
-        return json_operator(raw, left);
+        return json_operator(raw, left, &Operand::Typed(right.clone()));
     }
     let raw = inexact(raw, left, right);
     if is_comparison(&raw.op) {
@@ -233,21 +349,16 @@ fn typed(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<PlannerR
         BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply | BinaryOperator::Divide | BinaryOperator::Modulo => {
             arithmetic(raw, left, right)
         }
-        BinaryOperator::PGOverlap if class(left) == Class::Array && class(right) == Class::Array => {
-            let overlap = datafusion::functions_nested::array_has::array_has_any_udf();
-            Ok(PlannerResult::Planned(overlap.call(vec![raw.left, raw.right])))
-        }
         _ => Ok(PlannerResult::Original(raw)),
     }
 }
 
 /// A decimal beside a float becomes a float.
 fn inexact(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> RawBinaryExpr {
-    let float = |sql_type: &SqlType| matches!(sql_type, SqlType::Float4 | SqlType::Float8);
     let RawBinaryExpr { op, left: l, right: r } = raw;
     match (left, right) {
-        (left, SqlType::Numeric(_)) if float(left) => RawBinaryExpr { op, left: l, right: casts::call(r, &SqlType::Float8) },
-        (SqlType::Numeric(_), right) if float(right) => RawBinaryExpr { op, left: casts::call(l, &SqlType::Float8), right: r },
+        (left, SqlType::Numeric(_)) if is_float(left) => RawBinaryExpr { op, left: l, right: casts::call(r, &SqlType::Float8) },
+        (SqlType::Numeric(_), right) if is_float(right) => RawBinaryExpr { op, left: casts::call(l, &SqlType::Float8), right: r },
         _ => RawBinaryExpr { op, left: l, right: r },
     }
 }
@@ -293,6 +404,7 @@ fn arithmetic(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
     let same = |left, right| Ok(PlannerResult::Original(RawBinaryExpr { op: op.clone(), left, right }));
     match (lt, &op, rt) {
         (Class::Number, Divide, Class::Number) if is_exact_quotient(left, right) => Ok(PlannerResult::Planned(quotient::call(l, r))),
+        (Class::Number, BinaryOperator::Modulo, Class::Number) if is_float(left) || is_float(right) => Err(no_operator(&op, left, right)),
         (Class::Number, _, Class::Number) => same(l, r),
         (Class::Interval, Multiply, Class::Number) => scaled(interval::MULTIPLY, l, r),
         (Class::Number, Multiply, Class::Interval) => scaled(interval::MULTIPLY, r, l),
@@ -315,6 +427,10 @@ fn arithmetic(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
         _ if of_catalog(left) || of_catalog(right) => same(l, r),
         _ => Err(no_operator(&op, left, right)),
     }
+}
+
+fn is_float(sql_type: &SqlType) -> bool {
+    matches!(sql_type, SqlType::Float4 | SqlType::Float8)
 }
 
 /// Numerics are divided by one another and by whole numbers exactly.
@@ -353,10 +469,51 @@ fn shifted(at: Expr, op: &BinaryOperator, by: Expr) -> Result<PlannerResult<RawB
     Ok(PlannerResult::Planned(add.call(vec![at, by])))
 }
 
-fn json_operator(raw: RawBinaryExpr, left: &SqlType) -> Result<PlannerResult<RawBinaryExpr>> {
-    use BinaryOperator::{Arrow, ArrowAt, AtArrow, Eq, HashArrow, HashLongArrow, LongArrow, Minus, NotEq, Question, StringConcat};
+/// The call of a function of both operands.
+fn planned(name: &str, raw: RawBinaryExpr) -> Result<PlannerResult<RawBinaryExpr>> {
+    match functions::named(name) {
+        Some(function) => Ok(PlannerResult::Planned(function.call(vec![raw.left, raw.right]))),
+        None => Ok(PlannerResult::Original(raw)),
+    }
+}
+
+/// Values of jsonb, and arrays with NULLs in them, have an order of their own: a function says -1, 0 or 1.
+fn in_order(raw: RawBinaryExpr, compare: &str) -> Result<PlannerResult<RawBinaryExpr>> {
+    let Some(compare) = functions::named(compare) else { return Ok(PlannerResult::Original(raw)) };
+    let order = compare.call(vec![raw.left, raw.right]);
+    let zero = Expr::Literal(ScalarValue::Int32(Some(0)), None);
+    Ok(PlannerResult::Planned(match raw.op {
+        BinaryOperator::Lt => order.lt(zero),
+        BinaryOperator::LtEq => order.lt_eq(zero),
+        BinaryOperator::Gt => order.gt(zero),
+        _ => order.gt_eq(zero),
+    }))
+}
+
+fn json_operator(raw: RawBinaryExpr, left: &SqlType, right: &Operand) -> Result<PlannerResult<RawBinaryExpr>> {
+    use BinaryOperator::{
+        Arrow, ArrowAt, AtArrow, Eq, HashArrow, HashLongArrow, HashMinus, LongArrow, Minus, NotEq, Question, QuestionAnd, QuestionPipe,
+        StringConcat,
+    };
     let jsonb = *left == SqlType::Jsonb;
+    if jsonb {
+        match &raw.op {
+            QuestionPipe => return planned(json_rows::ANY_KEY, raw),
+            QuestionAnd => return planned(json_rows::ALL_KEYS, raw),
+            HashMinus => return planned(json_rows::DELETE_PATH, raw),
+            Minus if matches!(right, Operand::Typed(SqlType::Array(_))) => return planned(json_rows::DELETE_KEYS, raw),
+            op if is_ordering(op) => return in_order(raw, json_rows::COMPARE),
+            _ => {}
+        }
+    }
+    if let (Arrow | LongArrow, Operand::Typed(key)) = (&raw.op, right)
+        && !is_string(key)
+        && !matches!(key, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
+    {
+        return Err(no_operator(&raw.op, left, key));
+    }
     let symbol = match &raw.op {
+        AtArrow | ArrowAt | Question | QuestionAnd | QuestionPipe if !jsonb => return Err(no_operator(&raw.op, left, left)),
         Arrow => "->",
         LongArrow => "->>",
         HashArrow => "#>",

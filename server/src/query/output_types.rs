@@ -1,6 +1,9 @@
 //! The types that clients are told of are those that rows come in: UNION's and WITH RECURSIVE's branches agree before a plan is described.
 
+use super::common_types::{self, Given};
 use crate::error::{SqlError, SqlState};
+use crate::functions::casts;
+use crate::types::SqlType;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
@@ -19,6 +22,7 @@ pub fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut changed = false;
     let settled = plan.transform_up_with_subqueries(|plan| match plan {
         LogicalPlan::Union(union) if differs(&union) => {
+            let union = in_common(union)?;
             refuse_mixtures(&union)?;
             changed = true;
             Ok(Transformed::yes(TypeCoercion::new().analyze(LogicalPlan::Union(union), &ConfigOptions::default())?))
@@ -33,6 +37,44 @@ pub fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
 fn differs(union: &Union) -> bool {
     let types = |plan: &Arc<LogicalPlan>| plan.schema().fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
     union.inputs.windows(2).any(|pair| types(&pair[0]) != types(&pair[1]))
+}
+
+/// Floats beside decimals, and literals beside anything but texts: what DataFusion would make something else of.
+fn in_common(mut union: Union) -> Result<Union> {
+    let columns = union.inputs[0].schema().fields().len();
+    let given: Vec<Vec<Given>> = union.inputs.iter().map(|input| (0..columns).map(|at| of_column(input, at)).collect()).collect();
+    let mut targets: Vec<Option<SqlType>> = Vec::with_capacity(columns);
+    for at in 0..columns {
+        let column: Vec<Given> = given.iter().map(|given| given[at].clone()).collect();
+        targets.push(common_types::compared("UNION", &column)?);
+    }
+    if targets.iter().all(Option::is_none) {
+        return Ok(union);
+    }
+    for (input, given) in union.inputs.iter_mut().zip(&given) {
+        let items = input.schema().columns().into_iter().zip(given).zip(&targets).map(|((column, given), target)| {
+            let name = (column.relation.clone(), column.name.clone());
+            Ok(match (given, target) {
+                (_, None) | (Given::Null, _) => Expr::Column(column),
+                (Given::Unknown(_), Some(target)) => casts::call(Expr::Column(column), target).alias_qualified(name.0, name.1),
+                (given, Some(target)) => common_types::converted(Expr::Column(column), given, target)?.alias_qualified(name.0, name.1),
+            })
+        });
+        let items = items.collect::<Result<Vec<_>>>()?;
+        *input = Arc::new(LogicalPlanBuilder::from(input.as_ref().clone()).project(items)?.build()?);
+    }
+    Union::try_new_with_loose_types(union.inputs)
+}
+
+/// What a branch's column is: the expression behind it, where it is a projection's.
+fn of_column(input: &LogicalPlan, at: usize) -> Given {
+    match input {
+        LogicalPlan::Projection(projection) => match projection.expr.get(at) {
+            Some(expr) => Given::of(&expr.clone().unalias(), projection.input.schema()),
+            None => Given::Unclear,
+        },
+        other => Given::of(&Expr::Column(other.schema().columns()[at].clone()), other.schema()),
+    }
 }
 
 /// Text and something else have no common type, unless the text is a literal.

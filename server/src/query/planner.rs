@@ -3,23 +3,22 @@
 use super::operators::Operators;
 use super::semantics::{self, FunctionKinds};
 use super::{
-    ActivitySource, SequenceAccess, blame, casts, date_arithmetic, desugar, exactness, explain, integers, join_rule, merged_columns,
-    multisets, naming, ordered_groups, output_types, rewrite, row_values, safe_pushdown, typing,
+    ActivitySource, SequenceAccess, blame, casts, common_types, date_arithmetic, desugar, exactness, explain, integers, join_rule,
+    lateral_rows, merged_columns, multisets, naming, ordered_groups, output_types, rewrite, row_values, safe_pushdown, typing,
 };
 use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
 use crate::error::{Result, SqlError, SqlState};
 use crate::functions;
 use crate::session::context::SessionFacts;
 use crate::view::View;
-use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::config::Dialect;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream, SessionState};
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionConfig;
@@ -90,16 +89,26 @@ static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
     let _ = state.register_function_rewrite(Arc::new(functions::moments::InZone));
     state.add_analyzer_rule(Arc::new(super::averages::Averages));
     state.add_analyzer_rule(Arc::new(super::intervals::CompareIntervals));
-    for function in functions::stateless() {
-        // A function of the same name is replaced: that is the intention.
-        let _ = state.register_udf(Arc::new(function));
-    }
+    functions::stateless().into_iter().for_each(|function| replace_function(&mut state, function));
     let _ = state.register_expr_planner(Arc::new(date_arithmetic::DateArithmetic));
     for aggregate in functions::math::aggregates() {
         let _ = state.register_udaf(aggregate);
     }
     state
 });
+
+/// A function of the same name is replaced, under all its names: the session of a statement is made from the functions by whatever name they are
+/// found, and one that is left under another name would be registered under the name that is replaced again.
+fn replace_function(state: &mut SessionState, function: ScalarUDF) {
+    let names: Vec<String> = function.aliases().iter().cloned().chain([function.name().to_string()]).collect();
+    for name in names {
+        if let Some(old) = state.scalar_functions().get(&name).cloned() {
+            let _ = state.deregister_udf(&name);
+            let _ = state.deregister_udf(old.name());
+        }
+    }
+    let _ = state.register_udf(Arc::new(function));
+}
 
 /// Ours decide first.
 fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
@@ -177,6 +186,7 @@ impl Scope {
         rewrite::statement(&mut rewritten);
         row_values::statement(&mut rewritten);
         naming::name_outputs(&mut rewritten);
+        desugar::value_lists::statement(&mut rewritten);
         casts::rewrite(&mut rewritten)?;
         match self.plan_rewritten(rewritten).await {
             Ok(plan) => typing::check(&plan).map(|()| plan),
@@ -189,14 +199,15 @@ impl Scope {
         let mut statement = statement;
         desugar::statement(&mut statement)?;
         merged_columns::resolve(self, &mut statement).await?;
-        Ok(output_types::settle(multisets::count_copies(self.plan_as_it_is(statement).await?)?)?)
+        let plan = lateral_rows::settle(self.plan_as_it_is(statement).await?)?;
+        Ok(output_types::settle(multisets::count_copies(plan)?)?)
     }
 
     /// Plans what DataFusion understands as it is.
     pub(super) async fn plan_as_it_is(&self, mut statement: ast::Statement) -> Result<LogicalPlan> {
         integers::narrow(&mut statement);
         let planned = self.state().statement_to_plan(Statement::Statement(Box::new(statement))).await;
-        planned.map_err(|error| planning_error(error, self))
+        planned.and_then(common_types::settle).map_err(|error| planning_error(error, self))
     }
 
     /// Optimizes and starts a plan.
@@ -229,15 +240,6 @@ impl Scope {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Puts parameters in the place of `$1`, `$2`, ...
-pub fn bind(plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan> {
-    if parameters.is_empty() {
-        return Ok(plan);
-    }
-    let values = parameters.iter().map(|value| datafusion::common::metadata::ScalarAndMetadata::new(value.clone(), None)).collect();
-    Ok(plan.replace_params_with_values(&ParamValues::List(values))?)
 }
 
 /// DataFusion's errors of planning that say too little; everything else is mapped where all errors are.

@@ -233,7 +233,10 @@ fn liked(like: &Like, schema: &DFSchema) -> Result<()> {
         (true, true) => "!~~*",
     };
     let (left, right) = (known(&like.expr, schema), known(&like.pattern, schema));
-    let texts = |known: &Option<Known>| known.as_ref().is_none_or(|known| matches!(known.family, Family::Text | Family::Bytes));
+    if [&left, &right].into_iter().flatten().any(|known| known.family == Family::Bytes) {
+        return Err(SqlError::unsupported("LIKE of bytea"));
+    }
+    let texts = |known: &Option<Known>| known.as_ref().is_none_or(|known| known.family == Family::Text);
     if texts(&left) && texts(&right) {
         return Ok(());
     }
@@ -308,6 +311,10 @@ fn no_function(name: &str, arguments: &[Expr], schema: &DFSchema) -> SqlError {
 fn aggregate(call: &AggregateFunction, schema: &DFSchema) -> Result<()> {
     if let Some(filter) = &call.params.filter {
         boolean(filter, "FILTER", schema)?;
+    }
+    let bytes = call.params.args.first().and_then(|arg| known(arg, schema)).is_some_and(|known| known.family == Family::Bytes);
+    if call.func.name() == "string_agg" && bytes {
+        return Err(SqlError::unsupported("string_agg of bytea"));
     }
     if call.func.name() == "count" && call.params.args.len() > 1 && !call.params.distinct {
         return Err(no_function("count", &call.params.args, schema));

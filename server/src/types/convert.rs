@@ -43,7 +43,8 @@ pub fn cannot_cast(from: &SqlType, to: &SqlType) -> SqlError {
     SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type {} to {}", without_modifiers(from), without_modifiers(to)))
 }
 
-fn without_modifiers(sql_type: &SqlType) -> String {
+/// A type's name without modifiers.
+pub fn without_modifiers(sql_type: &SqlType) -> String {
     match sql_type {
         SqlType::Array(element) => format!("{}[]", without_modifiers(element.scalar())),
         other => other.name().split('(').next().unwrap_or_default().to_string(),
@@ -164,7 +165,7 @@ fn json_scalars(values: &ArrayRef, to: &SqlType, time_zone: &str) -> Result<Arra
     for text in texts.as_string_view() {
         let number = text.is_none_or(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
         match (text, to) {
-            (None | Some("null"), _) => {
+            (None, _) => {
                 builder.append_null();
                 booleans.push(None);
             }
@@ -185,6 +186,7 @@ fn not_that_json(text: &str, to: &SqlType) -> SqlError {
         Some(b'[') => "array",
         Some(b'"') => "string",
         Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
         _ => "numeric",
     };
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("cannot cast jsonb {kind} to type {}", without_modifiers(to)))

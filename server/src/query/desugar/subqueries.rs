@@ -3,6 +3,10 @@
 //! DataFusion makes joins of them where they are conditions of WHERE. Elsewhere, where they are values that may be NULL, they are counted.
 
 use super::{has_query, template};
+use crate::types::SqlType;
+use crate::types::input::scalar_from_text;
+use arrow::array::AsArray;
+use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, TableWithJoins, UnaryOperator,
     Value, VisitMut, VisitorMut,
@@ -66,14 +70,14 @@ fn condition(expr: &mut Expr) {
         Expr::AnyOp { left, compare_op, right, .. } => {
             values(left);
             match items(right) {
-                Some(items) => *expr = compared(left, compare_op, items, BinaryOperator::Or),
+                Some(items) => *expr = compared(left, compare_op, &items, BinaryOperator::Or),
                 None => apart(right),
             }
         }
         Expr::AllOp { left, compare_op, right } => {
             values(left);
             match items(right) {
-                Some(items) => *expr = compared(left, compare_op, items, BinaryOperator::And),
+                Some(items) => *expr = compared(left, compare_op, &items, BinaryOperator::And),
                 None => apart(right),
             }
         }
@@ -89,12 +93,24 @@ fn is_exists(expr: &Expr) -> bool {
 }
 
 /// The items of an ARRAY[...] that ANY or ALL compares with.
-fn items(right: &Expr) -> Option<&[Expr]> {
+fn items(right: &Expr) -> Option<Vec<Expr>> {
     match right {
         Expr::Nested(inner) => items(inner),
-        Expr::Array(array) => Some(&array.elem),
+        Expr::Array(array) => Some(array.elem.clone()),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => items_of_text(text),
+            _ => None,
+        },
         _ => None,
     }
+}
+
+/// The items of an array that is written as a literal: `'{1,2}'`.
+fn items_of_text(text: &str) -> Option<Vec<Expr>> {
+    let array = scalar_from_text(&SqlType::Array(Box::new(SqlType::Text)), text).ok()?;
+    let ScalarValue::List(list) = array else { return None };
+    let item = |item: Option<&str>| Expr::value(item.map_or(Value::Null, |item| Value::SingleQuotedString(item.to_string())));
+    Some(list.value(0).as_string_view_opt()?.iter().map(item).collect())
 }
 
 /// `x = ANY (ARRAY[a, b])` is `x = a OR x = b`, which has the right NULLs.
@@ -160,7 +176,7 @@ fn exists_of_an_aggregate(expr: &mut Expr) {
     };
 }
 
-fn is_aggregate(select: &Select) -> bool {
+pub(super) fn is_aggregate(select: &Select) -> bool {
     let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty());
     let calls = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => calls_aggregate(expr),
@@ -252,18 +268,29 @@ fn value(expr: &mut Expr) {
             *expr = if *negated { template("(NOT __x)", &[("__x", &is_in)], None) } else { is_in };
         }
         Expr::AnyOp { left, compare_op, right, .. } => match (items(right), right.as_ref()) {
-            (Some(items), _) => *expr = compared(left, compare_op, items, BinaryOperator::Or),
+            (Some(items), _) => *expr = compared(left, compare_op, &items, BinaryOperator::Or),
             (None, Expr::Subquery(query)) if *compare_op == BinaryOperator::Eq => *expr = is_in(left, query),
+            (None, array) if *compare_op == BinaryOperator::Eq && is_of_columns(array) => {
+                *expr = template("plimsoll_any_equal(__x_array, __x)", &[("__x_array", array), ("__x", left)], None);
+            }
             _ => apart(right),
         },
         Expr::AllOp { left, compare_op, right } => match (items(right), right.as_ref()) {
-            (Some(items), _) => *expr = compared(left, compare_op, items, BinaryOperator::And),
+            (Some(items), _) => *expr = compared(left, compare_op, &items, BinaryOperator::And),
             (None, Expr::Subquery(query)) if *compare_op == BinaryOperator::NotEq => {
                 *expr = template("(NOT __x)", &[("__x", &is_in(left, query))], None);
             }
             _ => apart(right),
         },
         _ => {}
+    }
+}
+
+/// An array that is no parameter: the engine looks for a value in an array without minding its NULLs.
+fn is_of_columns(array: &Expr) -> bool {
+    match array {
+        Expr::Nested(inner) => is_of_columns(inner),
+        other => matches!(other, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_)),
     }
 }
 

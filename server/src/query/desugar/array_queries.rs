@@ -1,0 +1,72 @@
+//! `ARRAY(SELECT ...)`: the rows of a query as an array, in the query's order; an empty array if there are none.
+
+use super::call;
+use super::subqueries::is_aggregate;
+use crate::functions::arrays::EMPTY_FOR_NULL;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
+};
+
+/// Rewrites such an expression, where the order of the rows can be told to the aggregate.
+pub fn rewrite(expr: &mut Expr) {
+    let Expr::Function(function) = &*expr else { return };
+    if !function.name.to_string().eq_ignore_ascii_case("array") {
+        return;
+    }
+    let FunctionArguments::Subquery(query) = &function.args else { return };
+    if let Some(aggregated) = aggregated(query) {
+        *expr = call(EMPTY_FOR_NULL, vec![Expr::Subquery(Box::new(aggregated))]);
+    }
+}
+
+/// The query with `array_agg(x ORDER BY ...)` in the place of its only column.
+fn aggregated(query: &Query) -> Option<Query> {
+    let mut query = query.clone();
+    if query.limit_clause.is_some() || query.fetch.is_some() || query.with.is_some() {
+        return None;
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return None };
+    if !is_simple(select) {
+        return None;
+    }
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] = select.projection.as_slice() else {
+        return None;
+    };
+    let value = value.clone();
+    let alias = match &select.projection[0] {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.clone()),
+        _ => None,
+    };
+    let mut array = call("array_agg", vec![value.clone()]);
+    if let Some(order) = query.order_by.take() {
+        let OrderByKind::Expressions(mut keys) = order.kind else { return None };
+        for key in &mut keys {
+            if is_output(&key.expr, alias.as_ref()) {
+                key.expr = value.clone();
+            }
+        }
+        ordered(&mut array, FunctionArgumentClause::OrderBy(keys));
+    }
+    select.projection = vec![SelectItem::UnnamedExpr(array)];
+    Some(query)
+}
+
+fn is_simple(select: &Select) -> bool {
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    select.distinct.is_none() && select.having.is_none() && !grouped && !is_aggregate(select)
+}
+
+/// `ORDER BY 1`, or by the column's alias.
+fn is_output(key: &Expr, alias: Option<&Ident>) -> bool {
+    match key {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits == "1"),
+        Expr::Identifier(name) => alias.is_some_and(|alias| alias.value == name.value),
+        _ => false,
+    }
+}
+
+fn ordered(array: &mut Expr, clause: FunctionArgumentClause) {
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = array {
+        list.clauses.push(clause);
+    }
+}
