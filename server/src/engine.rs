@@ -4,7 +4,8 @@
 //! 2. [`pins`] knows which snapshots are in use, so that the sweep removes nothing that somebody reads.
 //! 3. [`ids`] leases ids in blocks, ahead of need.
 //! 4. [`writers`] knows who writes to which table: compaction waits for them, and contenders queue up.
-//! 5. [`activity`] knows the sessions.
+//! 5. [`activity`] knows the sessions, [`cancel`] how to stop them, [`advisory`] what they agree to lock.
+//! 6. [`threads`] plan and run queries.
 //!
 //! The folder holds `segments/`, `placement/`, `tmp/` and `LOCK`.
 
@@ -23,10 +24,13 @@ use storage::{SegmentId, StagedSegment, Store};
 use tokio::sync::Notify;
 
 pub mod activity;
+pub mod advisory;
+pub mod cancel;
 pub mod folder;
 pub mod ids;
 pub mod memory;
 pub mod pins;
+pub mod threads;
 pub mod writers;
 
 /// The shared parts of a running server.
@@ -41,6 +45,12 @@ pub struct Engine {
     pub runtime: Arc<RuntimeEnv>,
     /// The sessions.
     pub activity: activity::Registry,
+    /// Advisory locks.
+    pub advisory: advisory::AdvisoryLocks,
+    /// The sessions that can be cancelled.
+    pub cancels: Arc<cancel::Cancels>,
+    /// Where queries are planned and run.
+    pub threads: threads::QueryThreads,
     /// Who writes to which table.
     pub writers: Arc<writers::Writers>,
     /// Numbers of sequences leased by this process.
@@ -115,6 +125,9 @@ impl Engine {
         let ids = ids::IdLease::open(placement.clone()).await?;
         Ok(Arc::new(Self {
             activity: activity::Registry::new(config.connections_max),
+            advisory: advisory::AdvisoryLocks::default(),
+            cancels: Arc::default(),
+            threads: threads::QueryThreads::start(config.query_threads)?,
             writers: Arc::default(),
             sequences: crate::session::sequences::SequenceCache::start(placement.clone())?,
             changes: Changes::default(),

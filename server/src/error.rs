@@ -80,6 +80,7 @@ sqlstates! {
     DUPLICATE_TABLE = "42P07",
     DUPLICATE_SCHEMA = "42P06",
     DUPLICATE_OBJECT = "42710",
+    DUPLICATE_CURSOR = "42P03",
     DUPLICATE_PREPARED_STATEMENT = "42P05",
     AMBIGUOUS_COLUMN = "42702",
     AMBIGUOUS_FUNCTION = "42725",
@@ -107,6 +108,19 @@ sqlstates! {
     DATA_CORRUPTED = "XX001",
 }
 
+/// What an error is about, for clients that read it as fields of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorSubject {
+    /// The table's schema.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: Option<String>,
+    /// The column.
+    pub column: Option<String>,
+    /// The constraint.
+    pub constraint: Option<String>,
+}
+
 /// An error as the client sees it.
 #[derive(Clone, Debug)]
 pub struct SqlError {
@@ -124,12 +138,14 @@ pub struct SqlError {
     pub context: Option<String>,
     /// Where in the text it is, until [`SqlError::located`] makes a position of it.
     pub place: Option<Location>,
+    /// What it is about, where that has a name.
+    pub subject: Option<Box<ErrorSubject>>,
 }
 
 impl SqlError {
     /// An error with a code and a primary message.
     pub fn new(state: SqlState, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { state, message: message.into(), detail: None, hint: None, position: None, context: None, place: None }
+        Self { state, message: message.into(), detail: None, hint: None, position: None, context: None, place: None, subject: None }
     }
     /// Something that PostgreSQL can do and this server does not.
     pub fn unsupported(what: impl fmt::Display) -> Self {
@@ -152,6 +168,22 @@ impl SqlError {
     /// Says where it happened.
     pub fn with_context(mut self, context: impl Into<String>) -> Self {
         self.context = Some(context.into());
+        self
+    }
+    /// Says which table it is about.
+    pub fn of_table(mut self, schema: &str, table: &str) -> Self {
+        let subject = self.subject.get_or_insert_default();
+        (subject.schema, subject.table) = (Some(schema.to_string()), Some(table.to_string()));
+        self
+    }
+    /// Says which column of the table.
+    pub fn of_column(mut self, column: &str) -> Self {
+        self.subject.get_or_insert_default().column = Some(column.to_string());
+        self
+    }
+    /// Says which constraint of the table.
+    pub fn of_constraint(mut self, constraint: &str) -> Self {
+        self.subject.get_or_insert_default().constraint = Some(constraint.to_string());
         self
     }
     /// A call of a function that there is not, as in `upper(integer)`.

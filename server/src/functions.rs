@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 pub mod arithmetic;
 pub mod arrays;
 pub mod average;
+pub mod backends;
 pub mod bytes;
 pub mod casts;
 pub mod catalog;
@@ -79,6 +80,7 @@ pub fn named(name: &str) -> Option<Arc<ScalarUDF>> {
 pub fn of_session(scope: &Scope) -> Vec<ScalarUDF> {
     let mut all = session::functions(scope);
     all.extend(relations::functions(scope));
+    all.extend(backends::functions(scope));
     all.extend(definitions::functions(scope));
     all.extend(server_facts::functions(scope));
     all

@@ -7,16 +7,14 @@
 
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::engine::threads::STACK_BYTES;
 use crate::maintenance::Maintenance;
-use crate::wire::listener::{Options, serve_engine};
+use crate::wire::listener::{Options, serve_engine, turn_away_until};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-/// Deeply nested SQL recurses in the parser and the planner; this is what their guards are measured for.
-const THREAD_STACK_BYTES: usize = 128 << 20;
 
 /// How long running statements get to finish once the server is told to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,7 +25,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(worker_threads(&config))
         .thread_name("plimsoll")
-        .thread_stack_size(THREAD_STACK_BYTES)
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|e| format!("could not start threads: {e}"))?;
@@ -53,7 +51,8 @@ async fn serve(config: Config) -> Result<(), String> {
     std::sync::LazyLock::force(&crate::functions::server_facts::STARTED);
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let data_dir = config.data_dir.clone();
-    let engine = Engine::open(config).await.map_err(|e| describe(&e))?;
+    let opening = turn_away_until(&listener, "the database system is starting up", Engine::open(config));
+    let engine = opening.await.map_err(|e| describe(&e))?;
     let shutdown = CancellationToken::new();
     let background = Maintenance::start(&engine);
     stop_on_signal(shutdown.clone())?;

@@ -13,7 +13,8 @@
 
 use crate::engine::Engine;
 use crate::engine::activity::Activity;
-use crate::error::{Result, SqlError};
+use crate::engine::advisory::{AdvisoryLocks, Key, Mode};
+use crate::error::{Result, SqlError, SqlState};
 use crate::session::context::SessionFacts;
 use crate::types::SqlType;
 use crate::view::View;
@@ -24,6 +25,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub mod averages;
 pub mod blame;
@@ -46,6 +48,7 @@ pub mod multisets;
 pub mod naming;
 pub mod operators;
 pub mod ordered_groups;
+pub mod origin;
 pub mod output_types;
 pub mod parameters;
 pub mod planner;
@@ -109,15 +112,50 @@ pub trait SequenceAccess: Send + Sync + std::fmt::Debug {
     fn last_value(&self) -> Result<i64>;
 }
 
-/// Whoever knows what the sessions do; `pg_stat_activity` asks.
+/// Whoever knows what the sessions do: `pg_stat_activity` asks, and functions act on them.
 pub trait ActivitySource: Send + Sync {
     /// All sessions, oldest first.
     fn sessions(&self) -> Vec<Activity>;
+    /// Cancels what a session runs; false if there is no such session.
+    fn cancel(&self, process_id: i32) -> bool;
+    /// Ends a session; false if there is none.
+    fn terminate(&self, process_id: i32) -> bool;
+    /// The advisory locks.
+    fn advisory_locks(&self) -> &AdvisoryLocks;
+    /// Waits for an advisory lock, until the session's statement is cancelled, or no longer than `limit`. Blocking: called from a query's thread.
+    fn wait_for_lock(&self, process_id: i32, key: Key, mode: Mode, limit: Option<Duration>) -> Result<()>;
 }
 
 impl ActivitySource for Engine {
     fn sessions(&self) -> Vec<Activity> {
         self.activity.list()
+    }
+    fn cancel(&self, process_id: i32) -> bool {
+        self.cancels.cancel_session(process_id)
+    }
+    fn terminate(&self, process_id: i32) -> bool {
+        self.cancels.terminate_session(process_id)
+    }
+    fn advisory_locks(&self) -> &AdvisoryLocks {
+        &self.advisory
+    }
+    fn wait_for_lock(&self, process_id: i32, key: Key, mode: Mode, limit: Option<Duration>) -> Result<()> {
+        let ended = self.cancels.running(process_id);
+        let wait = async {
+            tokio::select! {
+                locked = self.advisory.lock(process_id, key, mode) => locked,
+                () = ended.cancelled() => Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")),
+                () = after(limit) => Err(SqlError::new(SqlState("55P03"), "canceling statement due to lock timeout")),
+            }
+        };
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(wait))
+    }
+}
+
+async fn after(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -141,7 +179,8 @@ impl QueryContext {
     }
     /// Plans a query, EXPLAIN, or anything else that DataFusion plans without side effects; parameters stay as placeholders.
     pub async fn plan(&self, statement: &ast::Statement) -> Result<LogicalPlan> {
-        self.scope().plan(statement).await
+        let (scope, statement) = (self.scope(), statement.clone());
+        self.engine.threads.run(async move { scope.plan(&statement).await }).await
     }
     /// Puts parameters in.
     pub fn bind(&self, plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan> {
@@ -149,15 +188,19 @@ impl QueryContext {
     }
     /// The columns that clients see of a plan's result: names as PostgreSQL gives them, which need not be distinct.
     pub fn output_schema(&self, plan: &LogicalPlan) -> SchemaRef {
-        naming::output_schema(plan.schema().as_arrow())
+        origin::noted(plan, &naming::output_schema(plan.schema().as_arrow()))
     }
     /// What a failure to optimize or start a statement's plan shall be called.
     pub async fn refine(&self, statement: &ast::Statement, error: SqlError) -> SqlError {
-        blame::refine(&self.scope(), statement, error).await
+        let (scope, statement) = (self.scope(), statement.clone());
+        let refined = self.engine.threads.run(async move { Ok(blame::refine(&scope, &statement, error).await) }).await;
+        refined.unwrap_or_else(|ended| ended)
     }
     /// Optimizes and starts a plan. The stream has the schema of [`QueryContext::output_schema`].
     pub async fn run(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        self.scope().run(plan).await
+        let scope = self.scope();
+        let stream = self.engine.threads.run(async move { scope.run(plan).await }).await?;
+        Ok(self.engine.threads.drive(stream))
     }
     /// An expression over the columns of a table (`None`: over none), cast to `target` where given: CHECK conditions, DEFAULTs.
     pub fn plan_expression(
@@ -174,10 +217,12 @@ impl QueryContext {
     }
     /// A plan that reads files of the server: COPY FROM a file. The path may be a pattern; 58P01 if nothing is there.
     pub async fn read_file(&self, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<LogicalPlan> {
-        files::read_plan(&self.scope(), kind, path, options).await
+        let (scope, path, options) = (self.scope(), path.to_string(), options.to_vec());
+        self.engine.threads.run(async move { files::read_plan(&scope, kind, &path, &options).await }).await
     }
     /// Writes a plan's rows to one file of the server, which appears whole and synced or not at all; the number of rows.
     pub async fn write_file(&self, plan: LogicalPlan, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<u64> {
-        files::write(&self.scope(), plan, kind, path, options).await
+        let (scope, path, options) = (self.scope(), path.to_string(), options.to_vec());
+        self.engine.threads.run(async move { files::write(&scope, plan, kind, &path, &options).await }).await
     }
 }

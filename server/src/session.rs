@@ -8,19 +8,22 @@
 
 use crate::engine::Engine;
 use crate::engine::activity::Registered;
+use crate::engine::advisory::Held;
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
-use crate::types::output::OutputStyle;
+use crate::types::output::{OutputStyle, Styles};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use block::Block;
 use bytes::Bytes;
 use context::{ContextSource, SessionFacts};
+use cursors::Cursors;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use effects::Effects;
+use prepared::PreparedStatements;
 use sequences::SessionSequences;
-use settings::Settings;
-use std::collections::BTreeMap;
+use settings::{Settings, Timeouts};
 use std::sync::Arc;
 
 mod balanced;
@@ -29,10 +32,14 @@ pub mod clauses;
 pub mod context;
 pub mod copy_options;
 mod copying;
+pub mod cursors;
 mod describe;
 mod dispatch;
+pub mod effects;
 pub mod grammar;
+mod parameters;
 pub mod parse;
+pub mod prepared;
 mod savepoints;
 pub mod sequences;
 pub mod settings;
@@ -43,6 +50,11 @@ pub mod transaction;
 
 /// Notices kept for the client, at most.
 pub(crate) const NOTICES_MAX: usize = 256;
+
+/// Text that is parsed without further ado; what nests or is long can take seconds.
+const PARSED_AT_ONCE_BYTES_MAX: usize = 8 << 10;
+/// See [`PARSED_AT_ONCE_BYTES_MAX`].
+const PARSED_AT_ONCE_PARENTHESES_MAX: usize = 8;
 
 /// Who is connected, from the startup message.
 #[derive(Clone, Debug)]
@@ -203,7 +215,10 @@ pub struct Session {
     block: Option<Block>,
     /// Whether each statement outside a block belongs to an implicit one.
     implicit: bool,
-    prepared: BTreeMap<String, Prepared>,
+    prepared: PreparedStatements,
+    cursors: Cursors,
+    /// What functions did to this session.
+    effects: Arc<Effects>,
     sequences: Arc<SessionSequences>,
     notices: Vec<Notice>,
     /// The session's entry in `pg_stat_activity`.
@@ -213,16 +228,35 @@ pub struct Session {
 impl Session {
     /// A new session. `options` are the startup message's settings (`application_name`, `TimeZone`, `options`, ...).
     pub fn new(engine: Arc<Engine>, identity: Identity, options: Vec<(String, String)>) -> Result<Self> {
-        let settings = Settings::new(&identity.user, &options)?;
+        let settings = Settings::new(&identity.user, &options)?.of_server(&engine.config);
         let sequences = SessionSequences::new(engine.sequences.clone());
         let activity = engine.activity.enter(identity.clone())?;
         activity.name_application(settings.get("application_name"));
-        let prepared = BTreeMap::new();
-        Ok(Self { engine, identity, settings, block: None, implicit: false, prepared, sequences, notices: Vec::new(), activity })
+        Ok(Self {
+            engine,
+            identity,
+            settings,
+            block: None,
+            implicit: false,
+            prepared: PreparedStatements::default(),
+            effects: Arc::default(),
+            cursors: Cursors::default(),
+            sequences,
+            notices: Vec::new(),
+            activity,
+        })
     }
     /// Splits and parses SQL text; the statements of one simple query (42601 with its position).
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
         parse::parse(sql)
+    }
+    /// The same, on the threads of queries if it may take long, so that a request to cancel is heard.
+    pub async fn parse_aside(&mut self, sql: &str) -> Result<Vec<Statement>> {
+        if sql.len() <= PARSED_AT_ONCE_BYTES_MAX && sql.bytes().filter(|byte| *byte == b'(').count() <= PARSED_AT_ONCE_PARENTHESES_MAX {
+            return self.parse(sql);
+        }
+        let sql = sql.to_string();
+        self.engine.threads.run(async move { parse::parse(&sql) }).await
     }
     /// Describes a statement without running it. `declared` holds the client's parameter types, `None` where it left them open.
     pub async fn prepare(&mut self, statement: Option<Statement>, declared: &[Option<SqlType>]) -> Result<Prepared> {
@@ -235,6 +269,7 @@ impl Session {
     /// Runs one statement. Outside a block it is its own transaction, committed before `Done` is returned, or for rows: before the stream
     /// ends. `implicit_block` is true for each but the last statement of a simple query that has several: PostgreSQL runs them as one transaction.
     pub async fn execute(&mut self, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
+        self.settle();
         self.activity.begin(&statement.text);
         statement.notices.iter().for_each(|notice| self.notify(notice.clone()));
         let outcome = dispatch::execute(self, statement, parameters).await;
@@ -271,7 +306,8 @@ impl Session {
         }
     }
     /// The session waits for its client's next message.
-    pub fn wait(&self) {
+    pub fn wait(&mut self) {
+        self.settle();
         self.activity.name_application(self.settings.get("application_name"));
         self.activity.wait(match self.transaction_status() {
             TransactionStatus::Idle => "idle",
@@ -281,16 +317,37 @@ impl Session {
     }
     /// Notices since the last call, oldest first (bounded).
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+        let mut notices = std::mem::take(&mut self.notices);
+        notices.extend(self.effects.take_notices());
+        notices
     }
     /// Settings whose change clients are told of (ParameterStatus), changed since the last call; all of them at the first.
     pub fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
+        self.settle();
         self.settings.take_changes()
     }
     /// How values are written now.
     pub fn output_style(&self) -> OutputStyle {
         let extra_float_digits = self.settings.get("extra_float_digits").parse().unwrap_or(1);
-        OutputStyle { time_zone: self.settings.get("TimeZone").to_string(), extra_float_digits }
+        let of = |name| self.settings.get(name);
+        let styles = Styles::of_settings(of("DateStyle"), of("IntervalStyle"), of("bytea_output"));
+        OutputStyle { time_zone: of("TimeZone").to_string(), extra_float_digits, styles }
+    }
+    /// How long things may take.
+    pub fn timeouts(&self) -> Timeouts {
+        self.settings.timeouts()
+    }
+    /// The forms of a result's columns where the client has no say: text, but for binary cursors.
+    pub fn simple_formats(&self, statement: &Statement) -> &'static [i16] {
+        match statement.ours.as_deref() {
+            Some(grammar::Ours::Fetch { name, .. }) if self.cursors.is_binary(name) => &[1],
+            _ => &[],
+        }
+    }
+    /// The columns of a cursor that SQL has declared, and the forms that it gives them: to the protocol it is a portal.
+    pub fn cursor_columns(&self, name: &str) -> Option<(SchemaRef, &'static [i16])> {
+        let formats: &[i16] = if self.cursors.is_binary(name) { &[1] } else { &[] };
+        self.cursors.schema(name).map(|columns| (columns, formats))
     }
     /// What the next statement is planned with.
     pub fn context_source(&self) -> ContextSource {
@@ -300,8 +357,27 @@ impl Session {
             time_zone: self.settings.get("TimeZone").to_string(),
             user: self.identity.user.clone(),
             database: self.identity.database.clone(),
-            session: Arc::new(SessionFacts { process_id: self.identity.process_id, settings: self.settings.clone() }),
+            session: Arc::new(SessionFacts {
+                process_id: self.identity.process_id,
+                settings: self.settings.clone(),
+                cursors: self.cursors.facts(),
+                prepared: self.prepared.facts(),
+                effects: self.effects.clone(),
+            }),
             sequences: self.sequences.clone(),
+        }
+    }
+
+    /// Takes over what functions did, and outside a block what ends with a statement.
+    fn settle(&mut self) {
+        let in_block = self.block.is_some();
+        for change in self.effects.take_settings().into_iter().filter(|change| in_block || !change.local) {
+            if let Err(error) = self.settings.assign(&change.name, &change.value, change.local) {
+                tracing::debug!(%error, "a setting that was checked before is refused");
+            }
+        }
+        if !in_block {
+            self.engine.advisory.release(self.identity.process_id, Held::ByTransaction);
         }
     }
 
@@ -323,15 +399,27 @@ impl Session {
 
     /// Ends a block; answers whether it was committed.
     async fn end_block(&mut self, block: Block, commit: bool) -> Result<bool> {
+        self.settle();
         let failed = block.failed;
+        let held = if commit && !failed { self.cursors.hold().await } else { Ok(()) };
         let committed = match block.into_transaction() {
+            _ if held.is_err() => held.map(|()| false),
             Some(transaction) if commit => transaction.commit().await.map(|()| true),
             Some(_) => Ok(false),
             // Nothing was read or written; settings may have been changed.
             None => Ok(commit && !failed),
         };
         self.settings.end(matches!(committed, Ok(true)));
+        self.engine.advisory.release(self.identity.process_id, Held::ByTransaction);
+        self.cursors.end_of_transaction(matches!(committed, Ok(true)));
         committed
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.engine.advisory.release(self.identity.process_id, Held::BySession);
+        self.engine.advisory.release(self.identity.process_id, Held::ByTransaction);
     }
 }
 

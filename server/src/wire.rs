@@ -12,7 +12,6 @@
 pub mod backend;
 pub mod listener;
 
-mod cancel;
 mod connection;
 mod copying;
 mod encode;

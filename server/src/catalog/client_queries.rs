@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArgumentList, FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, Subscript, TableAlias, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    Statement, Subscript, TableAlias, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, visit_expressions,
 };
 use std::ops::ControlFlow;
 
@@ -293,7 +293,7 @@ fn row_function(function: &Function) -> Option<Expr> {
         "_pg_expandarray" => Some(call("unnest", vec![call(expand_array::NAME, vec![array])])),
         "generate_subscripts" => {
             let number = |digits: &str| Expr::Value(Value::Number(digits.into(), false).into());
-            let length = call("cardinality", vec![array.clone()]);
+            let length = cast(call("cardinality", vec![array.clone()]), DataType::Int(None));
             let last = if is_vector(&array) {
                 Expr::BinaryOp { left: Box::new(length), op: BinaryOperator::Minus, right: Box::new(number("1")) }
             } else {
@@ -365,7 +365,7 @@ fn case(condition: Expr, result: Expr, otherwise: Option<Expr>) -> Expr {
     }
 }
 
-/// Takes the conditions out of a subquery that are a column of an outer query, which the planner cannot join by.
+/// Takes the conditions out of a subquery that are about columns of an outer query alone, which the planner cannot join by.
 fn take_outer_conditions(query: &mut Query) -> Option<Expr> {
     let select = plain_select(query)?;
     let tables: Vec<&TableFactor> =
@@ -373,14 +373,30 @@ fn take_outer_conditions(query: &mut Query) -> Option<Expr> {
     let own: Vec<String> = tables.into_iter().filter_map(table_alias).collect();
     let (mut outer, mut kept) = (Vec::new(), Vec::new());
     for condition in conjuncts(select.selection.take()?) {
-        let is_outer = match &condition {
-            Expr::CompoundIdentifier(parts) => parts.len() == 2 && !own.contains(&parts[0].value.to_lowercase()),
-            _ => false,
-        };
-        if is_outer { outer.push(condition) } else { kept.push(condition) }
+        if is_of_others(&condition, &own) { outer.push(condition) } else { kept.push(condition) }
     }
     select.selection = all_of(kept);
     all_of(outer)
+}
+
+/// Whether a condition names columns, each with its table, and none of these tables is one of its own query's.
+fn is_of_others(condition: &Expr, own: &[String]) -> bool {
+    let mut columns = 0;
+    let found = visit_expressions(condition, |expr| {
+        match expr {
+            Expr::CompoundIdentifier(parts) => {
+                columns += 1;
+                let table = parts.len().checked_sub(2).and_then(|at| parts.get(at));
+                if table.is_none_or(|table| own.contains(&table.value.to_lowercase())) {
+                    return ControlFlow::Break(());
+                }
+            }
+            Expr::Identifier(_) | Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => return ControlFlow::Break(()),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    columns > 0 && found.is_continue()
 }
 
 fn table_alias(factor: &TableFactor) -> Option<String> {
@@ -461,13 +477,11 @@ fn without_subqueries(select: &mut Select) {
 }
 
 fn null_text() -> Expr {
-    Expr::Cast {
-        kind: CastKind::DoubleColon,
-        expr: Box::new(Expr::Value(Value::Null.into())),
-        data_type: DataType::Text,
-        array: false,
-        format: None,
-    }
+    cast(Expr::Value(Value::Null.into()), DataType::Text)
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::DoubleColon, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
 /// The subquery of `ARRAY(SELECT ...)`.

@@ -79,6 +79,7 @@ async fn unique_keys(context: &QueryContext, table: &(String, String), constrain
     let sql = format!("SELECT {list} FROM {} WHERE {} GROUP BY {list} HAVING count(*) > 1 LIMIT 1", quoted(table), present.join(" AND "));
     let Some(row) = first_row(context, &sql).await? else { return Ok(()) };
     let error = SqlError::new(SqlState::UNIQUE_VIOLATION, format!("could not create unique index \"{constraint}\""));
+    let error = error.of_table(&table.0, &table.1).of_constraint(constraint);
     Err(error.with_detail(format!("Key ({})=({}) is duplicated.", columns.join(", "), row_text(&row)?)))
 }
 
@@ -109,7 +110,7 @@ async fn condition(context: &QueryContext, table: &(String, String), constraint:
     let sql = format!("SELECT 1 FROM {} WHERE NOT ({expression}) LIMIT 1", quoted(table));
     let violated = || {
         let message = format!("check constraint \"{constraint}\" of relation \"{}\" is violated by some row", table.1);
-        SqlError::new(SqlState::CHECK_VIOLATION, message)
+        SqlError::new(SqlState::CHECK_VIOLATION, message).of_table(&table.0, &table.1).of_constraint(constraint)
     };
     refuse_row(context, &sql, violated).await
 }

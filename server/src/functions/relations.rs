@@ -26,7 +26,6 @@ pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     all.push(of_one("pg_get_userbyid", DataType::Utf8View, move |_| Ok(text(&user))));
     let pid = scope.session.process_id;
     all.push(Function::constant("pg_backend_pid", ScalarValue::Int32(Some(pid))));
-    all.push(current_setting(&scope));
     all
 }
 
@@ -302,18 +301,4 @@ fn sizes(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
     });
     all.extend([zero, database]);
     all
-}
-
-/// `current_setting(name [, missing_ok])`.
-fn current_setting(scope: &Arc<Scope>) -> ScalarUDF {
-    let scope = Arc::clone(scope);
-    Function::of_rows("current_setting", one_to_three(), DataType::Utf8View, move |args| {
-        let Some(name) = as_text(&args[0]) else { return Ok(ScalarValue::Utf8View(None)) };
-        let missing_ok = args.get(1) == Some(&ScalarValue::Boolean(Some(true)));
-        match scope.session.settings.show(name) {
-            Ok((_, value)) => Ok(text(value)),
-            Err(_) if missing_ok => Ok(ScalarValue::Utf8View(None)),
-            Err(error) => Err(error.into()),
-        }
-    })
 }

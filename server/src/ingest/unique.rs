@@ -233,7 +233,9 @@ impl Key {
     fn violated(&self, target: &Target, arrays: &[ArrayRef], row: usize) -> SqlError {
         let message = format!("duplicate key value violates unique constraint \"{}\"", self.constraint);
         let key = row_text::key(target, arrays, &self.columns, row);
-        SqlError::new(SqlState::UNIQUE_VIOLATION, message).with_detail(format!("Key {key} already exists."))
+        let error =
+            SqlError::new(SqlState::UNIQUE_VIOLATION, message).of_table(&target.schema, &target.name).of_constraint(&self.constraint);
+        error.with_detail(format!("Key {key} already exists."))
     }
 }
 

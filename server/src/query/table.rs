@@ -46,6 +46,11 @@ impl SegmentTable {
         Ok(Self { table, store, columns, schema, constraints, row_ids: false, statistics: OnceLock::new() })
     }
 
+    /// What the catalog says of it.
+    pub fn definition(&self) -> &TableDefinition {
+        &self.table.definition
+    }
+
     /// The same with the columns that name rows, last.
     pub fn with_row_ids(mut self) -> Self {
         let mut fields: Vec<_> = self.schema.fields().iter().cloned().collect();

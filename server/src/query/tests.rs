@@ -42,6 +42,18 @@ impl ActivitySource for Nobody {
     fn sessions(&self) -> Vec<Activity> {
         Vec::new()
     }
+    fn cancel(&self, _process_id: i32) -> bool {
+        false
+    }
+    fn terminate(&self, _process_id: i32) -> bool {
+        false
+    }
+    fn advisory_locks(&self) -> &AdvisoryLocks {
+        unimplemented!("nobody locks")
+    }
+    fn wait_for_lock(&self, _process_id: i32, _key: Key, _mode: Mode, _limit: Option<Duration>) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A table `public.t (id bigint, k int, s text, n numeric(10,2))` in several units.

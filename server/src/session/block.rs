@@ -32,6 +32,8 @@ struct Mark {
     savepoint: Option<Savepoint>,
     settings: Settings,
     read_only: bool,
+    /// Cursors that the session had declared.
+    cursors: u64,
 }
 
 impl Block {
@@ -74,13 +76,14 @@ impl Block {
     }
 
     /// SAVEPOINT.
-    pub fn set_savepoint(&mut self, name: &str, settings: &Settings) -> Result<()> {
+    pub fn set_savepoint(&mut self, name: &str, settings: &Settings, cursors: u64) -> Result<()> {
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             let message = format!("a transaction can have at most {SAVEPOINTS_MAX} savepoints");
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Use RELEASE SAVEPOINT."));
         }
         let savepoint = self.transaction.as_ref().map(Transaction::savepoint);
-        self.savepoints.push(Mark { name: name.to_string(), savepoint, settings: settings.clone(), read_only: self.read_only });
+        let (settings, read_only) = (settings.clone(), self.read_only);
+        self.savepoints.push(Mark { name: name.to_string(), savepoint, settings, read_only, cursors });
         Ok(())
     }
 
@@ -91,8 +94,9 @@ impl Block {
         Ok(())
     }
 
-    /// ROLLBACK TO SAVEPOINT: undoes what came after it, and forgets the savepoints after it; the settings to go back to.
-    pub fn roll_back_to(&mut self, name: &str) -> Result<Settings> {
+    /// ROLLBACK TO SAVEPOINT: undoes what came after it, and forgets the savepoints after it; the settings to go back to, and how many
+    /// cursors had been declared.
+    pub fn roll_back_to(&mut self, name: &str) -> Result<(Settings, u64)> {
         let place = self.place_of(name)?;
         self.savepoints.truncate(place + 1);
         let mark = &self.savepoints[place];
@@ -104,7 +108,7 @@ impl Block {
         }
         self.failed = false;
         self.read_only = mark.read_only;
-        Ok(mark.settings.clone())
+        Ok((mark.settings.clone(), mark.cursors))
     }
 
     fn place_of(&self, name: &str) -> Result<usize> {

@@ -4,6 +4,9 @@ use crate::catalog::Catalog;
 use crate::ddl::decision::Scope;
 use crate::engine::Engine;
 use crate::query::QueryContext;
+use crate::session::cursors::CursorFacts;
+use crate::session::effects::Effects;
+use crate::session::prepared::PreparedFacts;
 use crate::session::sequences::SessionSequences;
 use crate::session::settings::Settings;
 use crate::view::View;
@@ -16,6 +19,12 @@ pub struct SessionFacts {
     pub process_id: i32,
     /// The settings at the statement's begin.
     pub settings: Settings,
+    /// Its cursors.
+    pub cursors: Arc<[CursorFacts]>,
+    /// Its prepared statements.
+    pub prepared: Arc<[PreparedFacts]>,
+    /// What functions do to it.
+    pub effects: Arc<Effects>,
 }
 
 /// Makes the contexts of one statement; cheap to clone.

@@ -2,14 +2,17 @@
 
 use super::dispatch::{self, read_context};
 use super::grammar::Ours;
+use super::parameters::{self, placeholder};
 use super::{Prepared, Session, Statement};
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::QueryContext;
 use crate::types::SqlType;
 use crate::{ddl, dml};
 use arrow::datatypes::{Field, SchemaRef};
-use datafusion::sql::sqlparser::ast::{self, Expr, Value, visit_expressions};
-use std::collections::BTreeMap;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{self, visit_expressions};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 /// Parameters of one statement, at most: the protocol counts them in 16 bits.
@@ -19,16 +22,17 @@ pub(super) async fn describe(session: &mut Session, statement: Option<Statement>
     let Some(statement) = statement else {
         return Ok(Prepared { statement: None, parameters: declared.iter().flatten().cloned().collect(), columns: None });
     };
-    if session.block.as_ref().is_some_and(|block| block.failed) && !matches!(statement.ours.as_deref(), Some(Ours::Commit | Ours::Rollback))
-    {
+    if session.block.as_ref().is_some_and(|block| block.failed) && !dispatch::ends_block(&statement) {
         return Err(super::block::in_failed_block());
     }
     let (inferred, columns) = match statement.ours.as_deref() {
         Some(Ours::Show(name)) => (BTreeMap::new(), Some(dispatch::show_schema(session, name.as_deref())?)),
-        Some(Ours::Execute { name, .. }) => (BTreeMap::new(), dispatch::prepared(session, name)?.columns),
+        Some(Ours::Fetch { name, moves: false, .. }) => (BTreeMap::new(), session.cursors.schema(name)),
+        Some(Ours::Declare(declare)) => (infer_told(&read_context(session)?, &declare.query.ast).await?.0, None),
+        Some(Ours::Execute { name, .. }) => (BTreeMap::new(), session.find_prepared(name)?.columns.clone()),
         Some(_) => (BTreeMap::new(), None),
         None if ddl::is_ddl(&statement) => (BTreeMap::new(), None),
-        None => infer(&read_context(session)?, &statement.ast).await?,
+        None => infer_told(&read_context(session)?, &statement.ast).await?,
     };
     let parameters = parameters(&statement, declared, inferred)?;
     Ok(Prepared { statement: Some(statement), parameters, columns })
@@ -37,33 +41,60 @@ pub(super) async fn describe(session: &mut Session, statement: Option<Statement>
 type Inferred = (BTreeMap<usize, SqlType>, Option<SchemaRef>);
 
 fn parameters(statement: &Statement, declared: &[Option<SqlType>], inferred: BTreeMap<usize, SqlType>) -> Result<Vec<SqlType>> {
-    let used = highest_parameter(&statement.ast);
-    let count = used.max(declared.len()).max(inferred.keys().max().copied().unwrap_or(0));
+    let used = used_parameters(match statement.ours.as_deref() {
+        Some(Ours::Declare(declare)) => &declare.query.ast,
+        _ => &statement.ast,
+    });
+    let count = used.last().copied().unwrap_or(0).max(declared.len()).max(inferred.keys().max().copied().unwrap_or(0));
     if count > PARAMETERS_MAX {
         return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${count}")));
     }
-    let of = |n: usize| declared.get(n - 1).cloned().flatten().or_else(|| inferred.get(&n).cloned()).unwrap_or(SqlType::Text);
-    Ok((1..=count).map(of).collect())
+    let of = |n: usize| {
+        let known = declared.get(n - 1).cloned().flatten().or_else(|| inferred.get(&n).cloned());
+        // A parameter that nothing is said of is text, as a literal would be; but it must stand somewhere.
+        known
+            .or_else(|| used.contains(&n).then_some(SqlType::Text))
+            .ok_or_else(|| SqlError::new(SqlState::INDETERMINATE_DATATYPE, format!("could not determine data type of parameter ${n}")))
+    };
+    (1..=count).map(of).collect()
 }
 
-fn highest_parameter(statement: &ast::Statement) -> usize {
-    let mut highest = 0;
+/// The numbers of the parameters that a statement uses.
+fn used_parameters(statement: &ast::Statement) -> BTreeSet<usize> {
+    let mut used = BTreeSet::new();
     let _ = visit_expressions(statement, |expr| {
-        highest = highest.max(placeholder(expr).unwrap_or(0));
+        used.extend(placeholder(expr));
         ControlFlow::<()>::Continue(())
     });
-    highest
+    used
 }
 
-/// The number of a parameter.
-fn placeholder(expr: &Expr) -> Option<usize> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Placeholder(text) => text.strip_prefix('$')?.parse().ok().filter(|n| *n > 0),
-            _ => None,
-        },
-        Expr::Nested(inner) => placeholder(inner),
-        _ => None,
+/// What the text tells comes first, then what the planner finds.
+async fn infer_told(context: &QueryContext, statement: &ast::Statement) -> Result<Inferred> {
+    if used_parameters(statement).is_empty() {
+        return infer(context, statement).await;
+    }
+    let mut rewritten = statement.clone();
+    let told = parameters::tell(&mut rewritten);
+    let (mut types, columns) = infer(context, &rewritten).await?;
+    for number in &told.arrays {
+        if let Some(element) = types.remove(number) {
+            types.insert(*number, SqlType::Array(Box::new(element)));
+        }
+    }
+    let mut all: BTreeMap<usize, SqlType> = told.types;
+    for (number, sql_type) in types {
+        all.entry(number).or_insert(sql_type);
+    }
+    Ok((all.into_iter().map(|(number, sql_type)| (number, without_digits(sql_type))).collect(), columns))
+}
+
+/// A value is not rounded to the digits of the column that it is compared with.
+fn without_digits(sql_type: SqlType) -> SqlType {
+    match sql_type {
+        SqlType::Numeric(_) => SqlType::Numeric(None),
+        SqlType::Array(element) => SqlType::Array(Box::new(without_digits(*element))),
+        other => other,
     }
 }
 
@@ -80,11 +111,24 @@ async fn infer(context: &QueryContext, statement: &ast::Statement) -> Result<Inf
 
 async fn query(context: &QueryContext, statement: &ast::Statement) -> Result<Inferred> {
     let plan = context.plan(statement).await?;
-    let mut types = BTreeMap::new();
-    for (name, data_type) in plan.get_parameter_types()? {
-        if let (Some(n), Some(data_type)) = (name.strip_prefix('$').and_then(|n| n.parse().ok()), data_type) {
-            types.insert(n, SqlType::of_field(&Field::new(name, data_type, true)));
-        }
-    }
+    let types = parameter_types(&plan)?;
     Ok((types, Some(context.output_schema(&plan))))
+}
+
+/// The types that the planner has found; where it found several for one parameter, the first.
+fn parameter_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, SqlType>> {
+    let mut types = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Placeholder(found) = expr
+                    && let (Some(number), Some(field)) = (found.id.strip_prefix('$').and_then(|n| n.parse().ok()), &found.field)
+                {
+                    types.entry(number).or_insert_with(|| SqlType::of_field(&Field::new(&found.id, field.data_type().clone(), true)));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(types)
 }

@@ -3,8 +3,10 @@
 use super::block::{self, Block};
 use super::context::ContextSource;
 use super::grammar::{DiscardKind, Ours, TransactionModes};
+use super::parameters::put_into_functions;
 use super::transaction::{Transaction, conflict_is_retryable};
-use super::{Notice, Outcome, Prepared, Session, Statement, copying, savepoints};
+use super::{Notice, Outcome, Session, Statement, copying, cursors, prepared, savepoints};
+use crate::engine::advisory::Held;
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::QueryContext;
 use crate::types::SqlType;
@@ -15,70 +17,29 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast;
-use futures::StreamExt;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 
-/// Prepared statements by name in one session, at most.
-const PREPARED_MAX: usize = 4096;
 /// How often a statement of a READ COMMITTED block is run when others change its rows meanwhile.
 const WRITE_TRIES_MAX: usize = 16;
 /// How often a change of the catalog outside a block is tried again when it lost a race.
 const DDL_TRIES_MAX: usize = 8;
 
-/// Runs a statement, within `statement_timeout`.
+/// Runs a statement.
 pub(super) async fn execute(session: &mut Session, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
-    let Some(limit) = session.settings.milliseconds("statement_timeout").map(Duration::from_millis) else {
-        return run(session, statement, parameters).await;
-    };
-    let deadline = Instant::now() + limit;
-    match tokio::time::timeout_at(deadline, run(session, statement, parameters)).await {
-        Ok(Ok(outcome)) => Ok(with_deadline(outcome, deadline)),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(timed_out()),
-    }
-}
-
-fn timed_out() -> SqlError {
-    SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
-}
-
-fn with_deadline(outcome: Outcome, deadline: Instant) -> Outcome {
-    let bounded = |batches: SendableRecordBatchStream| -> SendableRecordBatchStream {
-        let schema = batches.schema();
-        let stream = futures::stream::unfold(Some(batches), move |state| async move {
-            let mut batches = state?;
-            match tokio::time::timeout_at(deadline, batches.next()).await {
-                Ok(Some(batch)) => Some((batch, Some(batches))),
-                Ok(None) => None,
-                Err(_) => Some((Err(timed_out().into()), None)),
-            }
-        });
-        Box::pin(RecordBatchStreamAdapter::new(schema, stream))
-    };
-    match outcome {
-        Outcome::Rows { schema, batches, tag, tag_rows } => Outcome::Rows { schema, batches: bounded(batches), tag, tag_rows },
-        Outcome::CopyOut { schema, batches, format } => Outcome::CopyOut { schema, batches: bounded(batches), format },
-        other => other,
-    }
-}
-
-async fn run(session: &mut Session, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
     if session.block.as_ref().is_some_and(|block| block.failed) && !ends_block(statement) {
         return Err(block::in_failed_block());
     }
     match statement.ours.as_deref() {
-        Some(ours) if !ddl::is_ddl(statement) => Box::pin(run_ours(session, statement, ours)).await,
+        Some(ours) if !ddl::is_ddl(statement) => Box::pin(run_ours(session, statement, ours, parameters)).await,
         _ => Box::pin(run_standard(session, statement, parameters)).await,
     }
 }
 
-fn ends_block(statement: &Statement) -> bool {
+pub(super) fn ends_block(statement: &Statement) -> bool {
     matches!(statement.ours.as_deref(), Some(Ours::Commit | Ours::Rollback | Ours::RollbackTo(_)))
 }
 
-async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours) -> Result<Outcome> {
+async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, parameters: &[ScalarValue]) -> Result<Outcome> {
     match ours {
         Ours::Begin(modes) => begin(session, *modes, &statement.text),
         Ours::Commit => end(session, true).await,
@@ -91,9 +52,16 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours) -> 
         Ours::Reset(name) => reset(session, name.as_deref()),
         Ours::Show(name) => show(session, name.as_deref()),
         Ours::Discard { kind } => discard(session, *kind),
-        Ours::Prepare { name, types, statement } => prepare(session, name, types, statement).await,
-        Ours::Execute { name, arguments } => execute_prepared(session, name, arguments).await,
-        Ours::Deallocate(name) => deallocate(session, name.as_deref()),
+        Ours::Prepare { name, types, statement: inner } => prepared::prepare(session, &statement.text, name, types, inner).await,
+        Ours::Execute { name, arguments } => prepared::execute(session, name, arguments).await,
+        Ours::Deallocate(name) => prepared::deallocate(session, name.as_deref()),
+        Ours::Declare(declare) => cursors::declare(session, statement, declare, parameters).await,
+        Ours::Fetch { direction, name, moves: false } => cursors::fetch(session, *direction, name).await,
+        Ours::Fetch { direction, name, moves: true } => cursors::move_to(session, *direction, name).await,
+        Ours::Close(name) => {
+            session.cursors.close(name.as_deref())?;
+            Ok(Outcome::Done(if name.is_some() { "CLOSE CURSOR" } else { "CLOSE CURSOR ALL" }.into()))
+        }
         Ours::Copy(copy) => Box::pin(copying::run(session, copy)).await,
         Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
         Ours::Unsupported(error) => Err((**error).clone()),
@@ -140,7 +108,7 @@ pub(super) fn read_context(session: &mut Session) -> Result<QueryContext> {
     Ok(source.context(view))
 }
 
-fn open_implicit(session: &mut Session) {
+pub(super) fn open_implicit(session: &mut Session) {
     if session.implicit && session.block.is_none() {
         session.settings.begin();
         session.block = Some(Block::new(session.engine.clone(), true, &session.settings));
@@ -154,11 +122,26 @@ async fn query(
     tag: &'static str,
     tag_rows: bool,
 ) -> Result<Outcome> {
+    let (schema, batches) = open_query(session, statement, parameters).await?;
+    Ok(Outcome::Rows { schema, batches, tag, tag_rows })
+}
+
+/// Plans a query and starts it.
+pub(super) async fn open_query(
+    session: &mut Session,
+    statement: &ast::Statement,
+    parameters: &[ScalarValue],
+) -> Result<(SchemaRef, SendableRecordBatchStream)> {
     let context = read_context(session)?;
+    let mut with_values = None;
+    if !parameters.is_empty() {
+        put_into_functions(with_values.insert(statement.clone()), parameters);
+    }
+    let statement = with_values.as_ref().unwrap_or(statement);
     let plan = context.bind(context.plan(statement).await?, parameters)?;
     let schema = context.output_schema(&plan);
     match context.run(plan).await {
-        Ok(batches) => Ok(Outcome::Rows { schema, batches, tag, tag_rows }),
+        Ok(batches) => Ok((schema, batches)),
         Err(error) => Err(Box::pin(context.refine(statement, error)).await),
     }
 }
@@ -334,9 +317,9 @@ fn reset(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
 pub(super) fn show_schema(session: &Session, name: Option<&str>) -> Result<SchemaRef> {
     let names = match name {
         Some(name) => vec![session.settings.show(name)?.0],
-        None => vec!["name", "setting"],
+        None => ["name", "setting", "description"].map(String::from).into(),
     };
-    Ok(Arc::new(Schema::new(names.into_iter().map(|name| SqlType::Text.field(name, false)).collect::<Vec<_>>())))
+    Ok(Arc::new(Schema::new(names.into_iter().map(|name| SqlType::Text.field(&name, false)).collect::<Vec<_>>())))
 }
 
 fn show(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
@@ -345,7 +328,12 @@ fn show(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
         Some(name) => vec![Arc::new(StringViewArray::from_iter_values([session.settings.show(name)?.1]))],
         None => {
             let (names, values): (Vec<_>, Vec<_>) = session.settings.all().unzip();
-            vec![Arc::new(StringViewArray::from_iter_values(names)), Arc::new(StringViewArray::from_iter_values(values))]
+            let descriptions = vec![""; names.len()];
+            vec![
+                Arc::new(StringViewArray::from_iter_values(names)),
+                Arc::new(StringViewArray::from_iter_values(values)),
+                Arc::new(StringViewArray::from_iter_values(descriptions)),
+            ]
         }
     };
     let batch = RecordBatch::try_new(schema.clone(), columns)?;
@@ -361,61 +349,13 @@ fn discard(session: &mut Session, kind: DiscardKind) -> Result<Outcome> {
         }
         session.settings.reset_all();
         session.prepared.clear();
+        session.cursors.close(None)?;
+        session.engine.advisory.release(session.identity.process_id, Held::BySession);
     }
     if matches!(kind, DiscardKind::All | DiscardKind::Sequences) {
         session.sequences.forget();
     }
     Ok(Outcome::Done(kind.tag().into()))
-}
-
-async fn prepare(session: &mut Session, name: &str, types: &[ast::DataType], statement: &Statement) -> Result<Outcome> {
-    if session.prepared.contains_key(name) {
-        let message = format!("prepared statement \"{name}\" already exists");
-        return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
-    }
-    if session.prepared.len() >= PREPARED_MAX {
-        let message = format!("a session can have at most {PREPARED_MAX} prepared statements");
-        return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Use DEALLOCATE."));
-    }
-    let declared = types.iter().map(|written| SqlType::from_ast(written).map(Some)).collect::<Result<Vec<_>>>()?;
-    let prepared = super::describe::describe(session, Some(statement.clone()), &declared).await?;
-    session.prepared.insert(name.to_string(), prepared);
-    Ok(Outcome::Done("PREPARE".into()))
-}
-
-/// A statement prepared with SQL; 26000 if there is none.
-pub(super) fn prepared(session: &Session, name: &str) -> Result<Prepared> {
-    let found = session.prepared.get(name).cloned();
-    found.ok_or_else(|| SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist")))
-}
-
-async fn execute_prepared(session: &mut Session, name: &str, arguments: &[ast::Expr]) -> Result<Outcome> {
-    let prepared = prepared(session, name)?;
-    let Some(statement) = prepared.statement else { return Ok(Outcome::Empty) };
-    if arguments.len() != prepared.parameters.len() {
-        let message = format!("wrong number of parameters for prepared statement \"{name}\"");
-        let detail = format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len());
-        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).with_detail(detail));
-    }
-    let mut values = Vec::new();
-    if !arguments.is_empty() {
-        let context = read_context(session)?;
-        for (argument, sql_type) in arguments.iter().zip(&prepared.parameters) {
-            values.push(context.constant(argument, sql_type)?);
-        }
-    }
-    Box::pin(run(session, &statement, &values)).await
-}
-
-fn deallocate(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
-    match name {
-        None => session.prepared.clear(),
-        Some(name) => {
-            prepared(session, name)?;
-            session.prepared.remove(name);
-        }
-    }
-    Ok(Outcome::Done(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" }.into()))
 }
 
 /// INSERT, UPDATE, DELETE, TRUNCATE, MERGE.

@@ -6,10 +6,13 @@ use super::copy_options::{self, CopyStatement};
 use super::parse;
 use crate::catalog::names::fold;
 use crate::error::{SqlError, SqlState};
+use cursors::{Declare, Direction};
 use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName, WrappedCollection};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::sync::Arc;
+
+pub mod cursors;
 
 /// A statement of the session's own grammar.
 #[derive(Clone, Debug)]
@@ -69,6 +72,19 @@ pub enum Ours {
     },
     /// DEALLOCATE; `None` is ALL.
     Deallocate(Option<String>),
+    /// DECLARE.
+    Declare(Box<Declare>),
+    /// FETCH and MOVE.
+    Fetch {
+        /// Where to.
+        direction: Direction,
+        /// The cursor.
+        name: String,
+        /// MOVE.
+        moves: bool,
+    },
+    /// CLOSE; `None` is ALL.
+    Close(Option<String>),
     /// COPY.
     Copy(CopyStatement),
     /// CREATE SEQUENCE.
@@ -243,6 +259,9 @@ impl<'a> Grammar<'a> {
             return Ok(Some(ours));
         }
         if let Some(ours) = self.prepared()? {
+            return Ok(Some(ours));
+        }
+        if let Some(ours) = self.cursor()? {
             return Ok(Some(ours));
         }
         self.utility()
@@ -510,13 +529,20 @@ impl<'a> Grammar<'a> {
             self.close()?;
         }
         self.expect("AS")?;
+        Ok(Ours::Prepare { name, types, statement: self.rest_as_statement()? })
+    }
+
+    /// All that is left, as a statement of the SQL parser's.
+    fn rest_as_statement(&mut self) -> Read<Statement> {
         let next = self.parser.peek_token().span.start;
         let start = self.tokens.iter().position(|token| token.span.start == next).unwrap_or(self.tokens.len());
         let rest = &self.tokens[start..];
-        let ast = parse::parse_standard(rest)?;
+        let mut ast = parse::parse_standard(rest)?;
+        super::balanced::conditions(&mut ast);
+        super::strictness::check(&ast)?;
         self.skip_rest();
         let text = ast.to_string().into();
-        Ok(Ours::Prepare { name, types, statement: Statement { text, ast: Arc::new(ast), ours: None, notices: Vec::new() } })
+        Ok(Statement { text, ast: Arc::new(ast), ours: None, notices: Vec::new() })
     }
 
     /// A closing parenthesis.
@@ -654,7 +680,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("ALTER TYPE", ""),
     ("ALTER USER", ROLES),
     ("CALL", ""),
-    ("CLOSE", CURSORS),
     ("CLUSTER", "Declare the order with CREATE TABLE ... CLUSTER BY (columns): compaction keeps it."),
     ("CREATE AGGREGATE", ""),
     ("CREATE CAST", ""),
@@ -693,7 +718,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE TRIGGER", ""),
     ("CREATE TYPE", ""),
     ("CREATE USER", ROLES),
-    ("DECLARE", CURSORS),
     ("DO", ""),
     ("DROP DATABASE", ""),
     ("DROP EXTENSION", ""),
@@ -704,13 +728,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("DROP TRIGGER", ""),
     ("DROP TYPE", ""),
     ("DROP USER", ROLES),
-    ("FETCH", CURSORS),
     ("GRANT", ROLES),
     ("IMPORT FOREIGN SCHEMA", ""),
     ("LISTEN", ""),
     ("LOAD", ""),
     ("LOCK", "Transactions are isolated by snapshots: of two that write the same rows, the second gets a serialization failure (40001)."),
-    ("MOVE", CURSORS),
     ("NOTIFY", ""),
     ("REASSIGN OWNED", ROLES),
     ("REFRESH MATERIALIZED VIEW", ""),
@@ -725,7 +747,6 @@ const REFUSED: &[(&str, &str)] = &[
 const ROLES: &str = "There are no roles and privileges yet: whoever may connect may do everything.";
 const INDEXES: &str = "There are no indexes: segments carry statistics by which scans skip what cannot match. Unique keys are UNIQUE or PRIMARY KEY constraints.";
 const TEMPORARY: &str = "Use a table in a schema of its own, and drop it afterwards.";
-const CURSORS: &str = "Results are streamed: a client that fetches by portal (the extended protocol) needs no cursor.";
 
 fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))

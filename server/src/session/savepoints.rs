@@ -6,8 +6,8 @@ use crate::error::{Result, SqlError, SqlState};
 
 /// SAVEPOINT.
 pub(super) fn set(session: &mut Session, name: &str) -> Result<Outcome> {
-    let settings = session.settings.clone();
-    block(session, "SAVEPOINT")?.set_savepoint(name, &settings)?;
+    let (settings, cursors) = (session.settings.clone(), session.cursors.declared());
+    block(session, "SAVEPOINT")?.set_savepoint(name, &settings, cursors)?;
     Ok(Outcome::Done("SAVEPOINT".into()))
 }
 
@@ -19,8 +19,9 @@ pub(super) fn release(session: &mut Session, name: &str) -> Result<Outcome> {
 
 /// ROLLBACK TO SAVEPOINT: also what ends the failure of a block.
 pub(super) fn roll_back_to(session: &mut Session, name: &str) -> Result<Outcome> {
-    let settings = block(session, "ROLLBACK TO SAVEPOINT")?.roll_back_to(name)?;
+    let (settings, cursors) = block(session, "ROLLBACK TO SAVEPOINT")?.roll_back_to(name)?;
     session.settings.roll_back_to(&settings);
+    session.cursors.close_after(cursors);
     Ok(Outcome::Done("ROLLBACK".into()))
 }
 

@@ -181,11 +181,6 @@ async fn copy_and_descriptions() {
     assert_eq!(prepared.columns.unwrap().field(0).name(), "a");
     let statement = s.parse("select b from t where a = $1").unwrap().remove(0);
     assert_eq!(s.prepare(Some(statement), &[]).await.unwrap().parameters[0].name(), "integer");
-    assert_error(
-        run(&mut s, "set statement_timeout = 1; select count(*) from generate_series(1, 100000000) a(x)").await,
-        "57014",
-        "canceling statement due to statement timeout",
-    );
 }
 
 /// What the parser's bounds let through must run, or fail with an error, on threads with the stack that the server gives them.

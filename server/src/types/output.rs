@@ -27,6 +27,10 @@ use arrow::datatypes::{
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::{BufMut, BytesMut};
 
+mod styles;
+
+pub use styles::Styles;
+
 /// What the session says about how values are written.
 #[derive(Clone, Debug)]
 pub struct OutputStyle {
@@ -34,11 +38,13 @@ pub struct OutputStyle {
     pub time_zone: String,
     /// `extra_float_digits`.
     pub extra_float_digits: i32,
+    /// `DateStyle`, `IntervalStyle`, `bytea_output`.
+    pub styles: Styles,
 }
 
 impl Default for OutputStyle {
     fn default() -> Self {
-        Self { time_zone: "UTC".into(), extra_float_digits: 1 }
+        Self { time_zone: "UTC".into(), extra_float_digits: 1, styles: Styles::default() }
     }
 }
 
@@ -49,6 +55,7 @@ pub struct ColumnEncoder {
     binary: bool,
     zone: Zone,
     extra_float_digits: i32,
+    styles: Styles,
     /// Numerics whose scale is that of a division.
     quotient: Option<Quotient>,
 }
@@ -59,6 +66,7 @@ pub struct BoundColumn {
     array: ArrayRef,
     values: Values,
     binary: bool,
+    styles: Styles,
 }
 
 #[derive(Debug)]
@@ -101,7 +109,8 @@ impl ColumnEncoder {
     /// An encoder of a type's values; `binary` chooses the form.
     pub fn new(sql_type: &SqlType, binary: bool, style: &OutputStyle) -> Self {
         let zone = Zone::parse(&style.time_zone).unwrap_or(Zone::Utc);
-        Self { sql_type: sql_type.clone(), binary, zone, extra_float_digits: style.extra_float_digits, quotient: None }
+        let styles = style.styles;
+        Self { sql_type: sql_type.clone(), binary, zone, extra_float_digits: style.extra_float_digits, styles, quotient: None }
     }
     /// An encoder of a result's column. What was not declared and has the scale of a division is shown as PostgreSQL shows quotients.
     pub fn of_field(field: &Field, binary: bool, style: &OutputStyle) -> Self {
@@ -117,7 +126,7 @@ impl ColumnEncoder {
     pub fn bind(&self, array: &ArrayRef) -> Result<BoundColumn> {
         let array = self.canonical(array)?;
         let values = self.downcast(&array)?;
-        Ok(BoundColumn { array, values, binary: self.binary })
+        Ok(BoundColumn { array, values, binary: self.binary, styles: self.styles })
     }
     /// Appends the value at `row` (which is not NULL), without any length prefix. For more than a few values, bind.
     pub fn write(&self, values: &ArrayRef, row: usize, out: &mut BytesMut) -> Result<()> {
@@ -254,6 +263,9 @@ impl BoundColumn {
         if self.binary { self.write_binary(row, out) } else { self.write_text(row, out) }
     }
     fn write_text(&self, row: usize, out: &mut BytesMut) -> Result<()> {
+        if self.styles != Styles::default() && self.write_styled(row, out) {
+            return Ok(());
+        }
         match &self.values {
             Values::Boolean(values) => out.put_u8(if values.value(row) { b't' } else { b'f' }),
             Values::Int2(values) => numeric::write_integer(values.value(row).into(), out),
@@ -277,6 +289,22 @@ impl BoundColumn {
             _ => self.write_either(row, out)?,
         }
         Ok(())
+    }
+    /// Values of which a style other than the default says how they are written; false for others.
+    fn write_styled(&self, row: usize, out: &mut BytesMut) -> bool {
+        let dates = self.styles.date != styles::DateForm::Iso;
+        match &self.values {
+            Values::Date(values) if dates => styles::write_date(values.value(row), self.styles, out),
+            Values::Timestamp(values, zone) if dates => styles::write_timestamp(values.value(row), zone.as_ref(), self.styles, out),
+            Values::Interval(values) if self.styles.interval != styles::IntervalForm::Postgres => {
+                styles::write_interval(interval_at(values, row), self.styles.interval, out);
+            }
+            Values::Binary(values) if self.styles.escaped_bytes => styles::write_escaped(values.value(row), out),
+            Values::LargeBinary(values) if self.styles.escaped_bytes => styles::write_escaped(values.value(row), out),
+            Values::BinaryView(values) if self.styles.escaped_bytes => styles::write_escaped(values.value(row), out),
+            _ => return false,
+        }
+        true
     }
     /// Forms that are the same in text and binary.
     fn write_either(&self, row: usize, out: &mut BytesMut) -> Result<()> {

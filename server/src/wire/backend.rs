@@ -1,17 +1,20 @@
 //! What a connection needs of a session.
 
 use crate::error::Result;
+use crate::session::settings::Timeouts;
 use crate::session::{CopyIn, Notice, Outcome, Prepared, Session, Statement, TransactionStatus};
 use crate::types::SqlType;
 use crate::types::output::OutputStyle;
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
+use std::sync::Arc;
 
 /// A session as the wire sees it; each method means what the one of [`Session`] does.
 #[allow(missing_docs)]
 #[async_trait]
 pub trait Backend: Send + 'static {
-    fn parse(&self, sql: &str) -> Result<Vec<Statement>>;
+    async fn parse(&mut self, sql: &str) -> Result<Vec<Statement>>;
     async fn prepare(&mut self, statement: Option<Statement>, declared: &[Option<SqlType>]) -> Result<Prepared>;
     async fn execute(&mut self, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome>;
     fn begin_implicit_block(&mut self);
@@ -21,6 +24,14 @@ pub trait Backend: Send + 'static {
     fn take_notices(&mut self) -> Vec<Notice>;
     fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)>;
     fn output_style(&self) -> OutputStyle;
+    fn timeouts(&self) -> Timeouts;
+    fn wait(&mut self);
+    fn check_new_name(&self, name: &str) -> Result<()>;
+    fn keep_prepared(&mut self, name: &str, prepared: Prepared);
+    fn find_prepared(&self, name: &str) -> Result<Arc<Prepared>>;
+    fn forget_prepared(&mut self, name: &str);
+    fn simple_formats(&self, statement: &Statement) -> &'static [i16];
+    fn cursor_columns(&self, name: &str) -> Option<(SchemaRef, &'static [i16])>;
     async fn finish_copy(&mut self, copy: Box<dyn CopyIn>) -> Result<u64>;
     async fn abort_copy(&mut self, copy: Box<dyn CopyIn>);
     async fn give_space_back(&mut self);
@@ -28,8 +39,8 @@ pub trait Backend: Send + 'static {
 
 #[async_trait]
 impl Backend for Session {
-    fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
-        Session::parse(self, sql)
+    async fn parse(&mut self, sql: &str) -> Result<Vec<Statement>> {
+        Session::parse_aside(self, sql).await
     }
     async fn prepare(&mut self, statement: Option<Statement>, declared: &[Option<SqlType>]) -> Result<Prepared> {
         Session::prepare(self, statement, declared).await
@@ -57,6 +68,30 @@ impl Backend for Session {
     }
     fn output_style(&self) -> OutputStyle {
         Session::output_style(self)
+    }
+    fn timeouts(&self) -> Timeouts {
+        Session::timeouts(self)
+    }
+    fn wait(&mut self) {
+        Session::wait(self);
+    }
+    fn check_new_name(&self, name: &str) -> Result<()> {
+        Session::check_new_name(self, name)
+    }
+    fn keep_prepared(&mut self, name: &str, prepared: Prepared) {
+        Session::keep_prepared(self, name, prepared);
+    }
+    fn find_prepared(&self, name: &str) -> Result<Arc<Prepared>> {
+        Session::find_prepared(self, name)
+    }
+    fn forget_prepared(&mut self, name: &str) {
+        Session::forget_prepared(self, name);
+    }
+    fn simple_formats(&self, statement: &Statement) -> &'static [i16] {
+        Session::simple_formats(self, statement)
+    }
+    fn cursor_columns(&self, name: &str) -> Option<(SchemaRef, &'static [i16])> {
+        Session::cursor_columns(self, name)
     }
     async fn finish_copy(&mut self, copy: Box<dyn CopyIn>) -> Result<u64> {
         copy.finish(self).await

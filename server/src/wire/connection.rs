@@ -5,13 +5,13 @@
 //! 3. Output is gathered and written when a chunk is full, when the client asks, and when it must wait for its next message.
 
 use super::backend::Backend;
-use super::cancel::Slot;
 use super::extended::Extended;
 use super::frame::{Frontend, Input};
 use super::listener::Shared;
 use super::message::Output;
 use super::startup::{self, Request};
-use super::stop::{Failure, Stop, shutting_down, violation};
+use super::stop::{Failure, Stop, idle_end, shutting_down, until, violation};
+use crate::engine::cancel::{Cancels, Slot};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::{Outcome, Statement, TransactionStatus};
 use bytes::BufMut;
@@ -21,6 +21,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A client has this long to start a session.
@@ -63,6 +64,15 @@ pub(super) async fn serve<B: Backend>(stream: TcpStream, client: SocketAddr, sha
     }
 }
 
+/// Tells a client that no session starts here now, and why.
+pub(super) async fn turn_away(stream: TcpStream, error: SqlError) {
+    let (read, write) = stream.into_split();
+    let (mut input, mut output) = (Input::new(read), Output::new(write));
+    if let Ok(Some(_)) = startup::negotiate(&mut input, &mut output, &Cancels::default()).await {
+        last_words(&mut output, &error).await;
+    }
+}
+
 async fn last_words(output: &mut Output, error: &SqlError) {
     output.roll_back();
     output.error("FATAL", error);
@@ -76,7 +86,7 @@ async fn session<B: Backend>(input: Input, mut output: Output, client: SocketAdd
         Ok(backend) => backend,
         Err(error) => return last_words(&mut output, &error).await,
     };
-    let stop = Stop { cancel: CancellationToken::new(), kill: shared.kill.clone() };
+    let stop = Stop { cancel: CancellationToken::new(), terminated: slot.terminated.clone(), deadline: None, kill: shared.kill.clone() };
     let draining = shared.draining.clone();
     let mut connection = Connection { input, output, backend, stop, extended: Extended::default(), slot, draining };
     match connection.run().await {
@@ -113,21 +123,25 @@ impl<B: Backend> Connection<B> {
         tokio::select! {
             biased;
             flushed = self.output.flush() => flushed?,
-            () = self.stop.kill.cancelled() => return Err(Failure::Fatal(shutting_down())),
+            () = self.stop.end_of_session() => return Err(Failure::Fatal(shutting_down())),
         }
+        let idle = idle_end(self.backend.transaction_status(), &self.backend.timeouts());
         tokio::select! {
             biased;
             message = self.input.next() => message.map_err(Failure::Fatal),
             () = self.draining.cancelled() => Err(Failure::Fatal(shutting_down())),
+            () = self.stop.end_of_session() => Err(Failure::Fatal(shutting_down())),
+            () = until(idle.as_ref().map(|(moment, _)| *moment)) => Err(Failure::Fatal(idle.map_or_else(shutting_down, |(_, error)| error))),
         }
     }
     /// Handles one message; only what ends the connection comes back.
     async fn handle(&mut self, message: Frontend) -> Result<(), Failure> {
-        let simple = matches!(message, Frontend::Query(_));
+        let simple = matches!(message, Frontend::Query(_) | Frontend::FunctionCall);
         if self.extended.skipping && message != Frontend::Sync {
             return Ok(());
         }
         self.stop.cancel = self.slot.begin();
+        self.limit_time();
         let result = AssertUnwindSafe(self.dispatch(message)).catch_unwind().await;
         self.slot.end();
         let failure = match result {
@@ -136,6 +150,8 @@ impl<B: Backend> Connection<B> {
             Ok(Err(other)) => return Err(other),
             Err(panic) => panicked(panic.as_ref()),
         };
+        // What waits on another thread for the statement waits no longer.
+        self.stop.cancel.cancel();
         self.report(&failure).await;
         if simple {
             if let Err(error) = self.backend.end_implicit_block().await {
@@ -146,6 +162,10 @@ impl<B: Backend> Connection<B> {
             self.extended.skipping = true;
         }
         Ok(())
+    }
+    /// The time that a statement has begins now.
+    fn limit_time(&mut self) {
+        self.stop.deadline = self.backend.timeouts().statement.map(|limit| Instant::now() + limit);
     }
     async fn dispatch(&mut self, message: Frontend) -> Result<(), Failure> {
         match message {
@@ -158,7 +178,7 @@ impl<B: Backend> Connection<B> {
                 self.execute(&portal, rows_max).await
             }
             Frontend::Close(target) => {
-                self.extended.close(&target);
+                self.close(&target);
                 self.output.empty(b'3');
                 Ok(())
             }
@@ -169,6 +189,7 @@ impl<B: Backend> Connection<B> {
             Frontend::Sync => self.sync().await,
             // What is left of a COPY that has failed.
             Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail(_) | Frontend::Terminate => Ok(()),
+            Frontend::FunctionCall => Err(SqlError::unsupported("the function call protocol").with_hint("Use SELECT.").into()),
             Frontend::Password => Err(Failure::Fatal(violation("unexpected password message"))),
         }
     }
@@ -197,12 +218,13 @@ impl<B: Backend> Connection<B> {
     /// Several statements are one transaction, unless they say otherwise; the first error ends them.
     async fn simple_query(&mut self, sql: &str) -> Result<(), Failure> {
         self.extended.close_unnamed();
-        let statements = self.backend.parse(sql).map_err(|error| error.with_position_in(sql))?;
+        let statements = self.stop.run(&mut self.input, self.backend.parse(sql)).await?.map_err(|error| error.with_position_in(sql))?;
         let implicit = statements.len() > 1;
         if implicit {
             self.backend.begin_implicit_block();
         }
         for (index, statement) in statements.iter().enumerate() {
+            self.limit_time();
             let last = index + 1 == statements.len();
             self.simple_statement(statement, sql, implicit && last).await?;
         }
@@ -213,17 +235,25 @@ impl<B: Backend> Connection<B> {
         Ok(())
     }
     async fn simple_statement(&mut self, statement: &Statement, sql: &str, ends_block: bool) -> Result<(), Failure> {
-        let outcome = self.stop.run(&mut self.input, self.backend.execute(statement, &[])).await?;
-        let outcome = outcome.map_err(|error| error.with_position_in(sql))?;
-        if let Outcome::Rows { schema, .. } = &outcome {
-            self.output.row_description(schema, &[]);
-        }
-        let tag = self.drain(outcome, &[], false).await?;
+        let tag = match self.moved_portal(statement) {
+            Some((name, rows_max)) => Some(format!("MOVE {}", self.skip(&name, rows_max).await?)),
+            None => self.simple_outcome(statement, sql).await?,
+        };
         if ends_block {
             self.stop.run(&mut self.input, self.backend.end_implicit_block()).await??;
         }
         self.complete(tag.as_deref());
         Ok(())
+    }
+    /// Runs a statement, and sends all but its tag.
+    async fn simple_outcome(&mut self, statement: &Statement, sql: &str) -> Result<Option<String>, Failure> {
+        let outcome = self.stop.run(&mut self.input, self.backend.execute(statement, &[])).await?;
+        let outcome = outcome.map_err(|error| error.with_position_in(sql))?;
+        let formats = self.backend.simple_formats(statement);
+        if let Outcome::Rows { schema, .. } = &outcome {
+            self.output.row_description(schema, formats);
+        }
+        self.drain(outcome, formats, false).await
     }
     /// Notices, then the tag; `None` is an empty statement.
     pub(super) fn complete(&mut self, tag: Option<&str>) {
@@ -252,6 +282,7 @@ impl<B: Backend> Connection<B> {
         }
     }
     fn ready(&mut self) {
+        self.backend.wait();
         self.report_notices();
         self.report_parameters();
         self.output.ready(self.backend.transaction_status());

@@ -14,6 +14,9 @@ use bytes::{BufMut, BytesMut};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
+/// Kind and length before a message's body.
+const FRAME_HEAD_BYTES: usize = 5;
+
 impl<B: Backend> Connection<B> {
     /// Takes the client's rows; answers the tag. While the other end is busy, nothing more is read than a bound.
     pub(super) async fn copy_in(&mut self, mut copy: Box<dyn CopyIn>, extended: bool) -> Result<String, Failure> {
@@ -62,19 +65,35 @@ impl<B: Backend> Connection<B> {
         let columns = schema.fields().iter().map(|field| (field.name().clone(), SqlType::of_field(field))).collect::<Vec<_>>();
         self.output.copy_response(b'H', format.kind == CopyKind::Binary, columns.len());
         let encoder = CopyEncoder::new(format, columns, &self.backend.output_style());
-        self.copy_data(|out| encoder.start(out));
+        let mut start = BytesMut::new();
+        encoder.start(&mut start);
+        // A line of names has a message of its own; the signature of the binary form stands in the first row's.
+        if format.kind != CopyKind::Binary {
+            let names = start.split();
+            self.copy_data(|out| out.put_slice(&names));
+        }
         let mut rows = 0;
         while let Some(batch) = self.stop.run(&mut self.input, batches.next()).await? {
-            let batch = batch?;
+            let mut batch = batch?;
+            rows += batch.num_rows();
+            if !start.is_empty() && batch.num_rows() > 0 {
+                let mut first = BytesMut::new();
+                encoder.fill(&mut encoder.bind(&batch.slice(0, 1))?, CHUNK_BYTES, &mut first)?;
+                let signature = start.split();
+                self.output.message(b'd', |body| body.put_slice(&[&signature[..], &first[FRAME_HEAD_BYTES..]].concat()));
+                batch = batch.slice(1, batch.num_rows() - 1);
+            }
             let mut bound = encoder.bind(&batch)?;
             while !encoder.fill(&mut bound, CHUNK_BYTES, &mut self.output.buffer)? {
                 self.output.commit();
                 self.stop.run(&mut self.input, self.output.flush()).await??;
             }
             self.output.commit();
-            rows += batch.num_rows();
         }
-        self.copy_data(|out| encoder.end(out));
+        self.copy_data(|out| {
+            out.put_slice(&start);
+            encoder.end(out);
+        });
         self.output.empty(b'c');
         Ok(format!("COPY {rows}"))
     }

@@ -45,6 +45,12 @@ impl BoundBatch {
     pub(super) fn is_done(&self) -> bool {
         self.next == self.rows
     }
+    /// Leaves out up to some rows; answers how many.
+    pub(super) fn skip(&mut self, rows_max: u64) -> u64 {
+        let skipped = rows_max.min((self.rows - self.next) as u64);
+        self.next += skipped as usize;
+        skipped
+    }
     /// Appends rows until there are `rows_max`, or a chunk is full; answers how many.
     pub(super) fn fill(&mut self, rows_max: u64, out: &mut BytesMut) -> Result<u64> {
         let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);

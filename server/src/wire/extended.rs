@@ -8,22 +8,26 @@ use super::encode::{BoundBatch, RowEncoder};
 use super::frame::{Bind, Target};
 use super::stop::{Failure, violation};
 use crate::error::{Result, SqlError, SqlState};
-use crate::session::{Outcome, Prepared, TransactionStatus};
+use crate::session::grammar::Ours;
+use crate::session::grammar::cursors::Direction;
+use crate::session::prepared::check_columns;
+use crate::session::{Outcome, Prepared, Statement, TransactionStatus};
 use crate::types::SqlType;
 use crate::types::input::{scalar_from_binary, scalar_from_text_in, utf8};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::EmptyRecordBatchStream;
 use futures::StreamExt;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Named statements, and portals, that one session may have.
+/// Portals that one session may have.
 const NAMES_MAX: usize = 10_000;
 
 /// What a session has prepared and bound.
 #[derive(Default)]
 pub(super) struct Extended {
-    statements: HashMap<String, Arc<Prepared>>,
+    unnamed: Option<Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     /// After an error, until the next Sync.
     pub(super) skipping: bool,
@@ -36,6 +40,13 @@ struct Portal {
     parameters: Vec<ScalarValue>,
     formats: Vec<i16>,
     progress: Progress,
+}
+
+/// What the execution of a portal comes to.
+enum Opened {
+    Rows(Rows),
+    /// All is done; the tag, if it is not an empty statement.
+    Complete(Option<String>),
 }
 
 enum Progress {
@@ -61,15 +72,9 @@ impl Rows {
 }
 
 impl Extended {
-    pub(super) fn close(&mut self, target: &Target) {
-        match target {
-            Target::Statement(name) => drop(self.statements.remove(name)),
-            Target::Portal(name) => drop(self.portals.remove(name)),
-        }
-    }
     /// A simple query destroys the unnamed ones.
     pub(super) fn close_unnamed(&mut self) {
-        self.statements.remove("");
+        self.unnamed = None;
         self.portals.remove("");
     }
     /// Portals live no longer than their transaction.
@@ -77,15 +82,6 @@ impl Extended {
         if status == TransactionStatus::Idle {
             self.portals.clear();
         }
-    }
-    fn statement(&self, name: &str) -> Result<&Arc<Prepared>> {
-        self.statements.get(name).ok_or_else(|| {
-            let message = match name {
-                "" => "unnamed prepared statement does not exist".to_string(),
-                name => format!("prepared statement \"{name}\" does not exist"),
-            };
-            SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
-        })
     }
     fn portal(&mut self, name: &str) -> Result<&mut Portal> {
         let missing = || SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"));
@@ -96,9 +92,7 @@ impl Extended {
 fn check_room(names: usize) -> Result<()> {
     match names < NAMES_MAX {
         true => Ok(()),
-        false => {
-            Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a session can have {NAMES_MAX} prepared statements or portals")))
-        }
+        false => Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a session can have {NAMES_MAX} portals"))),
     }
 }
 
@@ -147,14 +141,28 @@ fn check_result_formats(prepared: &Prepared, formats: &[i16]) -> Result<()> {
 }
 
 impl<B: Backend> Connection<B> {
-    pub(super) async fn parse(&mut self, name: String, sql: &str, oids: &[u32]) -> Result<(), Failure> {
-        if !name.is_empty() && self.extended.statements.contains_key(&name) {
-            let message = format!("prepared statement \"{name}\" already exists");
-            return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
+    fn statement(&self, name: &str) -> Result<Arc<Prepared>> {
+        if !name.is_empty() {
+            return self.backend.find_prepared(name);
         }
-        check_room(self.extended.statements.len())?;
+        let missing = || SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, "unnamed prepared statement does not exist");
+        self.extended.unnamed.clone().ok_or_else(missing)
+    }
+    pub(super) fn close(&mut self, target: &Target) {
+        match target {
+            Target::Statement(name) if name.is_empty() => self.extended.unnamed = None,
+            Target::Statement(name) => self.backend.forget_prepared(name),
+            Target::Portal(name) => drop(self.extended.portals.remove(name)),
+        }
+    }
+    pub(super) async fn parse(&mut self, name: String, sql: &str, oids: &[u32]) -> Result<(), Failure> {
+        if name.is_empty() {
+            self.extended.unnamed = None;
+        } else {
+            self.backend.check_new_name(&name)?;
+        }
         let located = |error: SqlError| error.with_position_in(sql);
-        let mut statements = self.backend.parse(sql).map_err(located)?;
+        let mut statements = self.stop.run(&mut self.input, self.backend.parse(sql)).await?.map_err(located)?;
         if statements.len() > 1 {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement").into());
         }
@@ -167,12 +175,15 @@ impl<B: Backend> Connection<B> {
         });
         let declared = declared.collect::<Result<Vec<_>>>()?;
         let prepared = self.stop.run(&mut self.input, self.backend.prepare(statements.pop(), &declared)).await?.map_err(located)?;
-        self.extended.statements.insert(name, Arc::new(prepared));
+        match name.as_str() {
+            "" => self.extended.unnamed = Some(Arc::new(prepared)),
+            name => self.backend.keep_prepared(name, prepared),
+        }
         self.output.empty(b'1');
         Ok(())
     }
     pub(super) fn bind(&mut self, bind: Bind) -> Result<()> {
-        let prepared = self.extended.statement(&bind.statement)?.clone();
+        let prepared = self.statement(&bind.statement)?;
         if !bind.portal.is_empty() && self.extended.portals.contains_key(&bind.portal) {
             return Err(SqlError::new(SqlState("42P03"), format!("cursor \"{}\" already exists", bind.portal)));
         }
@@ -187,9 +198,16 @@ impl<B: Backend> Connection<B> {
     pub(super) fn describe(&mut self, target: &Target) -> Result<()> {
         let (prepared, formats) = match target {
             Target::Statement(name) => {
-                let prepared = self.extended.statement(name)?.clone();
+                let prepared = self.statement(name)?;
                 self.output.parameter_description(&prepared.parameters);
                 (prepared, vec![])
+            }
+            Target::Portal(name)
+                if !self.extended.portals.contains_key(name)
+                    && let Some((columns, formats)) = self.backend.cursor_columns(name) =>
+            {
+                self.output.row_description(&columns, formats);
+                return Ok(());
             }
             Target::Portal(name) => {
                 let portal = self.extended.portal(name)?;
@@ -205,30 +223,12 @@ impl<B: Backend> Connection<B> {
     /// Runs a portal, or goes on with it. `rows_max` of 0 is no limit.
     pub(super) async fn execute(&mut self, name: &str, rows_max: u32) -> Result<(), Failure> {
         let rows_max = if rows_max == 0 { u64::MAX } else { u64::from(rows_max) };
-        let portal = self.extended.portal(name)?;
-        let mut rows = match std::mem::replace(&mut portal.progress, Progress::Done) {
-            Progress::Suspended(rows) => rows,
-            Progress::Done => {
-                let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("portal \"{name}\" cannot be run anymore"));
-                return Err(error.into());
+        let mut rows = match self.open(name).await? {
+            Opened::Complete(tag) => {
+                self.complete(tag.as_deref());
+                return Ok(());
             }
-            Progress::New => {
-                let Some(statement) = portal.prepared.statement.clone() else {
-                    self.complete(None);
-                    return Ok(());
-                };
-                let (parameters, formats) = (std::mem::take(&mut portal.parameters), portal.formats.clone());
-                let outcome = self.stop.run(&mut self.input, self.backend.execute(&statement, &parameters)).await?;
-                let outcome = outcome.map_err(|error| error.with_position_in(&statement.text))?;
-                match self.start(outcome, &formats) {
-                    Ok(rows) => rows,
-                    Err(other) => {
-                        let tag = self.drain(other, &formats, true).await?;
-                        self.complete(tag.as_deref());
-                        return Ok(());
-                    }
-                }
-            }
+            Opened::Rows(rows) => rows,
         };
         if self.send(&mut rows, rows_max).await? {
             self.complete(Some(&rows.tag()));
@@ -237,6 +237,53 @@ impl<B: Backend> Connection<B> {
             self.output.empty(b's');
         }
         Ok(())
+    }
+    /// The rows of a portal, or all that its statement does.
+    async fn open(&mut self, name: &str) -> Result<Opened, Failure> {
+        let portal = self.extended.portal(name)?;
+        match std::mem::replace(&mut portal.progress, Progress::Done) {
+            Progress::Suspended(rows) => return Ok(Opened::Rows(rows)),
+            Progress::Done => {
+                let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("portal \"{name}\" cannot be run anymore"));
+                return Err(error.into());
+            }
+            Progress::New => {}
+        }
+        let prepared = portal.prepared.clone();
+        let Some(statement) = prepared.statement.clone() else { return Ok(Opened::Complete(None)) };
+        let (parameters, formats) = (std::mem::take(&mut portal.parameters), portal.formats.clone());
+        let outcome = self.stop.run(&mut self.input, self.backend.execute(&statement, &parameters)).await?;
+        let outcome = outcome.map_err(|error| error.with_position_in(&statement.text))?;
+        check_columns(&prepared, &outcome)?;
+        match self.start(outcome, &formats) {
+            Ok(rows) => Ok(Opened::Rows(rows)),
+            Err(other) => Ok(Opened::Complete(self.drain(other, &formats, true).await?)),
+        }
+    }
+    /// The portal, and the number of rows, that a MOVE FORWARD in SQL is about: portals are cursors to SQL. Those of SQL's own go first.
+    pub(super) fn moved_portal(&self, statement: &Statement) -> Option<(String, u64)> {
+        let Some(Ours::Fetch { direction: Direction::Forward(count), name, moves: true }) = statement.ours.as_deref() else { return None };
+        let ours = self.extended.portals.contains_key(name) && self.backend.cursor_columns(name).is_none();
+        (ours && self.backend.transaction_status() == TransactionStatus::InBlock).then(|| (name.clone(), count.unwrap_or(u64::MAX)))
+    }
+    /// Leaves out up to some rows of a portal; answers how many.
+    pub(super) async fn skip(&mut self, name: &str, rows_max: u64) -> Result<u64, Failure> {
+        let Opened::Rows(mut rows) = self.open(name).await? else { return Ok(0) };
+        let mut skipped = 0;
+        while skipped < rows_max {
+            match rows.batch.as_mut().filter(|batch| !batch.is_done()) {
+                Some(batch) => skipped += batch.skip(rows_max - skipped),
+                None => match self.stop.run(&mut self.input, rows.stream.next()).await? {
+                    Some(batch) => rows.batch = Some(rows.encoder.bind(&batch?)?),
+                    None => {
+                        rows.stream = Box::pin(EmptyRecordBatchStream::new(rows.stream.schema()));
+                        break;
+                    }
+                },
+            }
+        }
+        self.extended.portal(name)?.progress = Progress::Suspended(rows);
+        Ok(skipped)
     }
     /// Takes an outcome with rows; gives back any other.
     #[allow(clippy::result_large_err, reason = "the other outcome is moved on at once")]

@@ -20,10 +20,17 @@ const AHEAD_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, PartialEq)]
 pub(super) enum Frontend {
     Query(String),
-    Parse { name: String, sql: String, oids: Vec<u32> },
+    Parse {
+        name: String,
+        sql: String,
+        oids: Vec<u32>,
+    },
     Bind(Bind),
     Describe(Target),
-    Execute { portal: String, rows_max: u32 },
+    Execute {
+        portal: String,
+        rows_max: u32,
+    },
     Close(Target),
     Flush,
     Sync,
@@ -31,6 +38,8 @@ pub(super) enum Frontend {
     CopyData(Bytes),
     CopyDone,
     CopyFail(String),
+    /// A call of a function by its OID, which is long out of use.
+    FunctionCall,
     Password,
 }
 
@@ -166,6 +175,10 @@ impl Body {
             b'd' => Frontend::CopyData(std::mem::take(&mut self.bytes)),
             b'c' => Frontend::CopyDone,
             b'f' => Frontend::CopyFail(self.text()?),
+            b'F' => {
+                self.bytes.clear();
+                Frontend::FunctionCall
+            }
             _ => {
                 self.bytes.clear();
                 Frontend::Password

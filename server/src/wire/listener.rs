@@ -1,10 +1,10 @@
 //! Accepts connections, up to a number; when the server stops, lets their statements finish for a while.
 
 use super::backend::Backend;
-use super::cancel::Cancels;
 use super::connection;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::engine::cancel::Cancels;
+use crate::error::{Result, SqlError, SqlState};
 use crate::session::{Identity, Session};
 use std::future::Future;
 use std::io;
@@ -35,7 +35,7 @@ pub type Open<B> = dyn Fn(Identity, Vec<(String, String)>) -> Result<B> + Send +
 /// What all connections share.
 pub(super) struct Shared<B> {
     pub(super) open: Box<Open<B>>,
-    pub(super) cancels: Cancels,
+    pub(super) cancels: Arc<Cancels>,
     /// The server stops: idle connections end.
     pub(super) draining: CancellationToken,
     /// The grace period is over: all end.
@@ -44,24 +44,57 @@ pub(super) struct Shared<B> {
 
 /// Serves sessions of an engine until `shutdown` is ready and all connections have ended.
 pub async fn serve_engine(engine: Arc<Engine>, listener: TcpListener, options: Options, shutdown: impl Future<Output = ()>) {
+    let cancels = engine.cancels.clone();
     let open = move |identity, settings| Session::new(engine.clone(), identity, settings);
-    serve(listener, options, Box::new(open), shutdown).await;
+    serve(listener, options, Box::new(open), cancels, shutdown).await;
 }
 
 /// Serves any sessions.
-pub async fn serve<B: Backend>(listener: TcpListener, options: Options, open: Box<Open<B>>, shutdown: impl Future<Output = ()>) {
-    let shared = Arc::new(Shared { open, cancels: Cancels::default(), draining: CancellationToken::new(), kill: CancellationToken::new() });
+pub async fn serve<B: Backend>(
+    listener: TcpListener,
+    options: Options,
+    open: Box<Open<B>>,
+    cancels: Arc<Cancels>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let shared = Arc::new(Shared { open, cancels, draining: CancellationToken::new(), kill: CancellationToken::new() });
     let connections = TaskTracker::new();
     tokio::select! {
         () = accept(&listener, &options, &shared, &connections) => {}
         () = shutdown => {}
     }
-    drop(listener);
-    shared.draining.cancel();
-    connections.close();
-    if tokio::time::timeout(options.grace, connections.wait()).await.is_err() {
-        shared.kill.cancel();
-        let _ = tokio::time::timeout(GOODBYE * 2, connections.wait()).await;
+    let drained = async {
+        shared.draining.cancel();
+        connections.close();
+        if tokio::time::timeout(options.grace, connections.wait()).await.is_err() {
+            shared.kill.cancel();
+            let _ = tokio::time::timeout(GOODBYE * 2, connections.wait()).await;
+        }
+    };
+    turn_away_until(&listener, "the database system is shutting down", drained).await;
+}
+
+/// Tells whoever connects to come again later (57P03), until a future is ready.
+pub async fn turn_away_until<T>(listener: &TcpListener, reason: &'static str, until: impl Future<Output = T>) -> T {
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    let refusing = async {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let Ok(permit) = refusals.clone().try_acquire_owned() else { continue };
+                    let error = SqlError::new(SqlState::CANNOT_CONNECT_NOW, reason);
+                    tokio::spawn(async move {
+                        let _ = tokio::time::timeout(GOODBYE, connection::turn_away(stream, error)).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => pause_if_out_of_files(&error).await,
+            }
+        }
+    };
+    tokio::select! {
+        value = until => value,
+        never = refusing => never,
     }
 }
 

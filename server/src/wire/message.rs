@@ -1,6 +1,7 @@
 //! What clients get: messages -> bytes, gathered and written together.
 
 use crate::error::SqlError;
+use crate::query::origin;
 use crate::session::{Notice, TransactionStatus};
 use crate::types::SqlType;
 use arrow::datatypes::Schema;
@@ -94,8 +95,9 @@ impl Output {
             for (index, field) in schema.fields().iter().enumerate() {
                 let sql_type = SqlType::of_field(field);
                 put_text(body, field.name());
-                body.put_u32(0);
-                body.put_u16(0);
+                let (table, column) = origin::of_field(field);
+                body.put_u32(table);
+                body.put_i16(column);
                 body.put_u32(sql_type.oid());
                 body.put_i16(sql_type.width_bytes());
                 body.put_i32(sql_type.type_modifier());
@@ -139,6 +141,7 @@ fn put_text(out: &mut BytesMut, text: &str) {
 
 fn put_error(out: &mut BytesMut, severity: &str, error: &SqlError) {
     let position = error.position.map(|position| position.to_string());
+    let subject = error.subject.as_deref();
     let fields = [
         (b'S', Some(severity)),
         (b'V', Some(severity)),
@@ -148,6 +151,10 @@ fn put_error(out: &mut BytesMut, severity: &str, error: &SqlError) {
         (b'H', error.hint.as_deref()),
         (b'P', position.as_deref()),
         (b'W', error.context.as_deref()),
+        (b's', subject.and_then(|subject| subject.schema.as_deref())),
+        (b't', subject.and_then(|subject| subject.table.as_deref())),
+        (b'c', subject.and_then(|subject| subject.column.as_deref())),
+        (b'n', subject.and_then(|subject| subject.constraint.as_deref())),
     ];
     for (kind, value) in fields {
         if let Some(value) = value {

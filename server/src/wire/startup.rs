@@ -1,9 +1,9 @@
 //! The first messages of a connection: encryption is declined, a request to cancel is carried out, a session is announced.
 
-use super::cancel::Cancels;
 use super::frame::{Input, Startup};
 use super::message::Output;
 use super::stop::Failure;
+use crate::engine::cancel::Cancels;
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::Identity;
 use bytes::BufMut;

@@ -1,6 +1,8 @@
 //! Integration tests: the real binary, as a real process, reached by real clients.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod any_bytes;
+mod cancel;
 mod clients;
 mod dependencies;
 mod disk_full;
@@ -12,6 +14,7 @@ mod memory;
 mod psql;
 mod raw_client;
 mod server_process;
+mod sessions;
 mod slow_reader;
 mod snapshots;
 mod suites;

@@ -53,6 +53,10 @@ impl ServerProcess {
         self.address
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -67,6 +67,7 @@ suite! {
     join: "join",
     restart: "restart",
     select: "select",
+    session: "session",
     functions: "functions",
     dialect: "dialect",
     setops: "setops",

@@ -24,6 +24,8 @@ pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
             ],
         ),
         "pg_settings" => (SETTINGS, settings(scope)),
+        "pg_cursors" => (CURSORS, cursors(scope)),
+        "pg_prepared_statements" => (PREPARED, prepared(scope)),
         "pg_stat_activity" => (ACTIVITY, activity(scope)),
         _ => return None,
     };
@@ -74,24 +76,22 @@ const SETTINGS: &str = "name text, setting text, unit text, category text, short
     pending_restart boolean";
 
 fn settings(scope: &Scope) -> Vec<Row> {
-    let row = |setting: crate::session::settings::Described<'_>| {
-        let source = if setting.value == setting.built_in { "default" } else { "session" };
-        let context = if setting.read_only { "internal" } else { "user" };
+    let row = |setting: crate::session::settings::Described| {
         row![
             setting.name,
-            in_unit(&setting, setting.value),
+            setting.value,
             setting.unit,
             "Session",
             "",
             Cell::Null,
-            context,
+            setting.context,
             setting.kind,
-            source,
-            setting.min.map(|n| n.to_string()),
-            setting.max.map(|n| n.to_string()),
+            setting.source,
+            setting.min,
+            setting.max,
             setting.words.map(<[&str]>::to_vec),
-            in_unit(&setting, setting.built_in),
-            in_unit(&setting, setting.reset),
+            setting.built_in,
+            setting.reset,
             Cell::Null,
             Cell::Null,
             false
@@ -100,10 +100,22 @@ fn settings(scope: &Scope) -> Vec<Row> {
     scope.session.settings.described().map(row).collect()
 }
 
-/// A duration as a number of its unit, without it; anything else as SHOW prints it.
-fn in_unit(setting: &crate::session::settings::Described<'_>, value: &str) -> String {
-    let milliseconds = setting.unit.and_then(|_| crate::session::settings::duration_ms(value));
-    milliseconds.map_or_else(|| value.to_string(), |ms| ms.to_string())
+const CURSORS: &str = "name text, statement text, is_holdable boolean, is_binary boolean, is_scrollable boolean, creation_time timestamptz";
+
+fn cursors(scope: &Scope) -> Vec<Row> {
+    let all = scope.session.cursors.iter();
+    all.map(|c| row![&c.name, c.statement.to_string(), c.holdable, c.binary, c.scrollable, c.created]).collect()
+}
+
+const PREPARED: &str = "name text, statement text, prepare_time timestamptz, parameter_types text[], from_sql boolean, \
+    generic_plans bigint, custom_plans bigint";
+
+fn prepared(scope: &Scope) -> Vec<Row> {
+    let row = |p: &crate::session::prepared::PreparedFacts| {
+        let types: Vec<String> = p.parameters.iter().map(crate::types::SqlType::name).collect();
+        row![&p.name, p.statement.to_string(), p.prepared, types, p.from_sql, 0, 0]
+    };
+    scope.session.prepared.iter().map(row).collect()
 }
 
 const ACTIVITY: &str = "datid oid, datname name, pid integer, leader_pid integer, usesysid oid, usename name, application_name text, \

@@ -6,6 +6,7 @@
 use super::super::datetime::{DAY_MICROSECONDS, EPOCH_2000_DAYS, EPOCH_2000_MICROSECONDS};
 use super::super::numeric::{PAIRS, write_digits_into};
 use super::super::zone::Zone;
+use super::styles::DateForm;
 use super::{BoundColumn, Values, too_large};
 use crate::error::Result;
 use arrow::array::{Array, StringViewArray};
@@ -96,15 +97,16 @@ impl BoundColumn {
     }
     fn measure_text(&self, rows: &Range<usize>, sizes: &mut Vec<i32>) -> Result<Option<Form>> {
         let rows = rows.clone();
+        let iso = self.styles.date == DateForm::Iso;
         Ok(match &self.values {
             Values::Int2(values) => Some(measure_integers(values.values()[rows].iter().map(|value| i64::from(*value)), sizes)),
             Values::Int4(values) => Some(measure_integers(values.values()[rows].iter().map(|value| i64::from(*value)), sizes)),
             Values::Int8(values) => Some(measure_integers(values.values()[rows].iter().copied(), sizes)),
             Values::Oid(values) => Some(measure_integers(values.values()[rows].iter().map(|value| i64::from(*value)), sizes)),
             Values::Decimal128(values, scale, false) => measure_decimals(&values.values()[rows], *scale, sizes),
-            Values::Date(values) => measure_dates(&values.values()[rows], 10, Form::Date, sizes),
-            Values::Timestamp(values, None) => measure_timestamps(&values.values()[rows], 0, sizes),
-            Values::Timestamp(values, Some(Zone::Utc)) => measure_timestamps(&values.values()[rows], 3, sizes),
+            Values::Date(values) if iso => measure_dates(&values.values()[rows], 10, Form::Date, sizes),
+            Values::Timestamp(values, None) if iso => measure_timestamps(&values.values()[rows], 0, sizes),
+            Values::Timestamp(values, Some(Zone::Utc)) if iso => measure_timestamps(&values.values()[rows], 3, sizes),
             Values::Utf8View(values) => Some(measure_texts(values, rows, sizes)?),
             _ => None,
         })

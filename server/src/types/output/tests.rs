@@ -8,7 +8,7 @@ use std::sync::Arc;
 fn shown(array: ArrayRef) -> Vec<Option<String>> {
     let field = Field::new("a", array.data_type().clone(), true);
     let encoder =
-        ColumnEncoder::new(&SqlType::of_field(&field), false, &OutputStyle { time_zone: "Europe/Berlin".into(), extra_float_digits: 1 });
+        ColumnEncoder::new(&SqlType::of_field(&field), false, &OutputStyle { time_zone: "Europe/Berlin".into(), ..OutputStyle::default() });
     let column = encoder.bind(&array).unwrap();
     let text = |row: usize| (!column.is_null(row)).then(|| text_of(&column, row).unwrap());
     (0..array.len()).map(text).collect()

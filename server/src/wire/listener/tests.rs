@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::error::{SqlError, SqlState};
+use crate::session::settings::Timeouts;
 use crate::session::{CopyIn, Notice, Outcome, Prepared, Statement, TransactionStatus};
 use crate::types::SqlType;
 use crate::types::output::OutputStyle;
@@ -25,6 +26,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 struct Fake {
     first: bool,
     copied: Arc<AtomicUsize>,
+    prepared: std::collections::HashMap<String, Arc<Prepared>>,
 }
 
 struct FakeCopy(Arc<AtomicUsize>);
@@ -83,7 +85,7 @@ fn numbers(count: i32, text: &str) -> SendableRecordBatchStream {
 
 #[async_trait]
 impl Backend for Fake {
-    fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
+    async fn parse(&mut self, sql: &str) -> Result<Vec<Statement>> {
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql)?;
         Ok(parsed
             .into_iter()
@@ -127,6 +129,28 @@ impl Backend for Fake {
     fn output_style(&self) -> OutputStyle {
         OutputStyle::default()
     }
+    fn timeouts(&self) -> Timeouts {
+        Timeouts::default()
+    }
+    fn wait(&mut self) {}
+    fn check_new_name(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+    fn keep_prepared(&mut self, name: &str, prepared: Prepared) {
+        self.prepared.insert(name.to_string(), Arc::new(prepared));
+    }
+    fn find_prepared(&self, name: &str) -> Result<Arc<Prepared>> {
+        self.prepared.get(name).cloned().ok_or_else(|| SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, "no such statement"))
+    }
+    fn forget_prepared(&mut self, name: &str) {
+        self.prepared.remove(name);
+    }
+    fn simple_formats(&self, _statement: &Statement) -> &'static [i16] {
+        &[]
+    }
+    fn cursor_columns(&self, _name: &str) -> Option<(SchemaRef, &'static [i16])> {
+        None
+    }
     async fn finish_copy(&mut self, _copy: Box<dyn CopyIn>) -> Result<u64> {
         Ok(self.copied.load(Ordering::SeqCst) as u64)
     }
@@ -144,9 +168,9 @@ async fn start(connections_max: usize) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let open: Box<Open<Fake>> = Box::new(|_, _| Ok(Fake { first: true, copied: Arc::default() }));
+    let open: Box<Open<Fake>> = Box::new(|_, _| Ok(Fake { first: true, copied: Arc::default(), prepared: Default::default() }));
     let options = Options { connections_max, grace: Duration::from_millis(200) };
-    let done = tokio::spawn(serve(listener, options, open, async move {
+    let done = tokio::spawn(serve(listener, options, open, Arc::default(), async move {
         let _ = stopped.await;
     }));
     Server { address, stop, done }
@@ -229,16 +253,24 @@ async fn the_protocol() {
     until_running(0).await;
 
     portals(&server).await;
-    refusals(&server).await;
+    let running = refusals(&server).await;
 
     // Draining: the idle end at once, the running after their grace.
-    let running = server.connect().await.unwrap();
     let query = tokio::spawn(async move { running.simple_query("select forever").await });
     until_running(1).await;
     server.stop.send(()).unwrap();
     assert_eq!(code(&query.await.unwrap().unwrap_err()), "57P01");
     server.done.await.unwrap();
     until_running(0).await;
+}
+
+#[tokio::test]
+async fn who_comes_too_early_is_told_to_come_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgresql://me@{}/me?sslmode=prefer", listener.local_addr().unwrap());
+    let early = turn_away_until(&listener, "the database system is starting up", tokio_postgres::connect(&url, NoTls)).await;
+    let error = early.err().unwrap();
+    assert_eq!((code(&error).as_str(), error.as_db_error().unwrap().message()), ("57P03", "the database system is starting up"));
 }
 
 /// Portals are suspended and go on, within a batch and between.
@@ -260,8 +292,8 @@ async fn portals(server: &Server) {
     assert_eq!(stream.try_collect::<Vec<_>>().await.unwrap().len(), 3);
 }
 
-/// Too many clients, and bytes that are no protocol.
-async fn refusals(server: &Server) {
+/// Too many clients, and bytes that are no protocol; the first client that finds room again.
+async fn refusals(server: &Server) -> Client {
     let mut raw = tokio::net::TcpStream::connect(server.address).await.unwrap();
     raw.write_all(b"\0\0\0\x08\x04\xd2\x16\x2f").await.unwrap();
     assert_eq!(raw.read_u8().await.unwrap(), b'N');
@@ -280,7 +312,10 @@ async fn refusals(server: &Server) {
     for client in held {
         drop(client);
     }
-    while server.connect().await.is_err() {
+    loop {
+        if let Ok(client) = server.connect().await {
+            return client;
+        }
         tokio::task::yield_now().await;
     }
 }

@@ -1,0 +1,255 @@
+//! Advisory locks: `pg_advisory_lock` and its family.
+//!
+//! A lock is a number that sessions agree on. It is held by a session, or by its transaction, as often as it was taken; shared ones by many.
+//! Who waits for one in a circle is told so at once (40P01).
+
+use crate::error::{Result, SqlError, SqlState};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use tokio::sync::Notify;
+
+/// Locks that one session may hold.
+const HELD_MAX: usize = 10_000;
+
+/// What is locked: one number, or two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A bigint.
+    One(i64),
+    /// Two integers.
+    Two(i32, i32),
+}
+
+/// How a lock is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mode {
+    /// Together with others who share it.
+    pub shared: bool,
+    /// Until the transaction ends.
+    pub transaction: bool,
+}
+
+/// Whose locks are given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The session's.
+    BySession,
+    /// Its transaction's.
+    ByTransaction,
+}
+
+/// All locks that are held.
+#[derive(Debug, Default)]
+pub struct AdvisoryLocks {
+    table: Mutex<Table>,
+    released: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// By key: who holds it how, and how often.
+    held: HashMap<Key, HashMap<(i32, Mode), u32>>,
+    /// By session: locks held.
+    counts: HashMap<i32, usize>,
+    /// By session: what it waits for.
+    waiting: HashMap<i32, (Key, Mode)>,
+}
+
+impl AdvisoryLocks {
+    /// Takes a lock if nobody holds it in a way that conflicts.
+    pub fn try_lock(&self, session: i32, key: Key, mode: Mode) -> Result<bool> {
+        self.table.lock().try_lock(session, key, mode)
+    }
+
+    /// Takes a lock, and waits for it. Who stops waiting does not get it.
+    pub async fn lock(&self, session: i32, key: Key, mode: Mode) -> Result<()> {
+        let _waiting = Waiting { locks: self, session };
+        loop {
+            let released = self.released.notified();
+            tokio::pin!(released);
+            released.as_mut().enable();
+            if self.table.lock().lock_or_wait(session, key, mode)? {
+                return Ok(());
+            }
+            released.await;
+        }
+    }
+
+    /// Gives a session's lock back once; false if it holds none.
+    pub fn unlock(&self, session: i32, key: Key, shared: bool) -> bool {
+        let given = self.table.lock().unlock(session, key, Mode { shared, transaction: false });
+        if given {
+            self.released.notify_waiters();
+        }
+        given
+    }
+
+    /// Gives back all that a session holds, or its transaction.
+    pub fn release(&self, session: i32, held: Held) {
+        if self.table.lock().release(session, held) {
+            self.released.notify_waiters();
+        }
+    }
+}
+
+/// A session that waits; when it does no longer, it stands in nobody's way.
+struct Waiting<'a> {
+    locks: &'a AdvisoryLocks,
+    session: i32,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.locks.table.lock().waiting.remove(&self.session);
+    }
+}
+
+impl Table {
+    /// The other sessions that hold a lock in a way that conflicts.
+    fn holders(&self, session: i32, key: Key, mode: Mode) -> Vec<i32> {
+        let holders = self.held.get(&key).into_iter().flat_map(HashMap::keys);
+        holders.filter(|(holder, held)| *holder != session && !(held.shared && mode.shared)).map(|(holder, _)| *holder).collect()
+    }
+
+    fn try_lock(&mut self, session: i32, key: Key, mode: Mode) -> Result<bool> {
+        if !self.holders(session, key, mode).is_empty() {
+            return Ok(false);
+        }
+        let count = self.counts.entry(session).or_default();
+        let holders = self.held.entry(key).or_default();
+        if !holders.contains_key(&(session, mode)) {
+            if *count >= HELD_MAX {
+                return Err(SqlError::new(SqlState::OUT_OF_MEMORY, "out of shared memory")
+                    .with_hint(format!("A session can hold at most {HELD_MAX} advisory locks.")));
+            }
+            *count += 1;
+        }
+        let times = holders.entry((session, mode)).or_default();
+        *times = times.saturating_add(1);
+        Ok(true)
+    }
+
+    fn lock_or_wait(&mut self, session: i32, key: Key, mode: Mode) -> Result<bool> {
+        if self.try_lock(session, key, mode)? {
+            return Ok(true);
+        }
+        self.waiting.insert(session, (key, mode));
+        match self.waits_for_itself(session) {
+            true => Err(SqlError::new(SqlState("40P01"), "deadlock detected")),
+            false => Ok(false),
+        }
+    }
+
+    fn waits_for_itself(&self, session: i32) -> bool {
+        let (mut seen, mut next) = (Vec::new(), vec![session]);
+        while let Some(waiter) = next.pop() {
+            let Some((key, mode)) = self.waiting.get(&waiter) else { continue };
+            for holder in self.holders(waiter, *key, *mode) {
+                if holder == session {
+                    return true;
+                }
+                if !seen.contains(&holder) {
+                    seen.push(holder);
+                    next.push(holder);
+                }
+            }
+        }
+        false
+    }
+
+    fn unlock(&mut self, session: i32, key: Key, mode: Mode) -> bool {
+        let Some(holders) = self.held.get_mut(&key) else { return false };
+        let Some(times) = holders.get_mut(&(session, mode)) else { return false };
+        *times -= 1;
+        if *times == 0 {
+            holders.remove(&(session, mode));
+            if holders.is_empty() {
+                self.held.remove(&key);
+            }
+            self.forget(session, 1);
+        }
+        true
+    }
+
+    fn release(&mut self, session: i32, held: Held) -> bool {
+        if !self.counts.contains_key(&session) {
+            return false;
+        }
+        let mut released = 0;
+        self.held.retain(|_, holders| {
+            holders.retain(|(holder, mode), _| {
+                let goes = *holder == session && mode.transaction == (held == Held::ByTransaction);
+                released += usize::from(goes);
+                !goes
+            });
+            !holders.is_empty()
+        });
+        self.forget(session, released);
+        released > 0
+    }
+
+    fn forget(&mut self, session: i32, locks: usize) {
+        if let Some(count) = self.counts.get_mut(&session) {
+            *count = count.saturating_sub(locks);
+            if *count == 0 {
+                self.counts.remove(&session);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::sync::Arc;
+
+    const SESSION: Mode = Mode { shared: false, transaction: false };
+    const SHARED: Mode = Mode { shared: true, transaction: false };
+    const TRANSACTION: Mode = Mode { shared: false, transaction: true };
+
+    #[test]
+    fn locks_are_counted_shared_and_released() {
+        let locks = AdvisoryLocks::default();
+        let key = Key::One(7);
+        assert!(locks.try_lock(1, key, SESSION).unwrap() && locks.try_lock(1, key, SESSION).unwrap());
+        assert!(!locks.try_lock(2, key, SHARED).unwrap() && locks.try_lock(2, Key::Two(0, 7), SESSION).unwrap());
+        assert!(locks.unlock(1, key, false) && !locks.try_lock(2, key, SESSION).unwrap());
+        assert!(locks.unlock(1, key, false) && !locks.unlock(1, key, false));
+        assert!(locks.try_lock(1, key, SHARED).unwrap() && locks.try_lock(2, key, SHARED).unwrap());
+        assert!(!locks.try_lock(1, key, TRANSACTION).unwrap());
+        locks.release(2, Held::BySession);
+        assert!(locks.try_lock(1, key, TRANSACTION).unwrap());
+        locks.release(1, Held::ByTransaction);
+        assert!(locks.try_lock(2, key, SHARED).unwrap());
+        locks.release(1, Held::BySession);
+        locks.release(2, Held::BySession);
+        assert!(locks.table.lock().held.is_empty() && locks.table.lock().counts.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_gets_it_or_is_told_of_the_circle() {
+        let locks = Arc::new(AdvisoryLocks::default());
+        let (a, b) = (Key::One(1), Key::One(2));
+        assert!(locks.try_lock(1, a, SESSION).unwrap() && locks.try_lock(2, b, SESSION).unwrap());
+        let other = locks.clone();
+        let waiter = tokio::spawn(async move { other.lock(1, b, SESSION).await });
+        while locks.table.lock().waiting.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(locks.lock(2, a, SESSION).await.unwrap_err().state.0, "40P01");
+        assert!(locks.unlock(2, b, false));
+        waiter.await.unwrap().unwrap();
+        assert!(locks.table.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn a_session_holds_no_more_than_a_bound() {
+        let locks = AdvisoryLocks::default();
+        for number in 0..HELD_MAX as i64 {
+            assert!(locks.try_lock(1, Key::One(number), SESSION).unwrap());
+        }
+        assert_eq!(locks.try_lock(1, Key::One(-1), SESSION).unwrap_err().state, SqlState::OUT_OF_MEMORY);
+        assert!(locks.try_lock(1, Key::One(1), SESSION).unwrap());
+    }
+}

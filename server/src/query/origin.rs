@@ -1,0 +1,71 @@
+//! Which column of which table a column of a result is: RowDescription says it, and drivers that write rows back rely on it.
+//!
+//! A column of a view is told as the column beneath it.
+
+use super::table::SegmentTable;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::default_table_source::source_as_provider;
+use datafusion::common::{Column, JoinType};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use std::sync::Arc;
+
+/// The key in a field's metadata.
+const ORIGIN_KEY: &str = "plimsoll.origin";
+
+/// A result's schema, with what is known of where its columns are from.
+pub fn noted(plan: &LogicalPlan, schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().enumerate().map(|(at, field)| match origin(plan, at) {
+        None => Arc::clone(field),
+        Some((table, column)) => {
+            let mut metadata = field.metadata().clone();
+            metadata.insert(ORIGIN_KEY.into(), format!("{table}.{column}"));
+            Arc::new(field.as_ref().clone().with_metadata(metadata))
+        }
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The OID of the table, and the number of its column; zeros where it is none.
+pub fn of_field(field: &Field) -> (u32, i16) {
+    let parts = field.metadata().get(ORIGIN_KEY).and_then(|origin| origin.split_once('.'));
+    parts.and_then(|(table, column)| Some((table.parse().ok()?, column.parse().ok()?))).unwrap_or_default()
+}
+
+fn origin(plan: &LogicalPlan, at: usize) -> Option<(u32, i16)> {
+    match plan {
+        LogicalPlan::Projection(projection) => of_expression(projection.expr.get(at)?, &projection.input),
+        LogicalPlan::Aggregate(aggregate) => of_expression(aggregate.group_expr.get(at)?, &aggregate.input),
+        LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::SubqueryAlias(_) => {
+            origin(plan.inputs()[0], at)
+        }
+        LogicalPlan::Join(join) => {
+            let left = join.left.schema().fields().len();
+            match join.join_type {
+                JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full if at >= left => origin(&join.right, at - left),
+                JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => None,
+                _ if at < left => origin(&join.left, at),
+                _ => None,
+            }
+        }
+        LogicalPlan::TableScan(scan) => {
+            let provider = source_as_provider(&scan.source).ok()?;
+            let definition = provider.downcast_ref::<SegmentTable>()?.definition();
+            let name = scan.projected_schema.field(at).name();
+            let column = definition.columns.iter().find(|column| column.name == *name)?;
+            Some((definition.oid, i16::try_from(column.id.0).ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn of_expression(expr: &Expr, input: &LogicalPlan) -> Option<(u32, i16)> {
+    origin(input, input.schema().maybe_index_of_column(column_of(expr)?)?)
+}
+
+fn column_of(expr: &Expr) -> Option<&Column> {
+    match expr {
+        Expr::Column(column) => Some(column),
+        Expr::Alias(alias) => column_of(&alias.expr),
+        _ => None,
+    }
+}

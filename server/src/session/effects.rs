@@ -1,0 +1,64 @@
+//! What functions do to the session that calls them: they run on other threads, and the session takes it over when the statement has ended.
+
+use super::Notice;
+use super::settings::Settings;
+use crate::error::{Result, SqlError, SqlState};
+use parking_lot::Mutex;
+
+/// What has been done and not taken over yet.
+#[derive(Debug, Default)]
+pub struct Effects {
+    done: Mutex<Done>,
+}
+
+#[derive(Debug, Default)]
+struct Done {
+    settings: Vec<Change>,
+    notices: Vec<Notice>,
+}
+
+/// A call of `set_config`.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) local: bool,
+}
+
+/// Calls of `set_config` in one statement, at most.
+const CHANGES_MAX: usize = 10_000;
+
+impl Effects {
+    /// Sets a setting; answers what it is then. `before` are the settings at the statement's begin.
+    pub fn set(&self, before: &Settings, name: &str, value: &str, local: bool) -> Result<String> {
+        let mut settings = before.clone();
+        settings.assign(name, value, local)?;
+        let mut done = self.done.lock();
+        if done.settings.len() >= CHANGES_MAX {
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "a statement can change at most 10000 settings"));
+        }
+        done.settings.push(Change { name: name.to_string(), value: value.to_string(), local });
+        settings.show(name).map(|(_, value)| value)
+    }
+    /// A setting as this statement has left it.
+    pub fn show(&self, before: &Settings, name: &str) -> Result<String> {
+        let mut settings = before.clone();
+        for change in self.done.lock().settings.iter().filter(|change| change.name.eq_ignore_ascii_case(name)) {
+            settings.assign(&change.name, &change.value, change.local)?;
+        }
+        settings.show(name).map(|(_, value)| value)
+    }
+    /// Tells the client something.
+    pub fn warn(&self, state: SqlState, message: String) {
+        let mut done = self.done.lock();
+        if done.notices.len() < super::NOTICES_MAX {
+            done.notices.push(Notice { severity: "WARNING", error: SqlError::new(state, message) });
+        }
+    }
+    pub(super) fn take_settings(&self) -> Vec<Change> {
+        std::mem::take(&mut self.done.lock().settings)
+    }
+    pub(super) fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut self.done.lock().notices)
+    }
+}
