@@ -3,6 +3,8 @@
 //! Object keys: `schema/<name>` and `relation/<schema>/<name>`, names percent-encoded, so that compare-and-set on the key makes names unique.
 //! Comments are under `comment/<oid>`. Table rows are under `TableId(oid)`. Sequence numbers are counters under `sequence/<oid>`.
 
+use crate::access::acl::ObjectAccess;
+use crate::access::role::{self, RoleDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
 use placement::{LogIndex, Object, ObjectKey, State};
@@ -34,6 +36,10 @@ pub struct Catalog {
     pub schemas: BTreeMap<String, Entry<SchemaDefinition>>,
     /// Relations by (schema, name).
     pub relations: BTreeMap<(String, String), Entry<Relation>>,
+    /// Roles by name.
+    pub roles: BTreeMap<String, Entry<RoleDefinition>>,
+    /// Owner and grants of objects that have other than the built-in ones, by OID.
+    pub access: BTreeMap<u32, Entry<ObjectAccess>>,
     /// COMMENT ON, by the OID of what it is about; see [`Catalog::comment`].
     pub comments: BTreeMap<u32, Entry<comments::Comments>>,
 }
@@ -244,6 +250,7 @@ impl Catalog {
     pub fn from_state(state: &State) -> Result<Self> {
         let mut catalog = Self { version: state.objects_version, ..Self::default() };
         catalog.schemas.insert(PUBLIC_SCHEMA.to_string(), built_in_public());
+        catalog.roles = role::built_in();
         for (key, object) in state.objects.iter() {
             catalog.add_object(key, object)?;
         }
@@ -263,6 +270,14 @@ impl Catalog {
             ObjectName::Relation(schema, name) => {
                 let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
                 self.relations.insert((schema, name), Entry { version, definition });
+            }
+            ObjectName::Role(name) => {
+                let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
+                self.roles.insert(name, Entry { version, definition });
+            }
+            ObjectName::Access(oid) => {
+                let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
+                self.access.insert(oid, Entry { version, definition });
             }
             ObjectName::Dependent => {}
             ObjectName::Comments(oid) => {

@@ -1,8 +1,8 @@
 //! The command line: `plimsoll [serve]`, `plimsoll tpch`, `plimsoll check`.
 
-use crate::config::{Config, Overrides};
+use crate::config::{Auth, Config, Overrides};
 use crate::{check, node, tpch};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,17 +44,9 @@ struct ServeArgs {
     /// Where queries spill [default: tmp in the data folder].
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
-    /// How clients prove who they are [default: trust, which is for loopback addresses only].
+    /// How clients prove who they are [default: peer].
     #[arg(long, value_enum)]
     auth: Option<Auth>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Auth {
-    /// Whoever reaches the server is let in; loopback addresses only.
-    Trust,
-    /// SCRAM-SHA-256 passwords.
-    Scram,
 }
 
 #[derive(Args)]
@@ -96,14 +88,9 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> Result<(), String> {
-    if let Some(Auth::Scram) = args.auth {
-        return Err(
-            "--auth scram needs roles with passwords, which this version does not have: listen on a loopback address with --auth trust"
-                .into(),
-        );
-    }
-    let overrides = Overrides { data_dir: args.data_dir, listen: args.listen, memory_limit: args.memory_limit, temp_dir: args.temp_dir };
-    node::run(Config::resolve(args.config.as_deref(), overrides)?)
+    let ServeArgs { config, data_dir, listen, memory_limit, temp_dir, auth } = args;
+    let overrides = Overrides { data_dir, listen, auth, memory_limit, temp_dir };
+    node::run(Config::resolve(config.as_deref(), overrides)?)
 }
 
 #[cfg(test)]

@@ -6,6 +6,18 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+/// How clients prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// As `scram`; but as long as the superuser's password is the generated one, the user that the server runs as needs none on loopback.
+    Peer,
+    /// SCRAM-SHA-256 passwords.
+    Scram,
+    /// Whoever reaches the server is let in; loopback addresses only.
+    Trust,
+}
+
 /// Settings of a server. Each stands in docs/settings.md.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -14,6 +26,14 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where PostgreSQL clients connect.
     pub listen: SocketAddr,
+    /// How clients prove who they are, where `access_rules_file` does not say.
+    pub auth: Auth,
+    /// Rules of access in the form of `pg_hba.conf`; `None`: `auth` for everybody.
+    pub access_rules_file: Option<PathBuf>,
+    /// The server's certificate, with those that sign it (PEM); `None`: no encryption.
+    pub tls_cert_file: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    pub tls_key_file: Option<PathBuf>,
     /// Memory for queries, ingest and buffers, in bytes (written `auto`, `8GiB`, or a number of bytes); `None`: four fifths of what the
     /// machine or its cgroup has.
     #[serde(rename = "memory_limit", deserialize_with = "memory_limit")]
@@ -39,6 +59,10 @@ impl Default for Config {
         Self {
             data_dir: "plimsoll-data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 5432)),
+            auth: Auth::Peer,
+            access_rules_file: None,
+            tls_cert_file: None,
+            tls_key_file: None,
             memory_limit_bytes: None,
             temp_dir: None,
             connections_max: 512,
@@ -60,6 +84,9 @@ pub struct Overrides {
     /// See [`Config::listen`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// See [`Config::auth`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     /// See [`Config::memory_limit_bytes`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<String>,
@@ -85,11 +112,15 @@ impl Config {
     }
 
     fn validated(self) -> Result<Self, String> {
-        if !self.listen.ip().is_loopback() {
+        if self.auth == Auth::Trust && !self.listen.ip().is_loopback() {
             return Err(format!(
-                "refusing to listen on {}: every connection is trusted, so only loopback addresses (127.0.0.1, [::1]) are allowed",
+                "refusing to listen on {} with --auth trust: it lets everybody in, so only loopback addresses (127.0.0.1, [::1]) are \
+                 allowed\nhint: leave --auth trust away, and connect with a password",
                 self.listen
             ));
+        }
+        if self.tls_cert_file.is_some() != self.tls_key_file.is_some() {
+            return Err("tls_cert_file and tls_key_file must be set together".to_string());
         }
         if self.segment_bytes_max < 1 << 20 {
             return Err(format!("segment_bytes_max is {}, less than the smallest useful value of 1048576 (1 MiB)", self.segment_bytes_max));
@@ -188,7 +219,8 @@ mod tests {
 
     #[test]
     fn only_loopback_is_trusted() {
-        let flags = Overrides { listen: Some("0.0.0.0:5432".parse().unwrap()), ..Overrides::default() };
-        assert!(Config::resolve(None, flags).unwrap_err().contains("loopback"));
+        let flags = Overrides { listen: Some("0.0.0.0:5432".parse().unwrap()), auth: Some(Auth::Trust), ..Overrides::default() };
+        assert!(Config::resolve(None, flags.clone()).unwrap_err().contains("loopback"));
+        assert_eq!(Config::resolve(None, Overrides { auth: None, ..flags }).unwrap().auth, Auth::Peer);
     }
 }

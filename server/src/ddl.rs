@@ -6,6 +6,7 @@
 //! 4. What must hold after (defaults and conditions can be planned, no row violates them) is checked. A failure fails the statement, and
 //!    with it the transaction: nothing is undone by hand.
 
+use crate::access::{self, owned};
 use crate::catalog::keys;
 use crate::catalog::names::fold;
 use crate::engine::Engine;
@@ -17,6 +18,7 @@ use crate::session::clauses;
 use crate::session::context::ContextSource;
 use crate::session::grammar::{Ours, RelationKind};
 use crate::session::parse::{parse_expression, parse_query};
+use crate::session::role_grammar::RoleName;
 use crate::session::transaction::Transaction;
 use crate::session::{Notice, Statement};
 use crate::types::SqlType;
@@ -35,6 +37,7 @@ pub mod drop;
 pub mod expressions;
 pub mod indexes;
 pub mod like;
+mod permission;
 pub mod retype;
 pub mod sequences;
 pub mod views;
@@ -47,6 +50,7 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Ours::AlterSequence { .. }
             | Ours::Rename { .. }
             | Ours::SetSchema { .. }
+            | Ours::Access(_)
             | Ours::CommentOnConstraint { .. },
         ) => true,
         Some(_) => false,
@@ -107,6 +111,7 @@ impl Execution<'_> {
             Ours::SetSchema { kind, if_exists, name, schema } => {
                 self.relocate(*kind, *if_exists, name, |scope, found| alter_table::set_schema(scope, found, schema)).await
             }
+            Ours::Access(statement) => access::statements::execute(self, statement).await,
             Ours::CommentOnConstraint { constraint, table, text } => {
                 self.decide(|scope| comments::comment_constraint(scope, constraint, table, text.as_deref())).await?;
                 Ok("COMMENT".into())
@@ -131,7 +136,7 @@ impl Execution<'_> {
             let Some(found) = scope.find(name, if_exists)? else { return Ok(scope.skip_missing(name)) };
             match wanted {
                 Some(wanted) if found.relation().kind() != wanted => Err(found.wrong_kind(wanted)),
-                _ => decide(scope, found),
+                _ => scope.rights().require_owner(&found).and_then(|()| decide(scope, found)),
             }
         })
         .await?;
@@ -150,8 +155,7 @@ impl Execution<'_> {
                 if with.is_some() || options.is_some() || default_collate_spec.is_some() || clone.is_some() {
                     return Err(SqlError::unsupported("an option of CREATE SCHEMA"));
                 }
-                let mut ids = self.ids(1).await?;
-                self.decide(|scope| views::create_schema(scope, &mut ids, schema_name, *if_not_exists)).await?;
+                self.create_schema(schema_name, *if_not_exists).await?;
                 Ok("CREATE SCHEMA".into())
             }
             ast::Statement::CreateIndex(create) => Box::pin(self.create_index(create)).await,
@@ -160,7 +164,11 @@ impl Execution<'_> {
                 Ok("DROP INDEX".into())
             }
             ast::Statement::Drop { object_type, if_exists, names, cascade, .. } => {
-                self.decide(|scope| drop::drop(scope, *object_type, names, *if_exists, *cascade)).await?;
+                self.decide(|scope| {
+                    permission::permit_drop(scope, *object_type, names)?;
+                    drop::drop(scope, *object_type, names, *if_exists, *cascade)
+                })
+                .await?;
                 Ok(drop::tag(*object_type).unwrap_or("DROP").into())
             }
             ast::Statement::Comment { object_type, object_name, comment, .. } => {
@@ -178,7 +186,7 @@ impl Execution<'_> {
     }
 
     /// Leases OIDs.
-    async fn ids(&self, count: usize) -> Result<Ids> {
+    pub(crate) async fn ids(&self, count: usize) -> Result<Ids> {
         let count = count as u64;
         match self.engine().placement.propose(Command::LeaseCounter { key: keys::oid_counter(), count }).await? {
             Outcome::Leased(first) => Ok(Ids::new(State::FIRST_ID.saturating_add(first), count)),
@@ -187,7 +195,7 @@ impl Execution<'_> {
     }
 
     /// Decides on what the transaction sees, and carries it out.
-    async fn decide(&mut self, decide: impl FnOnce(Scope<'_>) -> Result<Decision>) -> Result<()> {
+    pub(crate) async fn decide(&mut self, decide: impl FnOnce(Scope<'_>) -> Result<Decision>) -> Result<()> {
         let view = self.transaction.view();
         let decision = decide(self.source.scope(&view.catalog))?;
         self.carry_out(decision).await
@@ -199,8 +207,12 @@ impl Execution<'_> {
             self.rely_on_rows(&context, check);
             checks::run(&context, check).await?;
         }
+        let before = self.transaction.view();
+        let scope = self.source.scope(&before.catalog);
+        decision.changes.iter().try_for_each(|change| permission::permit(scope, change))?;
         for change in decision.changes {
-            apply(self.transaction, change);
+            apply(self.transaction, change.clone());
+            permission::adopt(scope, self.transaction, &change);
         }
         let context = self.context();
         for check in &decision.after {
@@ -301,6 +313,7 @@ impl Execution<'_> {
                 self.notices.extend(scope.skip_missing(&name).notices);
                 break;
             };
+            scope.rights().require_owner(&found)?;
             let place = decision::place(&found);
             if let Some(retyping) = alter_table::retyping(&found, operation)? {
                 Box::pin(self.retype(&retyping)).await?;
@@ -340,6 +353,27 @@ impl Execution<'_> {
                 .with_hint("Add the column without a default, UPDATE the rows, and set the default then."));
         }
         if volatile { Ok(None) } else { checks::default_value(&context, &new.column) }
+    }
+
+    async fn create_schema(&mut self, name: &ast::SchemaName, if_not_exists: bool) -> Result<()> {
+        let owner = match name {
+            ast::SchemaName::Simple(_) => None,
+            ast::SchemaName::UnnamedAuthorization(owner) | ast::SchemaName::NamedAuthorization(_, owner) => Some(RoleName::of(owner)),
+        };
+        let before = self.transaction.view();
+        let scope = self.source.scope(&before.catalog);
+        let plain = match (name, &owner) {
+            (ast::SchemaName::UnnamedAuthorization(_), Some(owner)) => owned::check_new_owner(self, owner)?,
+            (_, Some(owner)) => owned::check_new_owner(self, owner).and_then(|_| views::schema_name(scope, name))?,
+            (_, None) => views::schema_name(scope, name)?,
+        };
+        let exists = before.catalog.schemas.contains_key(&plain);
+        let mut ids = self.ids(1).await?;
+        self.decide(|scope| views::create_schema(scope, &mut ids, &plain, if_not_exists)).await?;
+        match owner {
+            Some(owner) if !exists => owned::give_schema(self, &plain, &owner),
+            _ => Ok(()),
+        }
     }
 
     async fn alter_schema(&mut self, alter: &ast::AlterSchema) -> Result<String> {

@@ -30,6 +30,7 @@ pub mod moments;
 pub mod overloads;
 pub mod patterns;
 pub mod percentiles;
+pub mod privileges;
 pub mod quotient;
 pub mod quoting;
 pub mod regular;
@@ -81,6 +82,7 @@ pub fn of_session(scope: &Scope) -> Vec<ScalarUDF> {
     let mut all = session::functions(scope);
     all.extend(relations::functions(scope));
     all.extend(backends::functions(scope));
+    all.extend(privileges::functions(scope));
     all.extend(definitions::functions(scope));
     all.extend(server_facts::functions(scope));
     all

@@ -9,8 +9,10 @@
 //! 5. [`ddl`], [`dml`], [`ingest`]: the life of a commit: rows -> segments -> one command of the placement log.
 //! 6. [`catalog`]: what exists, read from a placement snapshot; pg_catalog; system views.
 //! 7. [`maintenance`]: compaction, folding of inlined rows, and giving space back.
-//! 8. [`engine`]: what all sessions share. [`copy`]: COPY data <-> columns. [`types`]: SQL types, their Arrow forms and their text. [`error`]: kinds -> SQLSTATE.
+//! 8. [`access`]: roles, passwords, TLS, privileges: who may come in and what they may do.
+//! 9. [`engine`]: what all sessions share. [`copy`]: COPY data <-> columns. [`types`]: SQL types, their Arrow forms and their text. [`error`]: kinds -> SQLSTATE.
 
+pub mod access;
 pub mod catalog;
 pub mod check;
 pub mod cli;

@@ -5,16 +5,20 @@
 //! 3. Start the background work, say how to connect, serve.
 //! 4. On SIGTERM or SIGINT: stop accepting, let statements finish for a while, stop the background work, close the log.
 
+use crate::access::bootstrap;
+use crate::access::login::Door;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::engine::threads::STACK_BYTES;
 use crate::maintenance::Maintenance;
-use crate::wire::listener::{Options, serve_engine, turn_away_until};
+use crate::wire::listener::{Entrance, Options, serve_engine, turn_away_until};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+mod entrance;
 
 /// How long running statements get to finish once the server is told to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,15 +55,22 @@ async fn serve(config: Config) -> Result<(), String> {
     std::sync::LazyLock::force(&crate::functions::server_facts::STARTED);
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let data_dir = config.data_dir.clone();
+    // Wrong files are told before anything is created.
+    let rules = entrance::rules(&config)?;
+    let tls = entrance::tls(&config)?;
     let opening = turn_away_until(&listener, "the database system is starting up", Engine::open(config));
     let engine = opening.await.map_err(|e| describe(&e))?;
+    let given = std::env::var("PLIMSOLL_PASSWORD").ok();
+    let credentials = bootstrap::superuser(&engine, given).await.map_err(|e| describe(&e))?;
+    let door = Door::new(engine.clone(), rules, credentials.are_in_file()).map_err(|e| describe(&e))?;
     let shutdown = CancellationToken::new();
     let background = Maintenance::start(&engine);
     stop_on_signal(shutdown.clone())?;
     println!("plimsoll {} is ready, with its data in {}", env!("CARGO_PKG_VERSION"), data_dir.display());
-    println!("connect with: psql postgresql://plimsoll@{address}/plimsoll");
+    entrance::reload_on_signal(engine.config.clone(), door.clone(), tls.clone())?;
+    println!("connect with: {}", entrance::how_to_connect(&engine.config, &credentials, address));
     let options = Options { connections_max: engine.config.connections_max, grace: DRAIN_TIMEOUT };
-    serve_engine(engine.clone(), listener, options, shutdown.cancelled_owned()).await;
+    serve_engine(engine.clone(), listener, options, Entrance { door, tls }, shutdown.cancelled_owned()).await;
     background.stop().await;
     close(engine).await
 }

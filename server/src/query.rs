@@ -174,8 +174,13 @@ impl QueryContext {
             session: Arc::clone(&self.session),
             sequences: Arc::clone(&self.sequences),
             activity: Arc::clone(&self.engine) as Arc<dyn ActivitySource>,
+            acting: None,
             view_depth: 0,
         }
+    }
+    /// What the statement may do.
+    pub fn rights(&self) -> crate::access::rights::Rights<'_> {
+        crate::access::rights::Rights::of(&self.view.catalog, &self.user)
     }
     /// Plans a query, EXPLAIN, or anything else that DataFusion plans without side effects; parameters stay as placeholders.
     pub async fn plan(&self, statement: &ast::Statement) -> Result<LogicalPlan> {

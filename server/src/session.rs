@@ -40,6 +40,8 @@ pub mod grammar;
 mod parameters;
 pub mod parse;
 pub mod prepared;
+pub mod role_grammar;
+mod roles;
 mod savepoints;
 pub mod sequences;
 pub mod settings;
@@ -67,6 +69,8 @@ pub struct Identity {
     pub process_id: i32,
     /// The client's address.
     pub client_address: Option<std::net::SocketAddr>,
+    /// How the connection is encrypted; `None`: not at all.
+    pub encryption: Option<crate::access::tls::Encryption>,
 }
 
 /// One statement of SQL text, parsed.
@@ -228,7 +232,8 @@ pub struct Session {
 impl Session {
     /// A new session. `options` are the startup message's settings (`application_name`, `TimeZone`, `options`, ...).
     pub fn new(engine: Arc<Engine>, identity: Identity, options: Vec<(String, String)>) -> Result<Self> {
-        let settings = Settings::new(&identity.user, &options)?.of_server(&engine.config);
+        let mut settings = Settings::new(&identity.user, &options)?.of_server(&engine.config);
+        roles::enter(&engine, &identity, &mut settings, &options)?;
         let sequences = SessionSequences::new(engine.sequences.clone());
         let activity = engine.activity.enter(identity.clone())?;
         activity.name_application(settings.get("application_name"));
@@ -353,9 +358,9 @@ impl Session {
     pub fn context_source(&self) -> ContextSource {
         ContextSource {
             engine: self.engine.clone(),
-            search_path: self.settings.search_path(&self.identity.user),
+            search_path: self.settings.search_path(roles::current(&self.settings)),
             time_zone: self.settings.get("TimeZone").to_string(),
-            user: self.identity.user.clone(),
+            user: roles::current(&self.settings).to_string(),
             database: self.identity.database.clone(),
             session: Arc::new(SessionFacts {
                 process_id: self.identity.process_id,

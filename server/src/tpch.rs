@@ -90,9 +90,16 @@ async fn load(url: &str, scale: f64, replace: bool) -> Result<(), String> {
 }
 
 async fn connect(url: &str) -> Result<Client, String> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
+    let mut config: tokio_postgres::Config = url.parse().map_err(|e| format!("the URL cannot be read: {e}"))?;
+    let password = ["PGPASSWORD", "PLIMSOLL_PASSWORD"].into_iter().find_map(|name| std::env::var(name).ok());
+    if let (None, Some(password)) = (config.get_password(), password) {
+        config.password(password);
+    }
+    let shown = url.rsplit_once('@').map_or(url, |(_, address)| address);
+    let (client, connection) = config
+        .connect(NoTls)
         .await
-        .map_err(|e| format!("could not connect to {url}: {}\nhint: is the server running?", explain(&e)))?;
+        .map_err(|e| format!("could not connect to {shown}: {}\nhint: is the server running? is PGPASSWORD set?", explain(&e)))?;
     // The connection ends with its client; its error is what the client's calls report.
     tokio::spawn(connection);
     Ok(client)

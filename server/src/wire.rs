@@ -1,7 +1,8 @@
 //! The PostgreSQL protocol: bytes <-> messages. Knows sessions, not SQL.
 //!
 //! 1. [`listener`] accepts connections, up to a number, and drains them when the server stops.
-//! 2. `startup` answers what comes first: requests for encryption, to cancel, or to start a session.
+//! 2. `security` encrypts where it is asked for; `startup` reads what comes first: a request to cancel, or to start a session; `authenticate`
+//!    has the client prove who it is.
 //! 3. `connection` reads messages until the client leaves: simple queries there, the extended protocol in `extended`, COPY in `copying`.
 //! 4. `frame` reads what clients send, with bounds and without panics; `message` and `encode` write what they get: rows go column-wise into
 //!    frames, many to a write.
@@ -12,11 +13,13 @@
 pub mod backend;
 pub mod listener;
 
+mod authenticate;
 mod connection;
 mod copying;
 mod encode;
 mod extended;
 mod frame;
 mod message;
+mod security;
 mod startup;
 mod stop;

@@ -27,6 +27,13 @@ pub enum Cell {
     List(Vec<Cell>),
 }
 
+impl Cell {
+    /// NULL, unless it is shown.
+    pub fn filter(self, shown: bool) -> Self {
+        if shown { self } else { Self::Null }
+    }
+}
+
 /// A row.
 pub type Row = Vec<Cell>;
 

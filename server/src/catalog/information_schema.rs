@@ -2,9 +2,12 @@
 
 use super::built_table::{self, Cell, Row};
 use super::pg_catalog::shapes::{self, Shape};
-use super::pg_catalog::{describe, oids, relations};
+use super::pg_catalog::{describe, oids, ownership, relations};
 use super::provider::SYSTEM_SCHEMAS;
 use super::{ColumnDefinition, Constraint, Identity, Relation, lookup::Found};
+use crate::access::acl::{self, Kind};
+use crate::access::rights::kind_of;
+use crate::access::role::SUPERUSER;
 use crate::error::Result;
 use crate::query::Scope;
 use crate::row;
@@ -14,6 +17,8 @@ use datafusion::catalog::TableProvider;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+
+mod grants;
 
 /// A table of the schema, as the statement sees it.
 pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -28,7 +33,6 @@ pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>
         "constraint_column_usage" => (CONSTRAINT_COLUMN_USAGE, constraint_columns(scope)),
         "check_constraints" => (CHECK_CONSTRAINTS, check_constraints(scope)),
         "information_schema_catalog_name" => ("catalog_name name", vec![row![&scope.database]]),
-        "enabled_roles" | "applicable_roles" => ("role_name name", vec![row![&scope.user]]),
         "view_table_usage" => (VIEW_TABLE_USAGE, view_tables(scope)),
         "view_column_usage" => (VIEW_COLUMN_USAGE, view_columns(scope)),
         "element_types" => (ELEMENT_TYPES, element_types(scope)),
@@ -37,7 +41,7 @@ pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>
              default_collate_schema name, default_collate_name name",
             vec![row!["UTF8", "UCS", "UTF8", &scope.database, "pg_catalog", "C"]],
         ),
-        _ => ("", Vec::new()),
+        other => grants::table(scope, other).unwrap_or_default(),
     };
     let Some(shape) = shapes::find("information_schema", name) else { return Ok(None) };
     built_table::shaped(shape, built_in(scope, shape)?, columns, rows).map(Some)
@@ -80,9 +84,24 @@ const SCHEMATA: &str = "catalog_name name, schema_name name, schema_owner name, 
     default_character_set_schema name, default_character_set_name name, sql_path varchar";
 
 fn schemata(scope: &Scope) -> Vec<Row> {
-    let own = scope.view.catalog.schemas.keys().map(String::as_str);
-    let row = |name: &str| row![&scope.database, name, &scope.user, Cell::Null, Cell::Null, Cell::Null, Cell::Null];
-    own.chain(SYSTEM_SCHEMAS).map(row).collect()
+    let catalog = &scope.view.catalog;
+    let rights = scope.rights();
+    let usable = |oid: u32| rights.owns(oid) || rights.has_any(Kind::Schema, oid, Kind::Schema.all());
+    let row = |name: &str, owner: String| row![&scope.database, name, owner, Cell::Null, Cell::Null, Cell::Null, Cell::Null];
+    let own = catalog.schemas.iter().map(|(name, entry)| (name, entry.definition.oid)).filter(|(_, oid)| usable(*oid));
+    let own = own.map(|(name, oid)| row(name, ownership::owner_name(catalog, oid)));
+    own.chain(SYSTEM_SCHEMAS.map(|name| row(name, SUPERUSER.to_string()))).collect()
+}
+
+/// The relations that the reader may do anything with: the others are not shown.
+fn accessible(scope: &Scope) -> impl Iterator<Item = Found<'_>> {
+    let rights = scope.rights();
+    scope.view.catalog.all().filter(move |found| {
+        let (kind, oid) = (kind_of(found.relation()), found.relation().oid());
+        rights.owns(oid)
+            || rights.has_any(kind, oid, kind.all())
+            || acl::names(Kind::Column.all()).any(|(one, _)| rights.has_on_any_column(oid, one))
+    })
 }
 
 const TABLES: &str = "table_catalog name, table_schema name, table_name name, table_type varchar, self_referencing_column_name name, \
@@ -98,7 +117,7 @@ fn tables(scope: &Scope) -> Vec<Row> {
         };
         Some(table_row(scope, found.schema, found.name, kind, insertable))
     };
-    scope.view.catalog.all().filter_map(row).collect()
+    accessible(scope).filter_map(row).collect()
 }
 
 fn table_row(scope: &Scope, schema: &str, name: &str, kind: &str, insertable: &str) -> Row {
@@ -118,7 +137,7 @@ const COLUMNS: &str = "table_catalog name, table_schema name, table_name name, c
 
 fn columns(scope: &Scope) -> Vec<Row> {
     let mut all = Vec::new();
-    for found in scope.view.catalog.all() {
+    for found in accessible(scope) {
         match found.relation() {
             Relation::Table(table) => all.extend(
                 table
@@ -291,11 +310,13 @@ const VIEWS: &str = "table_catalog name, table_schema name, table_name name, vie
 fn views(scope: &Scope) -> Vec<Row> {
     let row = |found: Found<'_>| match found.relation() {
         Relation::View(view) => {
-            Some(row![&scope.database, found.schema, found.name, describe::view_text(view), "NONE", "NO", "NO", "NO", "NO", "NO"])
+            // Only owners are shown the text.
+            let text = scope.rights().owns(view.oid).then(|| describe::view_text(view));
+            Some(row![&scope.database, found.schema, found.name, text, "NONE", "NO", "NO", "NO", "NO", "NO"])
         }
         _ => None,
     };
-    scope.view.catalog.all().filter_map(row).collect()
+    accessible(scope).filter_map(row).collect()
 }
 
 const SEQUENCES: &str = "sequence_catalog name, sequence_schema name, sequence_name name, data_type varchar, numeric_precision integer, \
@@ -310,6 +331,8 @@ fn sequences(scope: &Scope) -> Vec<Row> {
         column.is_some_and(|column| column.identity.is_some())
     };
     let shown = relations::all_sequences(catalog).filter(|(_, sequence)| !internal(sequence.owned_by));
+    let rights = scope.rights();
+    let shown = shown.filter(|(_, s)| rights.owns(s.oid) || rights.has_any(Kind::Sequence, s.oid, Kind::Sequence.all()));
     let row = |(found, s): (Found<'_>, &super::SequenceDefinition)| {
         let sql_type = relations::sequence_type(s);
         let (precision, radix, scale) = number_facts(&sql_type);

@@ -11,6 +11,10 @@ pub enum ObjectName {
     Schema(String),
     /// A relation: (schema, name).
     Relation(String, String),
+    /// A role.
+    Role(String),
+    /// The owner and grants of the object of an OID.
+    Access(u32),
     /// The comments on the object with this OID.
     Comments(u32),
     /// The mark of a view under a relation that it reads.
@@ -25,6 +29,16 @@ pub fn schema(name: &str) -> ObjectKey {
 /// The key of a relation.
 pub fn relation(schema: &str, name: &str) -> ObjectKey {
     ObjectKey(format!("relation/{}/{}", escape(schema), escape(name)).into())
+}
+
+/// The key of a role.
+pub fn role(name: &str) -> ObjectKey {
+    ObjectKey(format!("role/{}", escape(name)).into())
+}
+
+/// The key of the owner and grants of an object.
+pub fn access(oid: u32) -> ObjectKey {
+    ObjectKey(format!("access/{oid}").into())
 }
 
 /// What the keys of a schema's relations begin with.
@@ -68,6 +82,8 @@ pub fn parse(key: &ObjectKey) -> Option<ObjectName> {
         }
         "comment" => ObjectName::Comments(parts.next()?.parse().ok()?),
         "relation" => ObjectName::Relation(unescape(parts.next()?)?, unescape(parts.next()?)?),
+        "role" => ObjectName::Role(unescape(parts.next()?)?),
+        "access" => ObjectName::Access(parts.next()?.parse().ok()?),
         _ => return None,
     };
     parts.next().is_none().then_some(name)

@@ -36,6 +36,9 @@ impl<'a> Found<'a> {
     }
 }
 
+/// The columns that a sequence shows when it is read as a table.
+pub const SEQUENCE_COLUMN_NAMES: [&str; 3] = ["last_value", "log_cnt", "is_called"];
+
 /// Schemas that hold what is built in.
 pub const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "information_schema", "plimsoll"];
 
@@ -63,6 +66,14 @@ impl Catalog {
     /// All relations, by schema and name.
     pub fn all(&self) -> impl Iterator<Item = Found<'_>> {
         self.relations.iter().map(|((schema, name), entry)| Found { schema, name, entry })
+    }
+    /// A role by OID, with its name.
+    pub fn role(&self, oid: u32) -> Option<(&str, &crate::access::role::RoleDefinition)> {
+        self.roles.iter().find(|(_, entry)| entry.definition.oid == oid).map(|(name, entry)| (name.as_str(), &*entry.definition))
+    }
+    /// The name of a role.
+    pub fn role_name(&self, oid: u32) -> Option<&str> {
+        self.role(oid).map(|(name, _)| name)
     }
     /// All relations of a schema.
     pub fn in_schema<'a>(&'a self, schema: &'a str) -> impl Iterator<Item = Found<'a>> {

@@ -22,8 +22,10 @@ pub mod descriptions;
 pub mod empty;
 pub mod expression_text;
 pub mod oids;
+pub mod ownership;
 pub mod procedures;
 pub mod relations;
+pub mod roles;
 pub mod server;
 pub mod shapes;
 pub mod system_relations;
@@ -43,6 +45,7 @@ pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>
         .or_else(|| dependencies::table(scope, name))
         .or_else(|| descriptions::table(scope, name))
         .or_else(|| activity::table(scope, name))
+        .or_else(|| roles::table(scope, name))
         .or_else(|| server::table(scope, name));
     let (columns, rows) = made.unwrap_or_default();
     built_table::shaped(shape, always(scope, shape)?, columns, rows).map(Some)

@@ -2,7 +2,10 @@
 //!
 //! A name without a schema is looked up in the hidden schema [`SEARCH_PATH_SCHEMA`], which walks `pg_catalog` and then the search path.
 
+use super::lookup::Found;
 use super::{Relation, ViewDefinition, information_schema, pg_catalog, system_views};
+use crate::access::acl::{self, Kind as ObjectKind};
+use crate::access::rights::{access, denied};
 use crate::error::SqlError;
 use crate::query::table::SegmentTable;
 use crate::query::{ROWS_CATALOG, Scope, files};
@@ -97,7 +100,10 @@ impl SchemaProvider for ViewSchema {
             (Kind::Files, kind) => files::provider(&self.scope, kind, name).await.map(Some).map_err(Into::into),
             (Kind::Rows, schema) => Ok(self.table_with_row_ids(schema, name)?),
             (Kind::Plain, SEARCH_PATH_SCHEMA) => self.search(name).await,
-            (Kind::Plain, schema) => resolve(&self.scope, schema, name).await,
+            (Kind::Plain, schema) => {
+                self.scope.rights().require_on_schema(schema, acl::USAGE)?;
+                resolve(&self.scope, schema, name).await
+            }
         }
     }
 
@@ -109,7 +115,9 @@ impl SchemaProvider for ViewSchema {
 impl ViewSchema {
     async fn search(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let implicit = (!self.scope.search_path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
-        for schema in implicit.into_iter().chain(self.scope.search_path.iter().map(String::as_str)) {
+        let rights = self.scope.rights();
+        let usable = |schema: &&str| rights.has_on_schema(schema, acl::USAGE);
+        for schema in implicit.into_iter().chain(self.scope.search_path.iter().map(String::as_str)).filter(usable) {
             if let Some(found) = resolve(&self.scope, schema, name).await? {
                 return Ok(Some(found));
             }
@@ -118,6 +126,9 @@ impl ViewSchema {
     }
 
     fn table_with_row_ids(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
+        self.scope.rights().require_on_schema(schema, acl::USAGE)?;
+        let Some(found) = self.scope.view.catalog.get(schema, name) else { return Ok(None) };
+        self.scope.rights().require_on(&found, acl::SELECT)?;
         let Some(table) = self.scope.view.table(schema, name) else { return Ok(None) };
         Ok(Some(Arc::new(SegmentTable::new(table, Arc::clone(&self.scope.store))?.with_row_ids())))
     }
@@ -126,15 +137,26 @@ impl ViewSchema {
 /// The relation of a schema and a name.
 async fn resolve(scope: &Arc<Scope>, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
     match schema {
+        "pg_catalog" if pg_catalog::system_relations::is_secret(name) && !scope.rights().is_superuser() => {
+            let kind = if name == "pg_shadow" { "view" } else { "table" };
+            return Err(denied(kind, name).into());
+        }
         "pg_catalog" => return Ok(pg_catalog::table(scope, name)?),
         "information_schema" => return Ok(information_schema::table(scope, name)?),
         "plimsoll" => return Ok(system_views::table(scope, name)?),
         _ => {}
     }
     let Some(found) = scope.view.catalog.get(schema, name) else { return Ok(None) };
+    let readable = readable_columns(scope, &found)?;
     match found.relation() {
         Relation::Table(_) => match scope.view.table(schema, name) {
-            Some(table) => Ok(Some(Arc::new(SegmentTable::new(table, Arc::clone(&scope.store))?))),
+            Some(table) => {
+                let table = SegmentTable::new(table, Arc::clone(&scope.store))?;
+                Ok(Some(Arc::new(match readable {
+                    Some(readable) => table.readable(readable),
+                    None => table,
+                })))
+            }
             None => Ok(None),
         },
         Relation::View(view) => Ok(Some(Box::pin(expand(scope, view)).await?)),
@@ -142,10 +164,26 @@ async fn resolve(scope: &Arc<Scope>, schema: &str, name: &str) -> Result<Option<
     }
 }
 
+/// Which columns of a relation may be read; `None`: all. 42501 if none may.
+fn readable_columns(scope: &Scope, found: &Found<'_>) -> Result<Option<Vec<bool>>, SqlError> {
+    let rights = scope.rights();
+    match found.relation() {
+        Relation::Table(table)
+            if !rights.has(ObjectKind::Table, table.oid, acl::SELECT) && rights.has_on_any_column(table.oid, acl::SELECT) =>
+        {
+            Ok(Some(table.columns.iter().map(|column| rights.has_on_column(table.oid, column.id, acl::SELECT)).collect()))
+        }
+        _ => rights.require_on(found, acl::SELECT).map(|()| None),
+    }
+}
+
 /// A view as the plan of its query, its columns named and typed as when it was made.
 async fn expand(scope: &Scope, view: &ViewDefinition) -> Result<Arc<dyn TableProvider>, SqlError> {
     let query = parse_query(&view.query)?;
-    let plan = scope.within_view(&view.search_path)?.plan(&ast::Statement::Query(Box::new(query))).await?;
+    let plan = scope
+        .within_view(&view.search_path, access(&scope.view.catalog, view.oid).owner)?
+        .plan(&ast::Statement::Query(Box::new(query)))
+        .await?;
     let columns = plan.schema().columns();
     if columns.len() != view.columns.len() {
         return Err(SqlError::internal("a view's query has another number of columns than the view"));

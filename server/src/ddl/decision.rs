@@ -1,5 +1,7 @@
 //! What a statement comes to, before anything is done: changes of the catalog, and what must hold of the rows.
 
+use crate::access::acl;
+use crate::access::rights::Rights;
 use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::QualifiedName;
@@ -18,6 +20,8 @@ pub struct Scope<'a> {
     pub search_path: &'a [String],
     /// The present database.
     pub database: &'a str,
+    /// Who decides.
+    pub user: &'a str,
 }
 
 impl<'a> Scope<'a> {
@@ -27,11 +31,26 @@ impl<'a> Scope<'a> {
     }
     /// The relation of a name; 42P01 if there is none.
     pub fn require(&self, name: &ObjectName) -> Result<Found<'a>> {
-        self.catalog.require(&self.name(name)?, self.search_path)
+        let name = self.name(name)?;
+        self.look_into(&name)?;
+        self.catalog.require(&name, self.search_path)
     }
     /// The relation of a name; absence is 42P01 unless IF EXISTS allows it.
     pub fn find(&self, name: &ObjectName, if_exists: bool) -> Result<Option<Found<'a>>> {
-        if if_exists { Ok(self.catalog.find(&self.name(name)?, self.search_path)) } else { self.require(name).map(Some) }
+        if !if_exists {
+            return self.require(name).map(Some);
+        }
+        let name = self.name(name)?;
+        self.look_into(&name)?;
+        Ok(self.catalog.find(&name, self.search_path))
+    }
+    /// What the role that decides may do.
+    pub fn rights(&self) -> Rights<'a> {
+        Rights::of(self.catalog, self.user)
+    }
+    /// 42501 where the name says a schema that the role may not look into.
+    fn look_into(&self, name: &QualifiedName) -> Result<()> {
+        name.schema.as_deref().map_or(Ok(()), |schema| self.rights().require_on_schema(schema, acl::USAGE))
     }
     /// What IF EXISTS says of a relation that is not there.
     pub fn skip_missing(&self, name: &ObjectName) -> Decision {

@@ -2,6 +2,7 @@
 
 use super::create_table::NewColumn;
 use super::decision::Scope;
+use crate::access::acl;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::quote;
 use crate::catalog::{ColumnDefinition, Constraint, Relation, SequenceDefinition, TableDefinition};
@@ -20,6 +21,9 @@ const KINDS: [&str; 9] =
 /// The columns of LIKE, the first of them with this id.
 pub fn columns(scope: Scope<'_>, like: &Like, first_id: u32) -> Result<Vec<NewColumn>> {
     let found = scope.require(&like.source)?;
+    if !matches!(found.relation(), Relation::Sequence(_)) {
+        scope.rights().require_on(&found, acl::SELECT)?;
+    }
     let including = Including::of(like)?;
     let mut columns: Vec<NewColumn> = match found.relation() {
         Relation::Table(table) => table.columns.iter().map(|column| of_column(scope, table, column, &including)).collect(),

@@ -16,7 +16,7 @@ use storage::ColumnId;
 pub(super) fn scope(catalog: &Catalog) -> Scope<'_> {
     static SEARCH_PATH: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     let search_path = SEARCH_PATH.get_or_init(|| vec!["public".to_string()]);
-    Scope { catalog, search_path, database: "plimsoll" }
+    Scope { catalog, search_path, database: "plimsoll", user: "plimsoll" }
 }
 
 /// `t (a integer primary key, b text)`, 20000, and the view `v` on `t.a`, 20001.
@@ -70,7 +70,7 @@ fn decide(catalog: &Catalog, oid: u64, sql: &str) -> Result<Decision> {
     match &statement(sql) {
         ast::Statement::CreateTable(create) => create_table::create(scope, &mut ids, create),
         ast::Statement::CreateSchema { schema_name, if_not_exists, .. } => {
-            views::create_schema(scope, &mut ids, schema_name, *if_not_exists)
+            views::create_schema(scope, &mut ids, &views::schema_name(scope, schema_name)?, *if_not_exists)
         }
         ast::Statement::Drop { object_type, if_exists, names, cascade, .. } => drop::drop(scope, *object_type, names, *if_exists, *cascade),
         ast::Statement::AlterTable(alter) => alter_table::alter(scope, &mut ids, scope.require(&alter.name)?, &alter.operations[0], None),

@@ -85,13 +85,9 @@ fn check_replacement(old: &ViewDefinition, new: &ViewDefinition) -> Result<()> {
 }
 
 /// CREATE SCHEMA.
-pub fn create_schema(scope: Scope<'_>, ids: &mut Ids, name: &SchemaName, if_not_exists: bool) -> Result<Decision> {
-    let name = match name {
-        SchemaName::Simple(name) => scope.name(name)?.name,
-        SchemaName::UnnamedAuthorization(_) | SchemaName::NamedAuthorization(..) => return Err(SqlError::unsupported("AUTHORIZATION")),
-    };
-    check_schema_name(&name)?;
-    if scope.catalog.schemas.contains_key(&name) {
+pub fn create_schema(scope: Scope<'_>, ids: &mut Ids, name: &str, if_not_exists: bool) -> Result<Decision> {
+    check_schema_name(name)?;
+    if scope.catalog.schemas.contains_key(name) {
         let text = format!("schema \"{name}\" already exists");
         return if if_not_exists {
             Ok(Decision::skip(notice(SqlState::DUPLICATE_SCHEMA, format!("{text}, skipping"))))
@@ -99,7 +95,15 @@ pub fn create_schema(scope: Scope<'_>, ids: &mut Ids, name: &SchemaName, if_not_
             Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, text))
         };
     }
-    Ok(Decision::of(vec![Change::PutSchema(name, SchemaDefinition { oid: ids.take()? })]))
+    Ok(Decision::of(vec![Change::PutSchema(name.to_string(), SchemaDefinition { oid: ids.take()? })]))
+}
+
+/// The name of a new schema: without one, its owner's.
+pub fn schema_name(scope: Scope<'_>, name: &SchemaName) -> Result<String> {
+    match name {
+        SchemaName::Simple(name) | SchemaName::NamedAuthorization(name, _) => Ok(scope.name(name)?.name),
+        SchemaName::UnnamedAuthorization(owner) => Ok(fold(owner)),
+    }
 }
 
 fn check_schema_name(name: &str) -> Result<()> {
@@ -113,6 +117,7 @@ fn check_schema_name(name: &str) -> Result<()> {
 /// ALTER SCHEMA ... RENAME TO: its relations get new keys.
 pub fn rename_schema(scope: Scope<'_>, from: &str, to: &str) -> Result<Decision> {
     scope.catalog.require_schema(from)?;
+    scope.rights().require_schema_owner(from)?;
     check_schema_name(to)?;
     if from == crate::catalog::PUBLIC_SCHEMA {
         return Err(SqlError::unsupported("renaming schema \"public\""));

@@ -4,6 +4,7 @@ use super::query::{alias_of, column, named, row_id_items, rows_table, select, wi
 use super::returning::Returning;
 use super::rows::{RowIds, refuse};
 use super::target;
+use crate::access::acl;
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::query::QueryContext;
@@ -23,6 +24,7 @@ pub async fn execute(
 ) -> Result<Outcome> {
     let (name, alias) = target::of_delete(delete)?;
     let target = target::find(context, &name)?;
+    target::permit(context, &target, acl::DELETE, &[])?;
     let alias = alias_of(&target, alias);
     transaction.will_change_rows(target.oid());
     let using = delete.using.as_deref().unwrap_or_default();

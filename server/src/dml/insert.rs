@@ -5,6 +5,7 @@ use super::query::{alias_of, assigned, is_default, is_untyped, named, select, ty
 use super::returning::Returning;
 use super::rows::refuse;
 use super::target;
+use crate::access::acl;
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Identity};
 use crate::error::{Result, SqlError, SqlState};
@@ -21,10 +22,22 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr as PlanExpr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Insert, OnInsert, Query, SetExpr, SetOperator, SetQuantifier, Statement, Values, With, visit_expressions,
+    Expr, Insert, OnConflictAction, OnInsert, Query, SetExpr, SetOperator, SetQuantifier, Statement, Values, With, visit_expressions,
 };
 use futures::TryStreamExt;
 use std::ops::ControlFlow;
+
+/// The columns that are given values: those listed, or as many as VALUES has; none: all.
+fn filled(target: &Target, insert: &Insert) -> Result<Vec<usize>> {
+    if !insert.columns.is_empty() {
+        return insert.columns.iter().map(|name| target::position(target, name)).collect();
+    }
+    let first = match insert.source.as_ref().map(|query| &*query.body) {
+        Some(SetExpr::Values(Values { rows, .. })) => rows.first(),
+        _ => None,
+    };
+    Ok(first.map_or_else(Vec::new, |row| (0..row.len()).collect()))
+}
 
 /// Inserts rows.
 pub async fn execute(
@@ -37,6 +50,15 @@ pub async fn execute(
     refuse_unsupported(insert)?;
     let (name, alias) = target::of_insert(insert)?;
     let target = target::find(context, &name)?;
+    target::permit(context, &target, acl::INSERT, &filled(&target, insert)?)?;
+    if insert.returning.is_some() || insert.on.is_some() {
+        target::permit(context, &target, acl::SELECT, &[])?;
+    }
+    if let Some(OnInsert::OnConflict(clause)) = &insert.on
+        && matches!(clause.action, OnConflictAction::DoUpdate(_))
+    {
+        target::permit(context, &target, acl::UPDATE, &[])?;
+    }
     let alias = alias_of(&target, alias);
     let clause = insert.returning.as_deref();
     let mut returning = Returning::compile(context, &target, &alias, &[], clause, (with, parameters)).await?;

@@ -1,5 +1,7 @@
 //! The table that a statement changes.
 
+use crate::access::acl::{self, Kind, Privileges};
+use crate::access::rights::denied;
 use crate::catalog::Relation;
 use crate::catalog::lookup::SYSTEM_SCHEMAS;
 use crate::catalog::names::{QualifiedName, fold};
@@ -14,6 +16,9 @@ pub(super) fn find(context: &QueryContext, name: &ObjectName) -> Result<Target> 
     if qualified.schema.as_deref().is_some_and(|schema| SYSTEM_SCHEMAS.contains(&schema)) {
         return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for table {}", qualified.name)));
     }
+    if let Some(schema) = &qualified.schema {
+        context.rights().require_on_schema(schema, acl::USAGE)?;
+    }
     let found = context.view.catalog.require(&qualified, &context.search_path)?;
     match found.relation() {
         Relation::Table(table) => Ok(context.engine.targets.get(&found, table, &context.time_zone)),
@@ -23,6 +28,17 @@ pub(super) fn find(context: &QueryContext, name: &ObjectName) -> Result<Target> 
         }
         Relation::Sequence(_) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot change sequence \"{}\"", found.name))),
     }
+}
+
+/// 42501 unless the role may do this to a table: to all of it, or to each of the columns named.
+pub(super) fn permit(context: &QueryContext, target: &Target, wanted: Privileges, columns: &[usize]) -> Result<()> {
+    let rights = context.rights();
+    let definition = &target.definition;
+    let on_column = |at: &usize| definition.columns.get(*at).is_some_and(|c| rights.has_on_column(target.oid(), c.id, wanted));
+    if rights.has(Kind::Table, target.oid(), wanted) || (!columns.is_empty() && columns.iter().all(on_column)) {
+        return Ok(());
+    }
+    Err(denied("table", &target.name))
 }
 
 /// Name and alias of an INSERT's table.

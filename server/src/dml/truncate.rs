@@ -2,6 +2,7 @@
 
 use super::rows::refuse;
 use super::target;
+use crate::access::acl;
 use crate::catalog::{Relation, Restart, keys};
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
@@ -16,7 +17,10 @@ pub fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: 
     let mut targets = Vec::new();
     for table in &truncate.table_names {
         match target::find(context, &table.name) {
-            Ok(target) => targets.push(target),
+            Ok(target) => {
+                target::permit(context, &target, acl::TRUNCATE, &[])?;
+                targets.push(target);
+            }
             Err(error) if error.state == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => {
                 return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a table", table.name)));
             }

@@ -4,6 +4,7 @@ use super::query::{alias_of, column, is_default, is_untyped, named, row_id_items
 use super::returning::Returning;
 use super::rows::{RowIds, refuse};
 use super::target;
+use crate::access::acl;
 use crate::catalog::{ColumnDefinition, Identity};
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::assignment::assign;
@@ -39,6 +40,7 @@ pub async fn execute(
     let mut returning = Returning::compile(context, &target, &alias, from, update.returning.as_deref(), (with, parameters)).await?;
     let assigned = assignments(&target, &update.assignments)?;
     let changed: Vec<usize> = assigned.keys().copied().collect();
+    target::permit(context, &target, acl::UPDATE, &changed)?;
     let mut new_rows = NewRows::new(context, &target, &assigned)?;
     let mut inserter = Inserter::new(context, &target, KeysChanged::Columns(&changed))?;
     let plan = context.plan(&query(&target, &alias, update, &assigned, with)?).await?;

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn identity() -> Identity {
-        Identity { user: "u".into(), database: "d".into(), process_id: 7, client_address: None }
+        Identity { user: "u".into(), database: "d".into(), process_id: 7, client_address: None, encryption: None }
     }
 
     #[test]

@@ -41,14 +41,9 @@ pub fn functions() -> Vec<ScalarUDF> {
     all
 }
 
-const ALWAYS_TRUE: [&str; 27] = [
-    "pg_has_role",
+const ALWAYS_TRUE: [&str; 16] = [
     "has_type_privilege",
     "has_language_privilege",
-    "has_tablespace_privilege",
-    "has_foreign_data_wrapper_privilege",
-    "has_server_privilege",
-    "has_parameter_privilege",
     "pg_relation_is_publishable",
     "pg_opclass_is_visible",
     "pg_opfamily_is_visible",
@@ -62,12 +57,6 @@ const ALWAYS_TRUE: [&str; 27] = [
     "pg_function_is_visible",
     "pg_operator_is_visible",
     "pg_collation_is_visible",
-    "has_table_privilege",
-    "has_schema_privilege",
-    "has_database_privilege",
-    "has_any_column_privilege",
-    "has_column_privilege",
-    "has_sequence_privilege",
     "has_function_privilege",
 ];
 

@@ -3,7 +3,7 @@
 use super::scalar::{Function, as_integer, as_text, text};
 use crate::catalog::names::{QualifiedName, quote, quote_qualified};
 use crate::catalog::pg_catalog::shapes::{self, Shape};
-use crate::catalog::pg_catalog::{OWNER_OID, built_in, describe, oids, procedures, relations, type_names};
+use crate::catalog::pg_catalog::{built_in, describe, oids, procedures, relations, type_names};
 use crate::error::{Result as SqlResult, SqlError, SqlState};
 use crate::query::Scope;
 use crate::types::SqlType;
@@ -22,8 +22,11 @@ pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     all.push(of_one("pg_table_is_visible", DataType::Boolean, move |value| {
         Ok(ScalarValue::Boolean(oid_of(value).map(|oid| is_visible(&visible, oid))))
     }));
-    let user = scope.user.clone();
-    all.push(of_one("pg_get_userbyid", DataType::Utf8View, move |_| Ok(text(&user))));
+    let names = Arc::clone(&scope);
+    all.push(of_one("pg_get_userbyid", DataType::Utf8View, move |value| {
+        let name = |oid| names.view.catalog.role_name(oid).map_or_else(|| format!("unknown (OID={oid})"), String::from);
+        Ok(ScalarValue::Utf8View(oid_of(value).map(name)))
+    }));
     let pid = scope.session.process_id;
     all.push(Function::constant("pg_backend_pid", ScalarValue::Int32(Some(pid))));
     all
@@ -53,7 +56,7 @@ fn oid_types(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
         ("pg_regclass_in", "pg_regclass_out", read_class, print_class),
         ("pg_regtype_in", "pg_regtype_out", read_type, print_type),
         ("pg_regnamespace_in", "pg_regnamespace_out", read_schema, print_schema),
-        ("pg_regrole_in", "pg_regrole_out", read_role, |scope, oid| (oid == OWNER_OID).then(|| quote(&scope.user))),
+        ("pg_regrole_in", "pg_regrole_out", read_role, |scope, oid| scope.view.catalog.role_name(oid).map(quote)),
         ("pg_regproc_in", "pg_regproc_out", read_function, |_, oid| Some(procedures::shown_name(oid))),
         ("pg_regprocedure_in", "pg_regprocedure_out", read_signature, |_, oid| print_signature(oid)),
     ];
@@ -218,10 +221,9 @@ fn print_schema(scope: &Scope, oid: u32) -> Option<String> {
 }
 
 fn read_role(scope: &Scope, name: &str) -> SqlResult<u32> {
-    match QualifiedName::from_text(name)?.name {
-        role if role == scope.user => Ok(10),
-        role => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{role}\" does not exist"))),
-    }
+    let name = QualifiedName::from_text(name)?.name;
+    let missing = || SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{name}\" does not exist"));
+    scope.view.catalog.roles.get(&name).map(|entry| entry.definition.oid).ok_or_else(missing)
 }
 
 /// Functions that print definitions of what has an OID.

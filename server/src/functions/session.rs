@@ -1,6 +1,9 @@
 //! Functions whose value depends on the session or on what the statement sees.
 
 use super::scalar::{Function, as_integer, as_text, text};
+use crate::access::acl;
+use crate::access::rights::{Rights, denied};
+use crate::catalog::names::QualifiedName;
 use crate::query::Scope;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
@@ -23,7 +26,12 @@ fn identity(scope: &Scope) -> Vec<ScalarUDF> {
         Function::constant("current_schema", schema),
         schemas(scope),
     ];
-    all.extend(["current_user", "session_user", "user", "current_role"].map(|name| Function::constant(name, text(&scope.user))));
+    let session_user = match scope.session.settings.get("session_authorization") {
+        "" => scope.user.clone(),
+        user => user.to_string(),
+    };
+    all.push(Function::constant("session_user", text(session_user)));
+    all.extend(["current_user", "user", "current_role"].map(|name| Function::constant(name, text(&scope.user))));
     all
 }
 
@@ -44,30 +52,63 @@ fn of_text(volatility: Volatility) -> Signature {
 }
 
 fn sequences(scope: &Scope) -> Vec<ScalarUDF> {
+    let allowed = permission(scope);
+    let may = Arc::clone(&allowed);
     let next = Arc::clone(&scope.sequences);
     let nextval = Function::of_columns("nextval", of_text(Volatility::Volatile), DataType::Int64, move |args| {
-        next_values(args, |name, count| Ok(next.next_values(name, count)?))
+        next_values(args, |name, count| {
+            may(name, acl::USAGE | acl::UPDATE)?;
+            Ok(next.next_values(name, count)?)
+        })
     });
+    let may = Arc::clone(&allowed);
     let current = Arc::clone(&scope.sequences);
     let currval = Function::of_rows("currval", of_text(Volatility::Volatile), DataType::Int64, move |args| match as_text(&args[0]) {
-        Some(name) => Ok(ScalarValue::Int64(Some(current.current_value(name)?))),
+        Some(name) => {
+            may(name, acl::USAGE | acl::SELECT)?;
+            Ok(ScalarValue::Int64(Some(current.current_value(name)?)))
+        }
         None => Ok(ScalarValue::Int64(None)),
     });
     let last = Arc::clone(&scope.sequences);
     let lastval = Function::of_columns("lastval", Signature::nullary(Volatility::Volatile), DataType::Int64, move |_| {
         Ok(ColumnarValue::Scalar(ScalarValue::Int64(Some(last.last_value()?))))
     });
+    let may = allowed;
     let set = Arc::clone(&scope.sequences);
     let two = TypeSignature::Exact(vec![DataType::Utf8View, DataType::Int64]);
     let three = TypeSignature::Exact(vec![DataType::Utf8View, DataType::Int64, DataType::Boolean]);
     let setval = Function::of_rows("setval", Signature::one_of(vec![two, three], Volatility::Volatile), DataType::Int64, move |args| {
         let is_called = args.get(2).is_none_or(|value| *value == ScalarValue::Boolean(Some(true)));
         match (as_text(&args[0]), as_integer(&args[1])) {
-            (Some(name), Some(value)) => Ok(ScalarValue::Int64(Some(set.set_value(name, value, is_called)?))),
+            (Some(name), Some(value)) => {
+                may(name, acl::UPDATE)?;
+                Ok(ScalarValue::Int64(Some(set.set_value(name, value, is_called)?)))
+            }
             _ => Ok(ScalarValue::Int64(None)),
         }
     });
     vec![nextval, currval, lastval, setval]
+}
+
+/// Whether one of some privileges on a sequence is had.
+type Permission = Arc<dyn Fn(&str, acl::Privileges) -> Result<()> + Send + Sync>;
+
+/// 42501 unless the user has one of the privileges on a sequence; of what is none others complain.
+fn permission(scope: &Scope) -> Permission {
+    let scope = scope.clone();
+    Arc::new(move |name, any_of| {
+        let catalog = &scope.view.catalog;
+        let found = match name.parse::<u32>() {
+            Ok(oid) => catalog.by_oid(oid),
+            Err(_) => catalog.find(&QualifiedName::from_text(name)?, &scope.search_path),
+        };
+        let Some(found) = found else { return Ok(()) };
+        let rights = Rights::of(catalog, &scope.user);
+        rights.require_on_schema(found.schema, acl::USAGE)?;
+        let had = acl::names(any_of).any(|(one, _)| rights.has(acl::Kind::Sequence, found.relation().oid(), one));
+        if had { Ok(()) } else { Err(denied("sequence", found.name).into()) }
+    })
 }
 
 /// One value for each row; a batch whose rows name one sequence, as nearly all do, takes its values at once.

@@ -2,7 +2,9 @@
 
 use super::Target;
 use super::expression::{empty_rows, parse_expression};
-use crate::catalog::names::quote_qualified;
+use crate::access::acl::{self, Kind};
+use crate::access::rights::denied;
+use crate::catalog::names::{QualifiedName, quote_qualified};
 use crate::catalog::{Catalog, ColumnDefinition};
 use crate::error::{Result, SqlError};
 use crate::query::{QueryContext, SequenceAccess};
@@ -44,6 +46,7 @@ impl Default {
 
     fn of_expression(context: &QueryContext, target: &Target, column: &ColumnDefinition, expression: &ast::Expr) -> Result<Self> {
         if let Some(name) = nextval_argument(expression) {
+            permit_taking(context, &name)?;
             return Ok(Self::Sequence { name, sequences: context.sequences.clone() });
         }
         if is_constant(expression) {
@@ -79,6 +82,16 @@ fn identity_sequence(catalog: &Catalog, target: &Target, column: &ColumnDefiniti
     let mut sequences = catalog.sequences_of(target.oid(), Some(column.id));
     let found = sequences.next().map(|(found, _)| quote_qualified(found.schema, found.name));
     found.ok_or_else(|| SqlError::internal(format!("identity column \"{}\" has no sequence", column.name)))
+}
+
+/// 42501 unless the role may take numbers of a sequence; of one that does not exist others complain.
+fn permit_taking(context: &QueryContext, name: &str) -> Result<()> {
+    let rights = context.rights();
+    let Some(found) = context.view.catalog.find(&QualifiedName::from_text(name)?, &context.search_path) else { return Ok(()) };
+    match rights.has_any(Kind::Sequence, found.relation().oid(), acl::USAGE | acl::UPDATE) {
+        true => Ok(()),
+        false => Err(denied("sequence", found.name)),
+    }
 }
 
 /// The sequence of `nextval('name')` or `nextval('name'::regclass)`.

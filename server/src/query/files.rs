@@ -88,6 +88,7 @@ pub async fn read_plan(scope: &Scope, kind: FileKind, path: &str, options: &[(St
 }
 
 async fn listing(scope: &Scope, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<ListingTable> {
+    scope.rights().require_reading_files()?;
     let state = Box::new(scope.state());
     let url = ListingTableUrl::parse(path)?;
     if url.scheme() != "file" {
@@ -156,6 +157,7 @@ fn unknown_option(name: &str) -> SqlError {
 
 /// Writes a plan's rows to a file: under another name first, synced, then renamed, so that nobody sees half of it.
 pub async fn write(scope: &Scope, plan: LogicalPlan, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<u64> {
+    scope.rights().require_writing_files()?;
     if let Some((name, _)) = options.first() {
         return Err(unknown_option(name));
     }

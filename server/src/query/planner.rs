@@ -6,6 +6,7 @@ use super::{
     ActivitySource, SequenceAccess, blame, casts, common_types, date_arithmetic, desugar, exactness, explain, integers, join_rule,
     lateral_rows, merged_columns, multisets, naming, ordered_groups, output_types, rewrite, row_values, safe_pushdown, typing,
 };
+use crate::access::rights::Rights;
 use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
 use crate::error::{Result, SqlError, SqlState};
 use crate::functions;
@@ -65,6 +66,8 @@ pub struct Scope {
     pub sequences: Arc<dyn SequenceAccess>,
     /// What the sessions do.
     pub activity: Arc<dyn ActivitySource>,
+    /// Whose rights count: the owner of the view that is expanded; `None`: the user's own.
+    pub acting: Option<u32>,
     /// How many views the names are resolved within.
     pub view_depth: usize,
 }
@@ -230,11 +233,19 @@ impl Scope {
     }
 
     /// The scope in which a view's query is planned.
-    pub fn within_view(&self, search_path: &[String]) -> Result<Self> {
+    pub fn within_view(&self, search_path: &[String], owner: u32) -> Result<Self> {
         if self.view_depth >= VIEW_DEPTH_MAX {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("views are nested more than {VIEW_DEPTH_MAX} deep")));
         }
-        Ok(Self { search_path: search_path.to_vec(), view_depth: self.view_depth + 1, ..self.clone() })
+        Ok(Self { search_path: search_path.to_vec(), view_depth: self.view_depth + 1, acting: Some(owner), ..self.clone() })
+    }
+
+    /// What the statement may do.
+    pub fn rights(&self) -> Rights<'_> {
+        match self.acting {
+            Some(owner) => Rights::of_oid(&self.view.catalog, owner),
+            None => Rights::of(&self.view.catalog, &self.user),
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub struct SegmentTable {
     schema: SchemaRef,
     constraints: Constraints,
     row_ids: bool,
+    /// Where not all columns may be read: which may.
+    readable: Option<Vec<bool>>,
     /// Asked for more than once while a query is planned.
     statistics: OnceLock<Statistics>,
 }
@@ -43,7 +45,25 @@ impl SegmentTable {
         let columns = Arc::new(storage_columns(&table.definition)?);
         let schema = arrow_schema(&table.definition);
         let constraints = constraints(&table.definition);
-        Ok(Self { table, store, columns, schema, constraints, row_ids: false, statistics: OnceLock::new() })
+        Ok(Self { table, store, columns, schema, constraints, row_ids: false, readable: None, statistics: OnceLock::new() })
+    }
+
+    /// The same where the role may read only some columns: a plan that needs another one fails.
+    pub fn readable(mut self, readable: Vec<bool>) -> Self {
+        self.readable = Some(readable);
+        self
+    }
+
+    /// 42501 where a plan needs a column that may not be read.
+    fn check_readable(&self, projection: &[usize], filters: &[Expr]) -> crate::error::Result<()> {
+        let Some(readable) = &self.readable else { return Ok(()) };
+        let may = |at: usize| readable.get(at).copied().unwrap_or(false);
+        let named = |name: &str| self.schema.index_of(name).is_ok_and(may);
+        let filtered = filters.iter().all(|filter| filter.column_refs().iter().all(|column| named(&column.name)));
+        match filtered && projection.iter().all(|at| may(*at)) {
+            true => Ok(()),
+            false => Err(crate::access::rights::denied("table", &self.table.name)),
+        }
     }
 
     /// What the catalog says of it.
@@ -151,6 +171,10 @@ impl TableProvider for SegmentTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
+        // Statistics tell the smallest and the largest value.
+        if self.readable.is_some() {
+            return None;
+        }
         Some(self.statistics.get_or_init(|| statistics::of_units(&self.table.units, &self.columns, &self.schema, |_| true)).clone())
     }
 
@@ -162,6 +186,7 @@ impl TableProvider for SegmentTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        self.check_readable(&projection, filters)?;
         let conjuncts = self.conjuncts(state, filters)?;
         let partitions = state.config().target_partitions();
         let batch_rows = state.config().batch_size();

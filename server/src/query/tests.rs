@@ -137,7 +137,7 @@ impl Fixture {
     }
 
     fn scope(&self) -> Scope {
-        let mut catalog = Catalog::default();
+        let mut catalog = Catalog { roles: crate::access::role::built_in(), ..Catalog::default() };
         catalog.schemas.insert("public".into(), Entry { version: None, definition: Arc::new(SchemaDefinition { oid: 2200 }) });
         let entry = |relation| Entry { version: None, definition: Arc::new(relation) };
         catalog.relations.insert(("public".into(), "t".into()), entry(Relation::Table(self.definition.clone())));
@@ -158,6 +158,7 @@ impl Fixture {
             session: Arc::default(),
             sequences: Arc::new(NoSequences),
             activity: Arc::new(Nobody),
+            acting: None,
             view_depth: 0,
         }
     }
@@ -367,7 +368,7 @@ async fn psql_lists_tables_and_schemas() {
     let schemas = r#"SELECT n.nspname AS "Name", pg_catalog.pg_get_userbyid(n.nspowner) AS "Owner" FROM pg_catalog.pg_namespace n
         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1"#;
     let text = fixture.text(schemas).await;
-    assert!(text.contains("| public   | plimsoll |"), "{text}");
+    assert!(text.contains("| public   | pg_database_owner |"), "{text}");
 }
 
 /// A row of small values, so that conditions often match.

@@ -1,5 +1,7 @@
 //! What a statement is planned with: the session's settings at its begin.
 
+use crate::access::acl;
+use crate::access::rights::Rights;
 use crate::catalog::Catalog;
 use crate::ddl::decision::Scope;
 use crate::engine::Engine;
@@ -27,6 +29,12 @@ pub struct SessionFacts {
     pub effects: Arc<Effects>,
 }
 
+/// The schemas that a role may look into.
+fn usable(catalog: &Catalog, user: &str, search_path: &[String]) -> Vec<String> {
+    let rights = Rights::of(catalog, user);
+    search_path.iter().filter(|schema| rights.has_on_schema(schema, acl::USAGE)).cloned().collect()
+}
+
 /// Makes the contexts of one statement; cheap to clone.
 #[derive(Clone)]
 pub struct ContextSource {
@@ -49,11 +57,12 @@ pub struct ContextSource {
 impl ContextSource {
     /// A context of a view; the session's sequence functions see the same from now on.
     pub fn context(&self, view: View) -> QueryContext {
-        self.sequences.see(view.catalog.clone(), self.search_path.clone());
+        let search_path = usable(&view.catalog, &self.user, &self.search_path);
+        self.sequences.see(view.catalog.clone(), search_path.clone());
         QueryContext {
             engine: self.engine.clone(),
             view,
-            search_path: self.search_path.clone(),
+            search_path,
             time_zone: self.time_zone.clone(),
             user: self.user.clone(),
             database: self.database.clone(),
@@ -63,6 +72,6 @@ impl ContextSource {
     }
     /// What DDL is decided with.
     pub fn scope<'a>(&'a self, catalog: &'a Catalog) -> Scope<'a> {
-        Scope { catalog, search_path: &self.search_path, database: &self.database }
+        Scope { catalog, search_path: &self.search_path, database: &self.database, user: &self.user }
     }
 }

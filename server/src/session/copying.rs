@@ -4,6 +4,7 @@ use super::copy_options::{CopySource, CopyStatement, CopyTarget, FileFormat};
 use super::dispatch::{check_writable, read_context};
 use super::transaction::Transaction;
 use super::{CopyFormat, CopyHeader, CopyIn, CopyKind, Outcome, Session};
+use crate::access::acl;
 use crate::catalog::names::{QualifiedName, quote};
 use crate::catalog::{Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
@@ -38,6 +39,7 @@ async fn to_client(session: &mut Session, copy: &CopyStatement) -> Result<Outcom
 
 async fn to_file(session: &mut Session, copy: &CopyStatement, path: &str) -> Result<Outcome> {
     let context = read_context(session)?;
+    context.rights().require_writing_files()?;
     let plan = context.plan(&source_query(&context, &copy.source)?).await?;
     let schema = context.output_schema(&plan);
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -112,6 +114,9 @@ async fn from(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
         (None, None) => return Err(SqlError::internal("COPY has no transaction")),
     };
     let context = source.context(transaction.view());
+    if matches!(copy.target, CopyTarget::File(_)) {
+        context.rights().require_reading_files()?;
+    }
     let (target, columns, listed) = target(&context, &copy.source)?;
     let listed = listed.then_some(columns.as_slice());
     match &copy.target {
@@ -136,6 +141,9 @@ async fn from(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
 fn target(context: &QueryContext, source: &CopySource) -> Result<(Target, Vec<String>, bool)> {
     let CopySource::Table(name, columns) = source else { return Err(SqlError::internal("COPY FROM a query")) };
     let name = QualifiedName::from_ast(name, &context.database)?;
+    if let Some(schema) = &name.schema {
+        context.rights().require_on_schema(schema, acl::USAGE)?;
+    }
     let found = context.view.catalog.require(&name, &context.search_path)?;
     let Relation::Table(table) = found.relation() else {
         let kind = found.relation().kind();
@@ -143,6 +151,11 @@ fn target(context: &QueryContext, source: &CopySource) -> Result<(Target, Vec<St
     };
     let listed = columns.is_some();
     let columns = copied_columns(found.name, table, columns.as_deref())?;
+    let rights = context.rights();
+    let on_column = |name: &String| table.column(name).is_some_and(|column| rights.has_on_column(table.oid, column.id, acl::INSERT));
+    if !columns.iter().all(on_column) {
+        rights.require_on(&found, acl::INSERT)?;
+    }
     Ok((Target::new(found.schema, found.name, table.clone()), columns, listed))
 }
 

@@ -4,6 +4,7 @@ use super::block::{self, Block};
 use super::context::ContextSource;
 use super::grammar::{DiscardKind, Ours, TransactionModes};
 use super::parameters::put_into_functions;
+use super::roles;
 use super::transaction::{Transaction, conflict_is_retryable};
 use super::{Notice, Outcome, Session, Statement, copying, cursors, prepared, savepoints};
 use crate::engine::advisory::Held;
@@ -50,6 +51,8 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         Ours::SetTransaction { modes, session: whole } => set_transaction(session, *modes, *whole),
         Ours::Set { local, name, values } => set(session, *local, name, values.as_deref()),
         Ours::Reset(name) => reset(session, name.as_deref()),
+        Ours::SetRole { local, role } => roles::set_role(session, *local, role.as_deref()),
+        Ours::SetSessionAuthorization { local, role } => roles::set_authorization(session, *local, role.as_deref()),
         Ours::Show(name) => show(session, name.as_deref()),
         Ours::Discard { kind } => discard(session, *kind),
         Ours::Prepare { name, types, statement: inner } => prepared::prepare(session, &statement.text, name, types, inner).await,
@@ -69,6 +72,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         | Ours::AlterSequence { .. }
         | Ours::Rename { .. }
         | Ours::SetSchema { .. }
+        | Ours::Access(_)
         | Ours::CommentOnConstraint { .. } => Err(SqlError::internal("a change of the catalog came to the session")),
     }
 }
@@ -280,6 +284,10 @@ fn set(session: &mut Session, local: bool, name: &str, values: Option<&[String]>
         return Ok(Outcome::Done("SET".into()));
     }
     match (name, values) {
+        ("role", Some([role])) => return roles::set_role(session, local, Some(role)),
+        ("role", None) => return roles::set_role(session, local, None),
+        ("session_authorization", Some([role])) => return roles::set_authorization(session, local, Some(role)),
+        ("session_authorization", None) => return roles::set_authorization(session, local, None),
         ("transaction_read_only", Some([value])) => {
             let read_only = Some(matches!(value.to_lowercase().as_str(), "on" | "true" | "1" | "yes"));
             apply_modes(session, TransactionModes { read_only, isolation: None })?;
@@ -307,6 +315,8 @@ fn isolation_level(written: &str) -> Result<&'static str> {
 
 fn reset(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
     match name {
+        Some("role") => return roles::set_role(session, false, None),
+        Some("session_authorization") => return roles::set_authorization(session, false, None),
         Some(name) => session.settings.set(name, None, false)?,
         None => session.settings.reset_all(),
     }
@@ -348,6 +358,7 @@ fn discard(session: &mut Session, kind: DiscardKind) -> Result<Outcome> {
             return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
         }
         session.settings.reset_all();
+        roles::set_authorization(session, false, None)?;
         session.prepared.clear();
         session.cursors.close(None)?;
         session.engine.advisory.release(session.identity.process_id, Held::BySession);

@@ -4,6 +4,7 @@
 use super::Statement;
 use super::copy_options::{self, CopyStatement};
 use super::parse;
+use super::role_grammar::AccessStatement;
 use crate::catalog::names::fold;
 use crate::error::{SqlError, SqlState};
 use cursors::{Declare, Direction};
@@ -127,6 +128,22 @@ pub enum Ours {
         /// The other schema.
         schema: String,
     },
+    /// Roles and privileges.
+    Access(Box<AccessStatement>),
+    /// SET ROLE; `None` is NONE.
+    SetRole {
+        /// SET LOCAL.
+        local: bool,
+        /// The role.
+        role: Option<String>,
+    },
+    /// SET SESSION AUTHORIZATION; `None` is DEFAULT.
+    SetSessionAuthorization {
+        /// SET LOCAL.
+        local: bool,
+        /// The role.
+        role: Option<String>,
+    },
     /// COMMENT ON CONSTRAINT.
     CommentOnConstraint {
         /// The constraint.
@@ -249,6 +266,9 @@ impl<'a> Grammar<'a> {
 
     /// Reads a statement of the session's own; `None`, and nothing consumed, if it is the SQL parser's.
     pub fn statement(&mut self) -> Read<Option<Ours>> {
+        if let Some(ours) = super::role_grammar::read(self)? {
+            return Ok(Some(ours));
+        }
         if let Some(refusal) = self.refused() {
             return Ok(Some(refusal));
         }
@@ -469,7 +489,8 @@ impl<'a> Grammar<'a> {
         Ok(parts.join("."))
     }
 
-    fn set_values(&mut self) -> Read<Option<Vec<String>>> {
+    /// The values of SET; `None` is DEFAULT.
+    pub fn set_values(&mut self) -> Read<Option<Vec<String>>> {
         if self.accept("DEFAULT") || self.accept("LOCAL") {
             return Ok(None);
         }
@@ -617,7 +638,7 @@ impl<'a> Grammar<'a> {
     }
 
     /// Whether the statement ends with these words and one name.
-    fn ends_with(&self, words: &str) -> bool {
+    pub fn ends_with(&self, words: &str) -> bool {
         let real: Vec<&Token> = self.tokens.iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_) | Token::EOF)).collect();
         let wanted: Vec<&str> = words.split(' ').collect();
         real.len() > wanted.len() + 1 && real[real.len() - 1 - wanted.len()..].iter().zip(&wanted).all(|(token, word)| is_word(token, word))
@@ -672,13 +693,10 @@ impl<'a> Grammar<'a> {
 /// Statements that PostgreSQL has and this server has not, by their first words, with a hint.
 const REFUSED: &[(&str, &str)] = &[
     ("ALTER DATABASE", ""),
-    ("ALTER DEFAULT PRIVILEGES", ROLES),
     ("ALTER FUNCTION", ""),
     ("ALTER INDEX", INDEXES),
-    ("ALTER ROLE", ROLES),
     ("ALTER SYSTEM", "Settings of the server stand in its configuration file; see SET for those of a session."),
     ("ALTER TYPE", ""),
-    ("ALTER USER", ROLES),
     ("CALL", ""),
     ("CLUSTER", "Declare the order with CREATE TABLE ... CLUSTER BY (columns): compaction keeps it."),
     ("CREATE AGGREGATE", ""),
@@ -692,7 +710,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE FUNCTION", ""),
     ("CREATE GLOBAL TEMP", TEMPORARY),
     ("CREATE GLOBAL TEMPORARY", TEMPORARY),
-    ("CREATE GROUP", ROLES),
     ("CREATE LANGUAGE", ""),
     ("CREATE LOCAL TEMP", TEMPORARY),
     ("CREATE LOCAL TEMPORARY", TEMPORARY),
@@ -703,11 +720,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE OR REPLACE TEMP VIEW", TEMPORARY),
     ("CREATE OR REPLACE TEMPORARY VIEW", TEMPORARY),
     ("CREATE OR REPLACE TRIGGER", ""),
-    ("CREATE POLICY", ROLES),
+    ("CREATE POLICY", ""),
     ("CREATE PROCEDURE", ""),
     ("CREATE PUBLICATION", ""),
     ("CREATE RECURSIVE VIEW", "Write CREATE VIEW ... AS WITH RECURSIVE ..."),
-    ("CREATE ROLE", ROLES),
     ("CREATE RULE", ""),
     ("CREATE SERVER", ""),
     ("CREATE STATISTICS", ""),
@@ -717,34 +733,24 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE TEMPORARY", TEMPORARY),
     ("CREATE TRIGGER", ""),
     ("CREATE TYPE", ""),
-    ("CREATE USER", ROLES),
     ("DO", ""),
     ("DROP DATABASE", ""),
     ("DROP EXTENSION", ""),
     ("DROP FUNCTION", ""),
     ("DROP MATERIALIZED VIEW", ""),
-    ("DROP OWNED", ROLES),
-    ("DROP ROLE", ROLES),
     ("DROP TRIGGER", ""),
     ("DROP TYPE", ""),
-    ("DROP USER", ROLES),
-    ("GRANT", ROLES),
     ("IMPORT FOREIGN SCHEMA", ""),
     ("LISTEN", ""),
     ("LOAD", ""),
     ("LOCK", "Transactions are isolated by snapshots: of two that write the same rows, the second gets a serialization failure (40001)."),
     ("NOTIFY", ""),
-    ("REASSIGN OWNED", ROLES),
     ("REFRESH MATERIALIZED VIEW", ""),
     ("REINDEX", INDEXES),
-    ("REVOKE", ROLES),
     ("SECURITY LABEL", ""),
     ("SET CONSTRAINTS", "Constraints are checked at the end of each statement."),
-    ("SET ROLE", ROLES),
-    ("SET SESSION AUTHORIZATION", ROLES),
 ];
 
-const ROLES: &str = "There are no roles and privileges yet: whoever may connect may do everything.";
 const INDEXES: &str = "There are no indexes: segments carry statistics by which scans skip what cannot match. Unique keys are UNIQUE or PRIMARY KEY constraints.";
 const TEMPORARY: &str = "Use a table in a schema of its own, and drop it afterwards.";
 

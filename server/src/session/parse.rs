@@ -38,6 +38,13 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
     for chunk in tokens.split(|token| token.token == Token::SemiColon) {
         let Some(text) = slice(sql, &mut places, chunk) else { continue };
         let (ast, ours) = parse_tokens(sql, chunk)?;
+        // A password is in no list of what runs, and in no log.
+        let text = match &ours {
+            Some(Ours::Access(statement)) if statement.is_secret() => {
+                format!("{} ROLE <password redacted>", text.split_whitespace().next().unwrap_or_default().to_uppercase())
+            }
+            _ => text.to_string(),
+        };
         statements.push(Statement { text: text.into(), ast: Arc::new(ast), ours: ours.map(Arc::new), notices: Vec::new() });
     }
     if let Some(first) = statements.first_mut() {

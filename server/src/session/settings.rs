@@ -54,6 +54,9 @@ pub struct Timeouts {
     pub idle_session: Option<Duration>,
 }
 
+/// Who the session is: RESET ALL leaves it.
+const OWN: [&str; 3] = ["role", "session_authorization", "is_superuser"];
+
 /// The settings of one session.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -254,9 +257,20 @@ impl Settings {
         }
         self.put(name, value);
     }
+    /// Sets what only the server itself sets: who the session is. `None` goes back to who came in.
+    pub(super) fn set_own(&mut self, name: &'static str, value: Option<String>, local: bool) {
+        self.put_in_block(name, value, local);
+    }
+    /// What a role has as its default, unless the client asks for something else.
+    pub(super) fn set_default(&mut self, name: &str, values: &[String]) -> Result<()> {
+        let (name, value) = self.checked(name, |_| values.to_vec(), &values.join(", "))?;
+        self.session_defaults.insert(name, value);
+        Ok(())
+    }
     /// RESET ALL.
     pub fn reset_all(&mut self) {
-        let set: Vec<String> = self.values.keys().filter(|name| !name.starts_with("transaction_")).cloned().collect();
+        let stays = |name: &str| name.starts_with("transaction_") || OWN.contains(&name);
+        let set: Vec<String> = self.values.keys().filter(|name| !stays(name)).cloned().collect();
         for name in set {
             let custom = name.contains('.') && !self.session_defaults.contains_key(&name);
             self.put(&name, custom.then(String::new));
@@ -349,6 +363,11 @@ fn shape(kind: Kind) -> (&'static str, Unit, Option<String>, Option<String>) {
         Kind::Word(_) => ("enum", Unit::None, None, None),
         _ => ("string", Unit::None, None, None),
     }
+}
+
+/// A setting's name as SHOW ALL writes it; 42704 if there is none.
+pub fn full_name(name: &str) -> Result<&'static str> {
+    find(name).map(|known| known.name).ok_or_else(|| unrecognized(name))
 }
 
 fn find(name: &str) -> Option<&'static Known> {

@@ -21,7 +21,8 @@ impl Server {
         Self { engine: Engine::open(config).await.unwrap(), _folder: folder }
     }
     pub(super) fn session(&self) -> Session {
-        let identity = Identity { user: "plimsoll".into(), database: "plimsoll".into(), process_id: 1, client_address: None };
+        let identity =
+            Identity { user: "plimsoll".into(), database: "plimsoll".into(), process_id: 1, client_address: None, encryption: None };
         Session::new(self.engine.clone(), identity, Vec::new()).unwrap()
     }
 }

@@ -8,6 +8,8 @@
 //!
 //! A statement outside a block is a transaction of its own, and is run again on a fresh snapshot when it loses a race ([`autocommit`]).
 
+use crate::access::acl::ObjectAccess;
+use crate::access::role::RoleDefinition;
 use crate::catalog::comments::Comments;
 use crate::catalog::{Catalog, Entry, Relation, SchemaDefinition, keys};
 use crate::engine::Engine;
@@ -114,8 +116,28 @@ impl Transaction {
     pub fn drop_schema(&mut self, name: &str) {
         let catalog = Arc::make_mut(&mut self.catalog);
         if let Some(entry) = catalog.schemas.remove(name) {
+            catalog.access.remove(&entry.definition.oid);
             catalog.comments.remove(&entry.definition.oid);
         }
+    }
+
+    /// Creates a role, or replaces its definition.
+    pub fn put_role(&mut self, name: &str, definition: RoleDefinition) {
+        let version = self.base.roles.get(name).and_then(|entry| entry.version);
+        let entry = Entry { version, definition: Arc::new(definition) };
+        Arc::make_mut(&mut self.catalog).roles.insert(name.to_string(), entry);
+    }
+
+    /// Drops a role.
+    pub fn drop_role(&mut self, name: &str) {
+        Arc::make_mut(&mut self.catalog).roles.remove(name);
+    }
+
+    /// Says who owns an object and who has which privileges on it.
+    pub fn put_access(&mut self, oid: u32, access: ObjectAccess) {
+        let version = self.base.access.get(&oid).and_then(|entry| entry.version);
+        let entry = Entry { version, definition: Arc::new(access) };
+        Arc::make_mut(&mut self.catalog).access.insert(oid, entry);
     }
 
     /// Creates a relation, or replaces its definition. A new one makes the transaction depend on its schema.
@@ -133,6 +155,7 @@ impl Transaction {
     pub fn drop_relation(&mut self, schema: &str, name: &str) {
         let catalog = Arc::make_mut(&mut self.catalog);
         let Some(entry) = catalog.relations.remove(&key_of(schema, name)) else { return };
+        catalog.access.remove(&entry.definition.oid());
         catalog.comments.remove(&entry.definition.oid());
         match &*entry.definition {
             Relation::Table(table) => self.drop_rows(table.oid),

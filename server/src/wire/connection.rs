@@ -4,13 +4,16 @@
 //! 2. A failed statement is reported, and the session goes on: after a simple query at once, in the extended protocol after the next Sync.
 //! 3. Output is gathered and written when a chunk is full, when the client asks, and when it must wait for its next message.
 
+use super::authenticate::authenticate;
 use super::backend::Backend;
 use super::extended::Extended;
 use super::frame::{Frontend, Input};
 use super::listener::Shared;
 use super::message::Output;
+use super::security;
 use super::startup::{self, Request};
 use super::stop::{Failure, Stop, idle_end, shutting_down, until, violation};
+use crate::access::tls::Encryption;
 use crate::engine::cancel::{Cancels, Slot};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::{Outcome, Statement, TransactionStatus};
@@ -42,22 +45,29 @@ pub(super) struct Connection<B> {
 
 /// Serves a client until it leaves. `full`: there is no room for another session, but requests to cancel are carried out.
 pub(super) async fn serve<B: Backend>(stream: TcpStream, client: SocketAddr, shared: Arc<Shared<B>>, full: bool) {
-    let (read, write) = stream.into_split();
-    let (mut input, mut output) = (Input::new(read), Output::new(write));
+    let deadline = tokio::time::Instant::now() + STARTUP;
+    let Ok(server) = stream.local_addr() else { return };
+    let opened = tokio::select! {
+        opened = tokio::time::timeout_at(deadline, security::open(stream, shared.tls.as_deref())) => opened,
+        () = shared.draining.cancelled() => return,
+    };
+    let opened = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => return tracing::debug!(%client, %error, "a connection was not opened"),
+        Err(_) => return,
+    };
+    let (mut input, mut output) = (Input::new(opened.read, &opened.ahead), Output::new(opened.write));
     let started = tokio::select! {
-        started = tokio::time::timeout(STARTUP, startup::negotiate(&mut input, &mut output, &shared.cancels)) => started,
+        started = tokio::time::timeout_at(deadline, start(&mut input, &mut output, (client, server), &shared, opened.encryption.as_ref(), full)) => started,
         () = shared.draining.cancelled() => return,
     };
     let request = match started {
-        Ok(Ok(Some(request))) if !full => request,
-        Ok(Ok(Some(_))) => {
-            return last_words(&mut output, &SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")).await;
-        }
+        Ok(Ok(Some(request))) => request,
         Ok(Err(Failure::Fatal(error) | Failure::Statement(error))) => return last_words(&mut output, &error).await,
         _ => return,
     };
     let slot = shared.cancels.register();
-    let result = AssertUnwindSafe(session(input, output, client, &shared, slot.clone(), request)).catch_unwind().await;
+    let result = AssertUnwindSafe(session(input, output, (client, opened.encryption), &shared, slot.clone(), request)).catch_unwind().await;
     shared.cancels.forget(slot.process_id);
     if result.is_err() {
         tracing::error!(%client, "a connection ended in a panic");
@@ -66,11 +76,30 @@ pub(super) async fn serve<B: Backend>(stream: TcpStream, client: SocketAddr, sha
 
 /// Tells a client that no session starts here now, and why.
 pub(super) async fn turn_away(stream: TcpStream, error: SqlError) {
-    let (read, write) = stream.into_split();
-    let (mut input, mut output) = (Input::new(read), Output::new(write));
+    let Ok(opened) = security::open(stream, None).await else { return };
+    let (mut input, mut output) = (Input::new(opened.read, &opened.ahead), Output::new(opened.write));
     if let Ok(Some(_)) = startup::negotiate(&mut input, &mut output, &Cancels::default()).await {
         last_words(&mut output, &error).await;
     }
+}
+
+/// Reads what the client wants, and lets it in if it may; `None` if there is no more to do.
+async fn start<B: Backend>(
+    input: &mut Input,
+    output: &mut Output,
+    ends: (SocketAddr, SocketAddr),
+    shared: &Shared<B>,
+    encryption: Option<&Encryption>,
+    full: bool,
+) -> Result<Option<Request>, Failure> {
+    let Some(request) = startup::negotiate(input, output, &shared.cancels).await? else { return Ok(None) };
+    if full {
+        return Err(Failure::Fatal(SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")));
+    }
+    let candidate = startup::candidate(&request, ends, encryption.is_some());
+    let end_point = encryption.and_then(|encryption| encryption.end_point.as_deref());
+    authenticate(&*shared.door, &candidate, end_point, input, output).await?;
+    Ok(Some(request))
 }
 
 async fn last_words(output: &mut Output, error: &SqlError) {
@@ -79,10 +108,16 @@ async fn last_words(output: &mut Output, error: &SqlError) {
     let _ = tokio::time::timeout(LAST_WORDS, output.flush()).await;
 }
 
-async fn session<B: Backend>(input: Input, mut output: Output, client: SocketAddr, shared: &Shared<B>, slot: Arc<Slot>, request: Request) {
-    let identity = startup::identity(&request, slot.process_id, client);
-    let opened = startup::authenticate(client, &mut output).and_then(|()| (shared.open)(identity, request.settings));
-    let backend = match opened {
+async fn session<B: Backend>(
+    input: Input,
+    mut output: Output,
+    (client, encryption): (SocketAddr, Option<Encryption>),
+    shared: &Shared<B>,
+    slot: Arc<Slot>,
+    request: Request,
+) {
+    let identity = startup::identity(&request, slot.process_id, client, encryption);
+    let backend = match (shared.open)(identity, request.settings) {
         Ok(backend) => backend,
         Err(error) => return last_words(&mut output, &error).await,
     };
@@ -190,7 +225,7 @@ impl<B: Backend> Connection<B> {
             // What is left of a COPY that has failed.
             Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail(_) | Frontend::Terminate => Ok(()),
             Frontend::FunctionCall => Err(SqlError::unsupported("the function call protocol").with_hint("Use SELECT.").into()),
-            Frontend::Password => Err(Failure::Fatal(violation("unexpected password message"))),
+            Frontend::Password(_) => Err(Failure::Fatal(violation("unexpected password message"))),
         }
     }
     /// Several Executes up to one Sync are one transaction. A single one, the common case, is none: the session may run it again after a

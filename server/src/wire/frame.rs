@@ -4,8 +4,7 @@ use super::stop::violation;
 use crate::error::Result;
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The longest message with data or text, in bytes.
 const LARGE_BYTES_MAX: usize = 256 << 20;
@@ -40,7 +39,7 @@ pub(super) enum Frontend {
     CopyFail(String),
     /// A call of a function by its OID, which is long out of use.
     FunctionCall,
-    Password,
+    Password(Bytes),
 }
 
 /// Parameters for a statement.
@@ -77,13 +76,30 @@ pub(super) enum Startup {
 
 /// The reading half of a connection.
 pub(super) struct Input {
-    half: OwnedReadHalf,
+    half: Box<dyn AsyncRead + Send + Unpin>,
     buffer: BytesMut,
 }
 
 impl Input {
-    pub(super) fn new(half: OwnedReadHalf) -> Self {
-        Self { half, buffer: BytesMut::with_capacity(16 << 10) }
+    /// `ahead` is what was read already.
+    pub(super) fn new(half: Box<dyn AsyncRead + Send + Unpin>, ahead: &[u8]) -> Self {
+        let mut buffer = BytesMut::with_capacity(16 << 10);
+        buffer.extend_from_slice(ahead);
+        Self { half, buffer }
+    }
+    /// The next message while the client is not known yet: only a short one is read, whatever its length says.
+    pub(super) async fn next_password(&mut self) -> Result<Option<Frontend>> {
+        loop {
+            if self.buffer.first().is_some_and(|kind| *kind != b'p') {
+                return Err(violation(format!("expected SASL response, got message type {}", self.buffer[0])));
+            }
+            if let Some(message) = decode(&mut self.buffer)? {
+                return Ok(Some(message));
+            }
+            if !self.read().await {
+                return Ok(None);
+            }
+        }
     }
     /// The next message; `None` when the client has left. Nothing is lost if this is dropped while it waits.
     pub(super) async fn next(&mut self) -> Result<Option<Frontend>> {
@@ -179,10 +195,7 @@ impl Body {
                 self.bytes.clear();
                 Frontend::FunctionCall
             }
-            _ => {
-                self.bytes.clear();
-                Frontend::Password
-            }
+            _ => Frontend::Password(std::mem::take(&mut self.bytes)),
         })
     }
     fn take(&mut self, length: usize) -> Result<Bytes> {

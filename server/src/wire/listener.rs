@@ -2,6 +2,8 @@
 
 use super::backend::Backend;
 use super::connection;
+use crate::access::login::Doorkeeper;
+use crate::access::tls::Tls;
 use crate::engine::Engine;
 use crate::engine::cancel::Cancels;
 use crate::error::{Result, SqlError, SqlState};
@@ -29,12 +31,24 @@ pub struct Options {
     pub grace: Duration,
 }
 
+/// What a client passes on its way in.
+pub struct Entrance {
+    /// Who may come in.
+    pub door: Arc<dyn Doorkeeper>,
+    /// What connections are encrypted with; `None`: nothing.
+    pub tls: Option<Arc<Tls>>,
+}
+
 /// Makes the session of a client that has started: who it is, and the settings it asked for.
 pub type Open<B> = dyn Fn(Identity, Vec<(String, String)>) -> Result<B> + Send + Sync;
 
 /// What all connections share.
 pub(super) struct Shared<B> {
     pub(super) open: Box<Open<B>>,
+    /// Who may come in.
+    pub(super) door: Arc<dyn Doorkeeper>,
+    /// What connections are encrypted with.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) cancels: Arc<Cancels>,
     /// The server stops: idle connections end.
     pub(super) draining: CancellationToken,
@@ -43,21 +57,29 @@ pub(super) struct Shared<B> {
 }
 
 /// Serves sessions of an engine until `shutdown` is ready and all connections have ended.
-pub async fn serve_engine(engine: Arc<Engine>, listener: TcpListener, options: Options, shutdown: impl Future<Output = ()>) {
+pub async fn serve_engine(
+    engine: Arc<Engine>,
+    listener: TcpListener,
+    options: Options,
+    entrance: Entrance,
+    shutdown: impl Future<Output = ()>,
+) {
     let cancels = engine.cancels.clone();
     let open = move |identity, settings| Session::new(engine.clone(), identity, settings);
-    serve(listener, options, Box::new(open), cancels, shutdown).await;
+    serve(listener, options, entrance, Box::new(open), cancels, shutdown).await;
 }
 
 /// Serves any sessions.
 pub async fn serve<B: Backend>(
     listener: TcpListener,
     options: Options,
+    entrance: Entrance,
     open: Box<Open<B>>,
     cancels: Arc<Cancels>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let shared = Arc::new(Shared { open, cancels, draining: CancellationToken::new(), kill: CancellationToken::new() });
+    let Entrance { door, tls } = entrance;
+    let shared = Arc::new(Shared { open, door, tls, cancels, draining: CancellationToken::new(), kill: CancellationToken::new() });
     let connections = TaskTracker::new();
     tokio::select! {
         () = accept(&listener, &options, &shared, &connections) => {}

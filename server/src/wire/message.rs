@@ -7,22 +7,21 @@ use crate::types::SqlType;
 use arrow::datatypes::Schema;
 use bytes::{BufMut, BytesMut};
 use std::io;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Written when so much is gathered, in bytes.
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
 
 /// The writing half of a connection.
 pub(super) struct Output {
-    half: OwnedWriteHalf,
+    half: Box<dyn AsyncWrite + Send + Unpin>,
     /// Messages; what stands beyond `whole` is part of one that is not finished.
     pub(super) buffer: BytesMut,
     whole: usize,
 }
 
 impl Output {
-    pub(super) fn new(half: OwnedWriteHalf) -> Self {
+    pub(super) fn new(half: Box<dyn AsyncWrite + Send + Unpin>) -> Self {
         Self { half, buffer: BytesMut::with_capacity(CHUNK_BYTES + (8 << 10)), whole: 0 }
     }
     /// All that stands in the buffer is whole messages.

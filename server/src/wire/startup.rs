@@ -1,8 +1,10 @@
-//! The first messages of a connection: encryption is declined, a request to cancel is carried out, a session is announced.
+//! The first messages of a connection: encryption within encryption is declined, a request to cancel is carried out, a session is announced.
 
 use super::frame::{Input, Startup};
 use super::message::Output;
 use super::stop::Failure;
+use crate::access::rules::Candidate;
+use crate::access::tls::Encryption;
 use crate::engine::cancel::Cancels;
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::Identity;
@@ -64,18 +66,12 @@ fn request(minor: u16, options: Vec<(String, String)>, output: &mut Output) -> R
     Ok(Request { user, database, settings })
 }
 
-/// Decides whether a client may be who it says. For now whoever connects from this machine may, and nobody else.
-pub(super) fn authenticate(client: SocketAddr, output: &mut Output) -> Result<()> {
-    if !client.ip().to_canonical().is_loopback() {
-        let message = format!("connections from host \"{}\" are not allowed", client.ip());
-        return Err(SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
-            .with_hint("Without authentication only connections from the server's own machine are trusted."));
-    }
-    output.message(b'R', |body| body.put_i32(0));
-    Ok(())
+/// Who asks to come in.
+pub(super) fn candidate(request: &Request, (client, server): (SocketAddr, SocketAddr), encrypted: bool) -> Candidate<'_> {
+    Candidate { user: &request.user, database: &request.database, client, server, encrypted }
 }
 
 /// Who the session belongs to.
-pub(super) fn identity(request: &Request, process_id: i32, client: SocketAddr) -> Identity {
-    Identity { user: request.user.clone(), database: request.database.clone(), process_id, client_address: Some(client) }
+pub(super) fn identity(request: &Request, process_id: i32, client: SocketAddr, encryption: Option<Encryption>) -> Identity {
+    Identity { user: request.user.clone(), database: request.database.clone(), process_id, client_address: Some(client), encryption }
 }

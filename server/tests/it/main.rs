@@ -1,6 +1,7 @@
 //! Integration tests: the real binary, as a real process, reached by real clients.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod access;
 mod any_bytes;
 mod cancel;
 mod clients;
@@ -8,6 +9,7 @@ mod dependencies;
 mod disk_full;
 mod kill;
 mod lifecycle;
+mod login;
 mod many_segments;
 mod many_sessions;
 mod memory;

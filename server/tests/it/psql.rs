@@ -75,7 +75,7 @@ fn backslash_commands() {
         "Indexes:\n    \"ships_pkey\" PRIMARY KEY, btree (name)\n",
         "Check constraints:\n    \"ships_tons_check\" CHECK (tons >= 0::numeric)\n",
         " public | ships | table | plimsoll",
-        " public   | plimsoll",
+        " public   | pg_database_owner",
         " plimsoll | plimsoll | UTF8     |",
         " plimsoll  | Superuser, Create role, Create DB, Replication, Bypass RLS | {}",
     ];

@@ -78,10 +78,15 @@ impl ServerProcess {
         self.child.wait().unwrap();
     }
 
+    /// Sends a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// SIGTERM; answers the exit status.
     pub fn terminate(&mut self) -> Option<i32> {
-        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        self.signal("TERM");
         self.child.wait().unwrap().code()
     }
 
@@ -125,7 +130,11 @@ pub async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
 /// Starts a server and waits for its line about how to connect; an error holds what it printed instead.
 pub fn spawn(folder: &Path, listen: &str, environment: &[(String, String)], wrapper: &[String]) -> Result<(Child, SocketAddr), String> {
     let mut words: Vec<String> = wrapper.to_vec();
+    let trusted = !environment.iter().any(|(name, _)| matches!(name.as_str(), "PLIMSOLL_AUTH" | "PLIMSOLL_ACCESS_RULES_FILE"));
     words.extend([binary().into(), "serve".into(), "--listen".into(), listen.into(), "--data-dir".into(), folder.display().to_string()]);
+    if trusted {
+        words.extend(["--auth".into(), "trust".into()]);
+    }
     let mut command = Command::new(&words[0]);
     // Settings of the tests are none of the server's, which would refuse to start.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PLIMSOLL_TEST_")) {

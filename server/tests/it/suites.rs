@@ -57,6 +57,7 @@ macro_rules! suite {
 }
 
 suite! {
+    access: "access",
     aggregate: "aggregate",
     catalog: "catalog",
     copy: "copy",

@@ -1,8 +1,10 @@
 //! The tables about relations and their columns: `pg_namespace`, `pg_class`, `pg_attribute`, sequences, and the views over them.
 
-use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, describe, oids};
+use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, describe, oids, ownership};
+use crate::access::acl::{self, Kind, ObjectAccess, PUBLIC_SCHEMA_OID};
+use crate::access::role::SUPERUSER;
 use crate::catalog::built_table::{Cell, Row};
-use crate::catalog::lookup::Found;
+use crate::catalog::lookup::{Found, SEQUENCE_COLUMN_NAMES};
 use crate::catalog::provider::SYSTEM_SCHEMAS;
 use crate::catalog::{Catalog, ColumnDefinition, Constraint, Identity, Relation, SequenceDefinition};
 use crate::query::Scope;
@@ -13,7 +15,7 @@ use crate::types::SqlType;
 /// Columns and rows of a table of this file.
 pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
     let made = match name {
-        "pg_namespace" => ("oid oid, nspname name, nspowner oid, nspacl text[]", namespaces(scope)),
+        "pg_namespace" => ("oid oid, nspname name, nspowner oid, nspacl aclitem[]", namespaces(scope)),
         "pg_class" => (CLASS, classes(scope)),
         "pg_attribute" => (ATTRIBUTE, attributes(scope)),
         "pg_sequence" => (
@@ -47,7 +49,7 @@ pub const CLASS: &str = "oid oid, relname name, relnamespace oid, reltype oid, r
 pub const ATTRIBUTE: &str = "attrelid oid, attname name, atttypid oid, attstattarget integer, attlen smallint, attnum smallint, attndims integer, \
     attcacheoff integer, atttypmod integer, attbyval boolean, attalign text, attstorage text, attcompression text, attnotnull boolean, \
     atthasdef boolean, atthasmissing boolean, attidentity text, attgenerated text, attisdropped boolean, attislocal boolean, \
-    attinhcount integer, attcollation oid, attacl text[], attoptions text[], attfdwoptions text[], attmissingval text";
+    attinhcount integer, attcollation oid, attacl aclitem[], attoptions text[], attfdwoptions text[], attmissingval text";
 
 /// OIDs of the access methods `heap` and `btree`.
 pub const HEAP: u32 = 2;
@@ -66,7 +68,23 @@ pub fn schema_oid(catalog: &Catalog, name: &str) -> u32 {
 }
 
 fn namespaces(scope: &Scope) -> Vec<Row> {
-    schemas(&scope.view.catalog).into_iter().map(|(name, oid)| row![oid, name, OWNER_OID, Cell::Null]).collect()
+    let catalog = &scope.view.catalog;
+    let row = |(name, oid): (&str, u32)| match SYSTEM_SCHEMA_OIDS.contains(&oid) {
+        true => row![oid, name, OWNER_OID, vec![format!("{SUPERUSER}=UC/{SUPERUSER}"), format!("=U/{SUPERUSER}")]],
+        false => row![oid, name, ownership::owner(catalog, oid), schema_list(catalog, oid)],
+    };
+    schemas(catalog).into_iter().map(row).collect()
+}
+
+/// `public` shows its list even before anything is granted, as in PostgreSQL.
+fn schema_list(catalog: &Catalog, oid: u32) -> Cell {
+    match ownership::list(catalog, oid) {
+        Cell::Null if oid == PUBLIC_SCHEMA_OID => {
+            let built_in = ObjectAccess::built_in(oid).effective(Kind::Schema, oid);
+            Cell::from(acl::text(&built_in, |role| ownership::role_name(catalog, role)))
+        }
+        list => list,
+    }
 }
 
 /// What differs between the kinds of `pg_class`.
@@ -94,6 +112,10 @@ pub struct Class<'a> {
     pub rows: i64,
     /// Bytes.
     pub bytes: u64,
+    /// `relowner`; `None`: the first superuser.
+    pub owner: Option<u32>,
+    /// `relacl`
+    pub acl: Option<Cell>,
 }
 
 impl Class<'_> {
@@ -107,7 +129,7 @@ impl Class<'_> {
             schema_oid,
             0,
             0,
-            OWNER_OID,
+            self.owner.unwrap_or(OWNER_OID),
             self.access_method,
             self.oid,
             0,
@@ -132,7 +154,7 @@ impl Class<'_> {
             0,
             0,
             0,
-            Cell::Null,
+            self.acl,
             Cell::Null,
             Cell::Null
         ]
@@ -149,13 +171,16 @@ fn classes(scope: &Scope) -> Vec<Row> {
         kind: "i",
         access_method: BTREE,
         columns: index_columns(index.constraint).len(),
+        owner: Some(ownership::owner(catalog, index.table.oid)),
         ..Class::default()
     });
     relations.chain(indexes).map(|class| (schema_oid(catalog, class.schema), class)).map(|(schema, class)| class.row(schema)).collect()
 }
 
 fn class_of<'a>(scope: &Scope, found: &Found<'a>) -> Class<'a> {
-    let class = Class { oid: found.relation().oid(), name: found.name, schema: found.schema, ..Class::default() };
+    let (catalog, oid) = (&scope.view.catalog, found.relation().oid());
+    let (owner, acl) = (Some(ownership::owner(catalog, oid)), Some(ownership::list(catalog, oid)));
+    let class = Class { oid, name: found.name, schema: found.schema, owner, acl, ..Class::default() };
     match found.relation() {
         Relation::Table(table) => Class {
             kind: "r",
@@ -190,7 +215,8 @@ fn index_columns(constraint: &Constraint) -> &[storage::ColumnId] {
 }
 
 /// The columns that a sequence shows when it is read as a table.
-const SEQUENCE_COLUMNS: [(&str, SqlType); 3] = [("last_value", SqlType::Int8), ("log_cnt", SqlType::Int8), ("is_called", SqlType::Boolean)];
+const SEQUENCE_COLUMNS: [(&str, SqlType); 3] =
+    [(SEQUENCE_COLUMN_NAMES[0], SqlType::Int8), (SEQUENCE_COLUMN_NAMES[1], SqlType::Int8), (SEQUENCE_COLUMN_NAMES[2], SqlType::Boolean)];
 
 /// What differs between columns.
 pub struct Attribute<'a> {
@@ -206,11 +232,13 @@ pub struct Attribute<'a> {
     pub declared: Option<&'a ColumnDefinition>,
     /// Whether it is never NULL.
     pub not_null: bool,
+    /// `attacl`
+    pub acl: Option<Cell>,
 }
 
 impl Attribute<'_> {
     /// The row of `pg_attribute`.
-    pub fn row(&self) -> Row {
+    pub fn row(self) -> Row {
         let by_value = matches!(self.sql_type.width_bytes(), 1..=8);
         let dimensions = i32::from(matches!(self.sql_type, SqlType::Array(_)));
         let has_default = self.declared.is_some_and(|column| describe::shown_default(column).is_some());
@@ -238,7 +266,7 @@ impl Attribute<'_> {
             true,
             0,
             collation(self.sql_type),
-            Cell::Null,
+            self.acl,
             Cell::Null,
             Cell::Null,
             Cell::Null
@@ -287,25 +315,27 @@ pub fn collation(sql_type: &SqlType) -> u32 {
 
 fn attributes(scope: &Scope) -> Vec<Row> {
     let catalog = &scope.view.catalog;
-    let mut all: Vec<Row> = catalog.all().flat_map(|found| attributes_of(&found)).collect();
+    let mut all: Vec<Row> = catalog.all().flat_map(|found| attributes_of(catalog, &found)).collect();
     for index in oids::indexes(catalog) {
         let columns = index_columns(index.constraint).iter().filter_map(|id| index.table.column_by_id(*id)).zip(1..);
         all.extend(columns.map(|(column, number)| {
             let (name, sql_type) = (column.name.as_str(), &column.sql_type);
-            Attribute { relation: index.oid, name, sql_type, number, declared: None, not_null: false }.row()
+            Attribute { relation: index.oid, name, sql_type, number, declared: None, not_null: false, acl: None }.row()
         }));
     }
     all
 }
 
-fn attributes_of(found: &Found<'_>) -> Vec<Row> {
+fn attributes_of(catalog: &Catalog, found: &Found<'_>) -> Vec<Row> {
     let relation = found.relation().oid();
-    let plain = |name, sql_type, number, not_null| Attribute { relation, name, sql_type, number, declared: None, not_null }.row();
+    let plain =
+        |name, sql_type, number, not_null| Attribute { relation, name, sql_type, number, declared: None, not_null, acl: None }.row();
     match found.relation() {
         Relation::Table(table) => {
             let row = |column: &ColumnDefinition| {
                 let (name, sql_type, number, not_null) = (column.name.as_str(), &column.sql_type, column.id.0, column.not_null);
-                Attribute { relation, name, sql_type, number, declared: Some(column), not_null }.row()
+                let acl = Some(ownership::column_list(catalog, relation, column.id));
+                Attribute { relation, name, sql_type, number, declared: Some(column), not_null, acl }.row()
             };
             table.columns.iter().map(row).collect()
         }
@@ -345,7 +375,8 @@ fn sequences(scope: &Scope) -> Vec<Row> {
 fn sequence_views(scope: &Scope) -> Vec<Row> {
     let row = |(found, s): (Found<'_>, &SequenceDefinition)| {
         let name = sequence_type(s).name();
-        row![found.schema, found.name, &scope.user, name, s.start, s.min, s.max, s.increment, s.cycle, 1, Cell::Null]
+        let owner = ownership::owner_name(&scope.view.catalog, s.oid);
+        row![found.schema, found.name, owner, name, s.start, s.min, s.max, s.increment, s.cycle, 1, Cell::Null]
     };
     all_sequences(&scope.view.catalog).map(row).collect()
 }
@@ -354,14 +385,18 @@ fn tables(scope: &Scope) -> Vec<Row> {
     let all = scope.view.catalog.all().filter_map(|found| Some((found, found.relation().as_table()?)));
     let row = |(found, table): (Found<'_>, &crate::catalog::TableDefinition)| {
         let indexed = table.constraints.iter().any(|constraint| matches!(constraint, Constraint::Unique { .. }));
-        row![found.schema, found.name, &scope.user, Cell::Null, indexed, false, false, false]
+        let owner = ownership::owner_name(&scope.view.catalog, table.oid);
+        row![found.schema, found.name, owner, Cell::Null, indexed, false, false, false]
     };
     all.map(row).collect()
 }
 
 fn views(scope: &Scope) -> Vec<Row> {
     let row = |found: Found<'_>| match found.relation() {
-        Relation::View(view) => Some(row![found.schema, found.name, &scope.user, describe::view_text(view)]),
+        Relation::View(view) => {
+            let owner = ownership::owner_name(&scope.view.catalog, view.oid);
+            Some(row![found.schema, found.name, owner, describe::view_text(view)])
+        }
         _ => None,
     };
     scope.view.catalog.all().filter_map(row).collect()

@@ -1,6 +1,6 @@
 //! The tables about the server: database, roles, settings, sessions.
 
-use super::OWNER_OID;
+use super::{OWNER_OID, ownership};
 use crate::catalog::built_table::{Cell, Row};
 use crate::query::Scope;
 use crate::row;
@@ -9,13 +9,6 @@ use crate::row;
 pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
     let made = match name {
         "pg_database" => (DATABASE, databases(scope)),
-        "pg_roles" => (ROLES, vec![role(scope)]),
-        "pg_authid" => (ROLES, vec![role(scope)]),
-        "pg_user" | "pg_shadow" => (
-            "usename name, usesysid oid, usecreatedb boolean, usesuper boolean, userepl boolean, usebypassrls boolean, passwd text, \
-             valuntil timestamptz, useconfig text[]",
-            vec![row![&scope.user, OWNER_OID, true, true, true, true, "********", Cell::Null, Cell::Null]],
-        ),
         "pg_tablespace" => (
             "oid oid, spcname name, spcowner oid, spcacl text[], spcoptions text[]",
             vec![
@@ -46,7 +39,7 @@ fn databases(scope: &Scope) -> Vec<Row> {
     vec![row![
         DATABASE_OID,
         &scope.database,
-        OWNER_OID,
+        ownership::owner(&scope.view.catalog, DATABASE_OID),
         UTF8,
         "c",
         false,
@@ -59,16 +52,8 @@ fn databases(scope: &Scope) -> Vec<Row> {
         "C",
         Cell::Null,
         Cell::Null,
-        Cell::Null
+        ownership::list(&scope.view.catalog, DATABASE_OID)
     ]]
-}
-
-const ROLES: &str = "oid oid, rolname name, rolsuper boolean, rolinherit boolean, rolcreaterole boolean, rolcreatedb boolean, \
-    rolcanlogin boolean, rolreplication boolean, rolbypassrls boolean, rolconnlimit integer, rolpassword text, rolvaliduntil timestamptz, \
-    rolconfig text[]";
-
-fn role(scope: &Scope) -> Row {
-    row![OWNER_OID, &scope.user, true, true, true, true, true, true, true, -1, "********", Cell::Null, Cell::Null]
 }
 
 const SETTINGS: &str = "name text, setting text, unit text, category text, short_desc text, extra_desc text, context text, vartype text, \
@@ -124,31 +109,38 @@ const ACTIVITY: &str = "datid oid, datname name, pid integer, leader_pid integer
     query text, backend_type text";
 
 fn activity(scope: &Scope) -> Vec<Row> {
+    let catalog = &scope.view.catalog;
+    let rights = scope.rights();
+    let all = rights.has_role(crate::access::role::READ_ALL_STATS_OID);
     let row = |session: crate::engine::activity::Activity| {
         let idle = session.state != "active";
-        let address = session.identity.client_address;
+        let user = catalog.roles.get(&session.identity.user).map(|entry| entry.definition.oid);
+        let own = user.is_some_and(|oid| rights.has_role(oid));
+        let shown = own || all;
+        let query = if shown { session.query } else { "<insufficient privilege>".to_string() };
+        let address = session.identity.client_address.filter(|_| shown);
         row![
             DATABASE_OID,
             session.identity.database,
             session.identity.process_id,
             Cell::Null,
-            OWNER_OID,
+            user,
             session.identity.user,
-            session.application_name,
+            Cell::from(session.application_name).filter(shown),
             address.map(|a| a.ip().to_string()),
             Cell::Null,
             address.map(|a| a.port()),
-            session.connected,
+            Cell::from(session.connected).filter(shown),
             Cell::Null,
-            session.query_start,
-            session.since,
-            idle.then_some("Client"),
-            idle.then_some("ClientRead"),
-            session.state,
+            Cell::from(session.query_start).filter(shown),
+            Cell::from(session.since).filter(shown),
+            (shown && idle).then_some("Client"),
+            (shown && idle).then_some("ClientRead"),
+            Cell::from(session.state).filter(shown),
             Cell::Null,
             Cell::Null,
             Cell::Null,
-            session.query,
+            query,
             "client backend"
         ]
     };

@@ -187,6 +187,7 @@ pub(super) static KNOWN: &[Known] = &[
     known("quote_all_identifiers", Kind::Fixed("Names are quoted where they must be."), "off"),
     known("random_page_cost", Kind::Real(0.0, f64::MAX, Unit::None), "4"),
     known("recursive_worktable_factor", Kind::Real(0.001, 1e6, Unit::None), "10"),
+    known("role", Kind::ReadOnly, "none"),
     known("row_security", Kind::Bool, "on"),
     known("search_path", Kind::Names, "\"$user\", public"),
     known("seq_page_cost", Kind::Real(0.0, f64::MAX, Unit::None), "1"),

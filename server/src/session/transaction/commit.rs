@@ -144,6 +144,8 @@ impl Transaction {
     fn command(&self) -> Result<Commit> {
         let mut objects = changed_objects(&self.base.schemas, &self.catalog.schemas, |name| keys::schema(name));
         objects.extend(changed_objects(&self.base.relations, &self.catalog.relations, |(schema, name)| keys::relation(schema, name)));
+        objects.extend(changed_objects(&self.base.roles, &self.catalog.roles, |name| keys::role(name)));
+        objects.extend(changed_objects(&self.base.access, &self.catalog.access, |oid| keys::access(*oid)));
         objects.extend(changed_objects(&self.base.comments, &self.catalog.comments, |oid| keys::comments(*oid)));
         objects.extend(self.dependent_changes());
         let changed: BTreeSet<ObjectKey> = objects.iter().map(|object| object.key.clone()).collect();

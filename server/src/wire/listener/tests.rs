@@ -158,6 +158,17 @@ impl Backend for Fake {
     async fn give_space_back(&mut self) {}
 }
 
+struct OpenDoor;
+
+impl Doorkeeper for OpenDoor {
+    fn demand(&self, _candidate: &crate::access::rules::Candidate<'_>) -> Result<crate::access::login::Demand> {
+        Ok(crate::access::login::Demand::Nothing)
+    }
+    fn admit(&self, _candidate: &crate::access::rules::Candidate<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
 struct Server {
     address: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
@@ -170,7 +181,7 @@ async fn start(connections_max: usize) -> Server {
     let (stop, stopped) = oneshot::channel::<()>();
     let open: Box<Open<Fake>> = Box::new(|_, _| Ok(Fake { first: true, copied: Arc::default(), prepared: Default::default() }));
     let options = Options { connections_max, grace: Duration::from_millis(200) };
-    let done = tokio::spawn(serve(listener, options, open, Arc::default(), async move {
+    let done = tokio::spawn(serve(listener, options, Entrance { door: Arc::new(OpenDoor), tls: None }, open, Arc::default(), async move {
         let _ = stopped.await;
     }));
     Server { address, stop, done }
