@@ -315,7 +315,7 @@ fn to_string(call: &Call) -> Result<ArrayRef> {
     let texts = texts.as_string_view();
     let mut builder = arrow::array::StringViewBuilder::with_capacity(call.rows);
     let mut out = String::new();
-    for row in 0..call.rows {
+    for (row, range) in ranges.iter().enumerate().take(call.rows) {
         if call.is_null(0, row) || call.is_null(1, row) {
             builder.append_null();
             continue;
@@ -323,7 +323,7 @@ fn to_string(call: &Call) -> Result<ArrayRef> {
         let null = (call.count() == 3 && !call.is_null(2, row)).then(|| call.text(2, row));
         out.clear();
         let mut some = false;
-        for at in ranges[row].clone() {
+        for at in range.clone() {
             let Some(text) = (if texts.is_null(at) { null } else { Some(texts.value(at)) }) else { continue };
             if some {
                 out.push_str(call.text(1, row));

@@ -26,7 +26,9 @@ pub const DELETE_KEYS: &str = "plimsoll_jsonb_delete_keys";
 /// All of them.
 pub fn functions() -> Vec<ScalarUDF> {
     let texts = || SqlType::Array(Box::new(Text));
-    let list = |name, from: SqlType, body| Overloaded::named(name).of(&[from.clone()], SqlType::Array(Box::new(from)), body).build();
+    let list = |name, from: SqlType, body| {
+        Overloaded::named(name).of(std::slice::from_ref(&from), SqlType::Array(Box::new(from.clone())), body).build()
+    };
     let text_list = |name, from: SqlType, body| Overloaded::named(name).of(&[from], texts(), body).build();
     let keys = |name, body| Overloaded::named(name).of(&[Jsonb, texts()], Boolean, body).build();
     let two = |name, returns: SqlType, body| Overloaded::named(name).taking(&[AnyArray, AnyArray], Returns::Of(returns), body).build();
@@ -320,7 +322,7 @@ fn object_of_pairs(call: &Call) -> Result<ArrayRef> {
             return Ok(None);
         }
         let all = call.texts_of(0, row);
-        if all.len() % 2 != 0 {
+        if !all.len().is_multiple_of(2) {
             return Err(mismatch("array must have even number of elements"));
         }
         let (keys, values) = all.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).unzip();

@@ -138,10 +138,10 @@ impl<'a> Formatter<'a> {
     fn specifier(&mut self, out: &mut String) -> Result<()> {
         let mut number = self.digits()?;
         let mut position = None;
-        if number.is_some() {
-            if let Some(after) = self.rest.strip_prefix('$') {
-                (position, self.rest) = (number.take(), after);
-            }
+        if number.is_some()
+            && let Some(after) = self.rest.strip_prefix('$')
+        {
+            (position, self.rest) = (number.take(), after);
         }
         let mut to_left = false;
         while let Some(after) = self.rest.strip_prefix('-').filter(|_| number.is_none()) {

@@ -1,6 +1,6 @@
 //! Functions of what has an OID: names, definitions, sizes, visibility; as the statement's view has it.
 
-use super::scalar::{Function, as_integer, as_text, text};
+use super::scalar::{Function, as_integer, as_text};
 use crate::catalog::names::{QualifiedName, quote, quote_qualified};
 use crate::catalog::pg_catalog::shapes::{self, Shape};
 use crate::catalog::pg_catalog::{built_in, describe, oids, procedures, relations, type_names};

@@ -55,8 +55,9 @@ impl Told {
             return;
         };
         let known = procedures::named(&name.value.to_lowercase());
-        let known: Vec<Vec<u32>> = known.into_iter().filter_map(procedures::get).map(procedures::Procedure::inputs).collect();
-        let known: Vec<&Vec<u32>> = known.iter().filter(|inputs| inputs.len() == arguments.len()).collect();
+        let known = known.into_iter().filter_map(procedures::get).map(|procedure| (procedure.inputs(), procedure.defaults.len()));
+        let takes = |inputs: &[u32], defaults| (inputs.len().saturating_sub(defaults)..=inputs.len()).contains(&arguments.len());
+        let known: Vec<Vec<u32>> = known.filter(|(inputs, defaults)| takes(inputs, *defaults)).map(|(inputs, _)| inputs).collect();
         for (at, argument) in arguments.into_iter().enumerate() {
             let Some(oid) = known.first().map(|inputs| inputs[at]).filter(|oid| known.iter().all(|inputs| inputs[at] == *oid)) else {
                 continue;

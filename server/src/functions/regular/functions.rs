@@ -97,7 +97,7 @@ fn byte_of(text: &str, character: usize) -> usize {
         .map_or(if text.chars().count() == character - 1 { text.len() } else { text.len() + 1 }, |(at, _)| at)
 }
 
-fn flags_of<'a>(call: &'a Call, argument: usize, row: usize) -> &'a str {
+fn flags_of(call: &Call, argument: usize, row: usize) -> &str {
     if argument < call.count() { call.text(argument, row) } else { "" }
 }
 
@@ -316,7 +316,9 @@ fn substr(call: &Call) -> Result<ArrayRef> {
         no_global(flags, "regexp_substr")?;
         let pattern = compiled.exact(call.text(1, row), flags)?;
         let span = nth_span(&pattern, text, start, nth, group);
-        span.map(|(from, to)| out.push_str(&text[from..to]));
+        if let Some((from, to)) = span {
+            out.push_str(&text[from..to]);
+        }
         Ok(span.is_some())
     })
 }
@@ -328,7 +330,9 @@ pub fn first_group(call: &Call) -> Result<ArrayRef> {
         let text = call.text(0, row);
         let pattern = compiled.exact(call.text(1, row), "")?;
         let span = pattern.find_at(text, 0).and_then(|found| found.spans.get(usize::from(pattern.groups() > 0)).copied().flatten());
-        span.map(|(from, to)| out.push_str(&text[from..to]));
+        if let Some((from, to)) = span {
+            out.push_str(&text[from..to]);
+        }
         Ok(span.is_some())
     })
 }
