@@ -8,15 +8,33 @@
 //!    The rules of a commit are in `apply.rs`, the memory of inserted keys in [`recent_keys`], the serialized form in `codec.rs`.
 //! 4. [`raft`]: the openraft adapter: log store on redb, state machine, transport, and [`raft::Node`], which the server holds.
 //!
+//! And for where segments are to be, in this order:
+//!
+//! 5. [`cluster`]: nodes, segments, copies, moves, refusals, and the events that change them.
+//! 6. [`policy`]: every threshold. The node's side: [`pressure`], [`offers`], [`admission`]. What is balanced: [`load`], [`potential`].
+//! 7. [`balancer`]: `plan(state, offers, policy)`. [`checker`]: the invariants of states and plans. [`explain`]: why.
+//! 8. [`simulate`]: scenarios, played with this planner and with the balancers of others. docs/incidents.md tells the stories.
+//!
 //! Architecture invariant: above `raft/` there is no file, socket, clock, thread or randomness; they are passed in.
 //! Architecture invariant: this crate knows nothing of SQL. Catalog objects are opaque bytes with a version.
 
+pub mod admission;
 mod apply;
+pub mod balancer;
+pub mod checker;
+pub mod cluster;
 mod codec;
 pub mod command;
+pub mod explain;
+pub mod load;
 pub mod model;
+pub mod offers;
+pub mod policy;
+pub mod potential;
+pub mod pressure;
 pub mod raft;
 pub mod recent_keys;
+pub mod simulate;
 pub mod state;
 
 pub use command::{

@@ -1,7 +1,7 @@
-//! The command line: `plimsoll [serve]`, `plimsoll tpch`, `plimsoll check`.
+//! The command line: `plimsoll [serve]`, `plimsoll tpch`, `plimsoll check`, `plimsoll simulate`.
 
 use crate::config::{Auth, Config, Overrides};
-use crate::{check, node, tpch};
+use crate::{check, node, simulate, tpch};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ enum Command {
     Tpch(TpchArgs),
     /// Verify every checksum and manifest of a data folder. Exit status 1 and a list if anything is wrong.
     Check(CheckArgs),
+    /// Play a scenario: how placement, and the balancers of others, treat a cluster that is loaded, fails and grows. Exit status 1 if
+    /// something does not come as the scenario expects it.
+    Simulate(SimulateArgs),
 }
 
 #[derive(Args, Default)]
@@ -69,6 +72,25 @@ struct CheckArgs {
     data_dir: PathBuf,
 }
 
+#[derive(Args)]
+struct SimulateArgs {
+    /// A scenario file, or the name of a built-in scenario; without it the names are listed.
+    #[arg(value_name = "FILE or NAME")]
+    scenario: Option<String>,
+    /// Another seed than the scenario's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Balancers to compare, instead of those that the scenario names.
+    #[arg(long = "policy", value_name = "NAME")]
+    policies: Vec<String>,
+    /// Also print what happened, move by move.
+    #[arg(long)]
+    transcript: bool,
+    /// Write a picture of all nodes' loads over time.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -77,6 +99,7 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve(args),
         Some(Command::Tpch(args)) => tpch::run(&args.url, args.scale, args.replace),
         Some(Command::Check(args)) => return check::run(&args.data_dir),
+        Some(Command::Simulate(args)) => simulated(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,6 +108,14 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn simulated(args: SimulateArgs) -> Result<(), String> {
+    let Some(scenario) = args.scenario else {
+        simulate::list();
+        return Ok(());
+    };
+    simulate::run(&scenario, args.seed, args.policies, args.transcript, args.svg.as_deref())
 }
 
 fn serve(args: ServeArgs) -> Result<(), String> {

@@ -11,6 +11,7 @@
 //! 7. [`maintenance`]: compaction, folding of inlined rows, and giving space back.
 //! 8. [`access`]: roles, passwords, TLS, privileges: who may come in and what they may do.
 //! 9. [`engine`]: what all sessions share. [`copy`]: COPY data <-> columns. [`types`]: SQL types, their Arrow forms and their text. [`error`]: kinds -> SQLSTATE.
+//!    [`check`], [`tpch`], [`simulate`]: the binary's other commands.
 
 pub mod access;
 pub mod catalog;
@@ -28,6 +29,7 @@ pub mod maintenance;
 pub mod node;
 pub mod query;
 pub mod session;
+pub mod simulate;
 pub mod tpch;
 pub mod types;
 pub mod view;

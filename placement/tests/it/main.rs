@@ -3,9 +3,13 @@
 
 mod commands;
 mod crash;
+mod decisions;
+mod explanations;
 mod full_disk;
 mod guards;
 mod inspect;
 mod medium;
 mod model;
 mod node;
+mod plans;
+mod quiet;

@@ -1,0 +1,155 @@
+//! Nodes: what they can carry, where they stand, how they are.
+
+use super::refusal::Refusal;
+use super::resources::Resources;
+use super::segment::SegmentIx;
+use serde::{Deserialize, Serialize};
+
+/// Names a node for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeId(pub u64);
+
+/// A node's place in the arena of one [`super::Cluster`]. Means nothing outside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeIx(pub u32);
+
+/// Counts the times that a node has changed so that it may answer differently: its start, its budget, its disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Epoch(pub u64);
+
+/// Where a node stands. Two nodes of one rack may fail together, and so may two racks of one zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Domain {
+    /// The zone.
+    pub zone: u32,
+    /// The rack; the number counts within the whole cluster.
+    pub rack: u32,
+}
+
+/// What is decided of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lifecycle {
+    /// Carries segments, and may get more.
+    Active,
+    /// Carries segments, is to lose them all, gets none.
+    Draining,
+    /// Cannot be reached: its copies count for nothing until it returns.
+    Down,
+}
+
+/// How hard a node's memory is pressed; see [`crate::pressure`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Level {
+    /// Takes what it has offered.
+    #[default]
+    Calm,
+    /// Offers nothing new.
+    Loaded,
+    /// Refuses, evicts, and is relieved by the planner.
+    Strained,
+    /// Sheds queries; relieved before everyone else.
+    Critical,
+}
+
+/// What a node is, as it registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSpec {
+    /// Its id.
+    pub id: NodeId,
+    /// What it can carry, reserves already taken off. A resource of 0 is one that it does not have.
+    pub capacity: Resources,
+    /// Where it stands.
+    pub domain: Domain,
+    /// Its epoch at registration.
+    pub epoch: Epoch,
+}
+
+/// What a node measured of itself, as soft state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// When it was measured, on the leader's clock: whatever happened later is not in it.
+    pub measured_at_ms: u64,
+    /// The node's load as it was then.
+    pub load: Resources,
+}
+
+/// A node, as the cluster knows it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it registered with.
+    pub spec: NodeSpec,
+    /// What is decided of it.
+    pub lifecycle: Lifecycle,
+    /// Its pressure.
+    pub level: Level,
+    /// When `level` last changed.
+    pub level_since_ms: u64,
+    /// Its last report.
+    pub report: Option<Report>,
+    /// What was believed of its load when the report came: at most, and at least. The report is judged against that, not against what was
+    /// decided since.
+    pub believed: (Resources, Resources),
+    /// Segments of which it has or gets a copy, in no particular order.
+    pub segments: Vec<SegmentIx>,
+    /// What it carries once every move in flight is done: what the planner balances.
+    pub projected: Resources,
+    /// What it carries while every move in flight is charged at both ends: what must stay below its capacity.
+    pub adjusted: Resources,
+    /// Memory that the loads in flight need beyond what they leave resident.
+    pub load_peak_bytes: u64,
+    /// Moves in flight that end here.
+    pub moves_in: u32,
+    /// Moves in flight that relieve it.
+    pub moves_out: u32,
+    /// What it has refused, and has not taken back; oldest first.
+    pub refusals: Vec<Refusal>,
+    /// Departures that are done, but that no report shows yet: still part of `adjusted`.
+    pub settling: Vec<Settling>,
+    /// When a copy last left it.
+    pub last_departure_ms: Option<u64>,
+    /// When its lifecycle last changed.
+    pub lifecycle_since_ms: u64,
+}
+
+/// Load that has left a node, until a late-enough report shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settling {
+    /// When it was gone.
+    pub gone_at_ms: u64,
+    /// What was taken away.
+    pub load: Resources,
+}
+
+impl Node {
+    /// A node without anything on it.
+    pub fn new(spec: NodeSpec) -> Self {
+        Self {
+            spec,
+            lifecycle: Lifecycle::Active,
+            level: Level::Calm,
+            level_since_ms: 0,
+            report: None,
+            believed: Default::default(),
+            segments: Vec::new(),
+            projected: Resources::default(),
+            adjusted: Resources::default(),
+            load_peak_bytes: 0,
+            moves_in: 0,
+            moves_out: 0,
+            refusals: Vec::new(),
+            settling: Vec::new(),
+            last_departure_ms: None,
+            lifecycle_since_ms: 0,
+        }
+    }
+
+    /// Do its copies count, and can they be read?
+    pub fn is_up(&self) -> bool {
+        self.lifecycle != Lifecycle::Down
+    }
+
+    /// Is it one of those that share the load?
+    pub fn is_active(&self) -> bool {
+        self.lifecycle == Lifecycle::Active
+    }
+}

@@ -1,0 +1,154 @@
+//! The serialized form of what was decided: a magic number, a version, and msgpack with named fields.
+//!
+//! What was measured (pressure, reports) is not in it: whoever reads it measures again. What is derived is computed, but for the order of
+//! the nodes' lists, which is kept: the same plan is made before and after.
+
+use super::ledger::Sharers;
+use super::segment::{DEPARTURES_MAX, REPLICAS_MAX};
+use super::{
+    Cluster, Departures, Lifecycle, Move, Node, NodeId, NodeIx, NodeSpec, Refusal, Replica, ReplicaState, Replicas, Segment, SegmentIx,
+    SegmentSpec,
+};
+use crate::checker::check_state;
+use serde::{Deserialize, Serialize};
+
+/// The first bytes.
+const MAGIC: &[u8; 8] = b"PLIMPLAC";
+/// The version that is written, and the only one that is read.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct SavedCluster {
+    nodes: Vec<SavedNode>,
+    segments: Vec<SavedSegment>,
+    moves: Vec<Move>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedNode {
+    spec: NodeSpec,
+    lifecycle: Lifecycle,
+    lifecycle_since_ms: u64,
+    refusals: Vec<Refusal>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedSegment {
+    spec: SegmentSpec,
+    /// Node, state, position in the node's list.
+    copies: Vec<(NodeId, ReplicaState, u32)>,
+    /// Node and second, latest first.
+    departures: Vec<(NodeId, u32)>,
+}
+
+impl Cluster {
+    /// Serializes what was decided.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        rmp_serde::encode::write_named(&mut bytes, &self.saved()).expect("writing plain data to a vector does not fail");
+        bytes
+    }
+
+    /// Reads [`Cluster::to_bytes`] back. What contradicts itself is an error.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let body = bytes.strip_prefix(MAGIC).ok_or("it is not a serialized cluster")?;
+        let (version, body) = body.split_first_chunk::<4>().ok_or("a serialized cluster ends in its head")?;
+        let version = u32::from_le_bytes(*version);
+        if version != VERSION {
+            return Err(format!("a serialized cluster of version {version}; this program reads version {VERSION}"));
+        }
+        let saved: SavedCluster = rmp_serde::from_slice(body).map_err(|error| format!("a serialized cluster is damaged: {error}"))?;
+        let restored = restore(saved)?;
+        match check_state(&restored).first() {
+            Some(violation) => Err(format!("a serialized cluster contradicts itself: {violation}")),
+            None => Ok(restored),
+        }
+    }
+
+    fn saved(&self) -> SavedCluster {
+        let listed = || self.nodes.iter().filter(|node| self.node_by_id.contains_key(&node.spec.id) && self.is_current(node));
+        let nodes = listed().map(|node| SavedNode {
+            spec: node.spec,
+            lifecycle: node.lifecycle,
+            lifecycle_since_ms: node.lifecycle_since_ms,
+            refusals: node.refusals.clone(),
+        });
+        let segments = self.segments().map(|(_, segment)| self.saved_segment(segment)).collect();
+        SavedCluster { nodes: nodes.collect(), segments, moves: self.moves.values().copied().collect() }
+    }
+
+    /// Is it the node of its id, and not one that was removed before that came?
+    fn is_current(&self, node: &Node) -> bool {
+        self.node_ix(node.spec.id).is_some_and(|at| std::ptr::eq(self.node(at), node))
+    }
+
+    fn saved_segment(&self, segment: &Segment) -> SavedSegment {
+        let id = |at: NodeIx| self.node(at).spec.id;
+        let spec =
+            SegmentSpec { id: segment.id, table: segment.table, footprint: segment.footprint, replicas_wanted: segment.replicas_wanted };
+        let there = segment.departures.iter().filter(|it| self.is_current(self.node(it.node)));
+        SavedSegment {
+            spec,
+            copies: segment.replicas.iter().map(|it| (id(it.node), it.state, it.position)).collect(),
+            departures: there.map(|it| (id(it.node), it.at_s)).collect(),
+        }
+    }
+}
+
+fn restore(saved: SavedCluster) -> Result<Cluster, String> {
+    let mut cluster = Cluster::default();
+    for saved in saved.nodes {
+        let at = NodeIx(u32::try_from(cluster.nodes.len()).map_err(|_| "too many nodes")?);
+        if cluster.node_by_id.insert(saved.spec.id, at).is_some() {
+            return Err(format!("node {} twice", saved.spec.id.0));
+        }
+        let SavedNode { lifecycle, lifecycle_since_ms, refusals, .. } = saved;
+        cluster.nodes.push(Node { lifecycle, lifecycle_since_ms, refusals, ..Node::new(saved.spec) });
+    }
+    let mut lists: Vec<Vec<(u32, SegmentIx)>> = vec![Vec::new(); cluster.nodes.len()];
+    for saved in &saved.segments {
+        restore_segment(&mut cluster, &mut lists, saved)?;
+    }
+    for (node, mut list) in cluster.nodes.iter_mut().zip(lists) {
+        list.sort_unstable();
+        node.segments = list.into_iter().map(|(_, at)| at).collect();
+    }
+    for it in saved.moves {
+        restore_move(&mut cluster, it)?;
+    }
+    cluster.recount_domains();
+    (0..cluster.segments.len()).for_each(|at| cluster.charge_copies(SegmentIx(at as u32)));
+    Ok(cluster)
+}
+
+fn restore_segment(cluster: &mut Cluster, lists: &mut [Vec<(u32, SegmentIx)>], saved: &SavedSegment) -> Result<(), String> {
+    let SegmentSpec { id, table, footprint, replicas_wanted } = saved.spec;
+    let at = SegmentIx(u32::try_from(cluster.segments.len()).map_err(|_| "too many segments")?);
+    if cluster.segment_by_id.insert(id, at).is_some() || saved.copies.len() > REPLICAS_MAX || saved.departures.len() > DEPARTURES_MAX {
+        return Err(format!("segment {} twice, or with more copies than can be", id.0));
+    }
+    let node = |id: NodeId| cluster.node_ix(id).ok_or(format!("there is no node {}", id.0));
+    let mut replicas = Replicas::default();
+    for (id, state, position) in &saved.copies {
+        let node = node(*id)?;
+        lists[node.0 as usize].push((*position, at));
+        replicas.push(Replica { node, state: *state, position: *position });
+    }
+    let mut departures = Departures::default();
+    for (id, at_s) in saved.departures.iter().rev() {
+        departures.push(node(*id)?, u64::from(*at_s) * 1000);
+    }
+    let sharers = Sharers::default();
+    let segment = Segment { id, table, footprint, replicas, departures, replicas_wanted, sharers, moves: 0, attention: 0, live: true };
+    cluster.segments.push(segment);
+    Ok(())
+}
+
+fn restore_move(cluster: &mut Cluster, it: Move) -> Result<(), String> {
+    let at = cluster.segment_ix(it.segment).ok_or(format!("there is no segment {}", it.segment.0))?;
+    cluster.count_move(&it, at, true);
+    cluster.moves.insert(it.generation, it);
+    Ok(())
+}
