@@ -183,7 +183,7 @@ async fn rows_are_inserted_and_found_again_after_a_restart() {
     let db = Db::with_table(false).await;
     assert_eq!(db.ok("INSERT INTO t VALUES (1, 'one'), (2, NULL), (-3, DEFAULT)").await, "INSERT 0 3");
     assert_eq!(db.ok("INSERT INTO t (a) VALUES (4)").await, "INSERT 0 1");
-    assert_eq!(db.ok("INSERT INTO t SELECT a + 10, b FROM t WHERE a > 1 RETURNING a, b").await, "12, 14,none");
+    assert_eq!(db.ok("INSERT INTO t SELECT a + 10, b FROM t WHERE a > 1 ORDER BY a RETURNING a, b").await, "12, 14,none");
     assert_eq!(db.ok("SELECT a, b FROM t ORDER BY a").await, "-3,none 1,one 2, 4,none 12, 14,none");
     let folder = db.folder;
     db.engine.shutdown().await.unwrap();
