@@ -22,6 +22,8 @@ pub fn functions() -> Vec<ScalarUDF> {
         Overloaded::named("left").of(&[Text, Int4], Text, left).build(),
         Overloaded::named("right").of(&[Text, Int4], Text, right).build(),
         Overloaded::named("repeat").of(&[Text, Int4], Text, repeat).build(),
+        Overloaded::named("lpad").of(&[Text, Int4], Text, pad_left).of(&[Text, Int4, Text], Text, pad_left).build(),
+        Overloaded::named("rpad").of(&[Text, Int4], Text, pad_right).of(&[Text, Int4, Text], Text, pad_right).build(),
         Overloaded::named("concat").variadic(&[], Any, Returns::Of(Text), |call| concatenated(call, 0)).build(),
         Overloaded::named("concat_ws").variadic(&[Of(Text)], Any, Returns::Of(Text), |call| concatenated(call, 1)).build(),
         Overloaded::named("num_nulls").variadic(&[], Any, Returns::Of(Int4), |call| nulls(call, true)).build(),
@@ -150,11 +152,45 @@ fn right(call: &Call) -> Result<ArrayRef> {
 /// PostgreSQL's limit for one value.
 const TEXT_BYTES_MAX: usize = (1 << 30) - 1;
 
+fn too_long() -> SqlError {
+    SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
+}
+
+/// What of a text fits into a length, and the characters that fill what is left.
+fn padded<'a>(call: &'a Call, row: usize) -> Result<(&'a str, impl Iterator<Item = char> + 'a)> {
+    let (text, length) = (call.text(0, row), usize::try_from(call.int4(1, row)).unwrap_or(0));
+    // A character has at most four bytes.
+    if length > TEXT_BYTES_MAX / 4 {
+        return Err(too_long());
+    }
+    let fill = if call.count() == 3 { call.text(2, row) } else { " " };
+    let missing = if fill.is_empty() { 0 } else { length.saturating_sub(text.chars().count()) };
+    Ok((&text[..end_of(text, length)], fill.chars().cycle().take(missing)))
+}
+
+fn pad_left(call: &Call) -> Result<ArrayRef> {
+    results::texts(call, |row, out| {
+        let (text, fill) = padded(call, row)?;
+        out.extend(fill);
+        out.push_str(text);
+        Ok(true)
+    })
+}
+
+fn pad_right(call: &Call) -> Result<ArrayRef> {
+    results::texts(call, |row, out| {
+        let (text, fill) = padded(call, row)?;
+        out.push_str(text);
+        out.extend(fill);
+        Ok(true)
+    })
+}
+
 fn repeat(call: &Call) -> Result<ArrayRef> {
     results::texts(call, |row, out| {
         let (text, count) = (call.text(0, row), usize::try_from(call.int4(1, row)).unwrap_or(0));
         if text.len().checked_mul(count).is_none_or(|bytes| bytes > TEXT_BYTES_MAX) {
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large"));
+            return Err(too_long());
         }
         (0..count).for_each(|_| out.push_str(text));
         Ok(true)
