@@ -1,9 +1,11 @@
 //! Rules of access, in the form of PostgreSQL's `pg_hba.conf`: the first that matches a client decides.
 //!
-//!     # type    database  user        address        method
-//!     hostssl   all       all         0.0.0.0/0      scram-sha-256
-//!     host      all       plimsoll    127.0.0.1/32   trust
-//!     host      all       +readers    all            reject
+//! ```text
+//! # type    database  user        address        method
+//! hostssl   all       all         0.0.0.0/0      scram-sha-256
+//! host      all       plimsoll    127.0.0.1/32   trust
+//! host      all       +readers    all            reject
+//! ```
 
 use super::role::SUPERUSER;
 use std::net::{IpAddr, SocketAddr};
