@@ -2,8 +2,8 @@
 
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Insert, ObjectName, OnConflictAction, OnInsert, Select, SelectItem, SetExpr, Spanned, Statement, TableObject, Visit,
-    Visitor,
+    Expr, Ident, Insert, ObjectName, OnConflictAction, OnInsert, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableObject,
+    Visit, Visitor,
 };
 use std::ops::ControlFlow;
 
@@ -153,6 +153,12 @@ fn string_alias(item: &SelectItem) -> Option<SqlError> {
 
 impl Visitor for Strict<'_> {
     type Break = Box<SqlError>;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        let Some(lock) = query.locks.first() else { return ControlFlow::Continue(()) };
+        let hint = "There are no row locks: of two transactions that write the same rows, the second gets a serialization failure (40001).";
+        ControlFlow::Break(Box::new(SqlError::unsupported(format!("SELECT FOR {}", lock.lock_type)).with_hint(hint)))
+    }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
         let Expr::Identifier(ident) = expr else { return ControlFlow::Continue(()) };
