@@ -38,7 +38,7 @@ fn run(nodes: u32, segments: u32, sizes: &'static [u64]) {
     println!("{nodes} nodes x {segments} segments x 2 copies x 3 resources x {DOMAINS} failure domains");
     let mut scene = timed("state built, event by event", || scene(nodes, segments, sizes));
     let share = |r: Resource| {
-        let capacity: u64 = scene.cluster.nodes().iter().map(|node| node.spec.capacity.get(r)).sum();
+        let capacity: u64 = scene.cluster.nodes().map(|node| node.spec.capacity.get(r)).sum();
         100.0 * total(&scene.cluster, r) as f64 / capacity as f64
     };
     let [memory, disk, cpu] = Resource::ALL.map(share);
@@ -72,8 +72,7 @@ fn events(scene: &mut Scene, nodes: u32) {
     event(scene, "a node joins, moves bounded", &bounded, |scene| join(scene, u64::from(nodes) + 1));
     let plan_joined = event(scene, "the same, moves unbounded", &unbounded, |_| {});
     let capacity = |id: u64| scene.cluster.node(scene.cluster.node_ix(NodeId(id)).unwrap()).spec.capacity.get(Resource::DiskBytes);
-    let all: u64 =
-        scene.cluster.nodes().iter().filter(|node| node.is_active()).map(|node| node.spec.capacity.get(Resource::DiskBytes)).sum();
+    let all: u64 = scene.cluster.nodes().filter(|node| node.is_active()).map(|node| node.spec.capacity.get(Resource::DiskBytes)).sum();
     let part = capacity(u64::from(nodes) + 1) as f64 / all as f64;
     let mean = (total(&scene.cluster, Resource::DiskBytes) as f64 * part) as u64;
     println!("    bytes moved / an even part of all disks: {:.4}", ratio(plan_joined.transfer_bytes(), mean));
@@ -214,7 +213,7 @@ fn carry_out(scene: &mut Scene, made: &Plan) {
 }
 
 fn total(cluster: &Cluster, resource: Resource) -> u64 {
-    cluster.nodes().iter().map(|node| node.projected.get(resource)).sum()
+    cluster.nodes().map(|node| node.projected.get(resource)).sum()
 }
 
 fn ratio(a: u64, b: u64) -> f64 {

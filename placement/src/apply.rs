@@ -3,11 +3,13 @@
 //! 1. The command is checked against itself: double ids, bounds, contradictions.
 //! 2. Assertions and objects are compared with the versions that were read, and so are the tables that must not have grown.
 //! 3. Each table's change is carried out on a copy that shares all that does not change; the first conflict ends it.
+//!    What it does to segments, the cluster takes over (`decide.rs`).
 //! 4. The copy becomes the state. Before that, nothing has changed.
 
 use crate::command::{
     Commit, Conflict, Expect, INLINE_BYTES_MAX, InlineRows, NewSegment, ObjectChange, RowsDeleted, TableChange, Unextended, UnitRemoval,
 };
+use crate::decide;
 use crate::model::{LogIndex, Object, ObjectKey, Table, TableId, Unit, UnitId, UnitSource};
 use crate::state::State;
 use roaring::RoaringBitmap;
@@ -128,19 +130,24 @@ fn change_object(next: &mut State, index: LogIndex, change: &ObjectChange) {
 }
 
 fn change_table(next: &mut State, index: LogIndex, read_index: LogIndex, change: &TableChange) -> Result<(), Conflict> {
+    let cluster = &mut next.cluster;
     if change.drop {
+        next.tables.get(&change.table).into_iter().for_each(|table| decide::remove_units(cluster, table));
         next.tables.remove_mut(&change.table);
         return Ok(());
     }
     let mut table = next.tables.get(&change.table).map(|table| Table::clone(table)).unwrap_or_default();
     if change.truncate {
+        decide::remove_units(cluster, &table);
         truncate(&mut table, change.table, read_index)?;
     }
     for removal in &change.remove_units {
-        remove_unit(&mut table, change.table, removal)?;
+        let unit = remove_unit(&mut table, change.table, removal)?;
+        decide::remove_unit(cluster, &unit);
     }
     for rows in &change.delete_rows {
-        delete_rows(&mut table, change.table, index, rows)?;
+        let emptied = delete_rows(&mut table, change.table, index, rows)?;
+        emptied.into_iter().for_each(|unit| decide::remove_unit(cluster, &unit));
     }
     if table.recent_keys.conflicts(&change.keys, read_index) {
         return Err(Conflict::Keys(change.table));
@@ -154,6 +161,7 @@ fn change_table(next: &mut State, index: LogIndex, read_index: LogIndex, change:
     {
         add_unit(&mut table, unit)?;
     }
+    change.add_segments.iter().try_for_each(|it| decide::add_segment(cluster, change.table, it))?;
     table.version = index;
     next.tables.insert_mut(change.table, Arc::new(table));
     Ok(())
@@ -169,18 +177,19 @@ fn truncate(table: &mut Table, id: TableId, read_index: LogIndex) -> Result<(), 
     Ok(())
 }
 
-fn remove_unit(table: &mut Table, id: TableId, removal: &UnitRemoval) -> Result<(), Conflict> {
+fn remove_unit(table: &mut Table, id: TableId, removal: &UnitRemoval) -> Result<Arc<Unit>, Conflict> {
     let unit = table.units.get(&removal.unit).filter(|unit| unit.version == removal.version).cloned();
     let unit = unit.ok_or(Conflict::Rows(id))?;
     table.live_rows = table.live_rows.saturating_sub(live_rows(&unit));
     table.units.remove_mut(&removal.unit);
-    Ok(())
+    Ok(unit)
 }
 
-fn delete_rows(table: &mut Table, id: TableId, index: LogIndex, delete: &RowsDeleted) -> Result<(), Conflict> {
+/// The unit, if no row of it is left.
+fn delete_rows(table: &mut Table, id: TableId, index: LogIndex, delete: &RowsDeleted) -> Result<Option<Arc<Unit>>, Conflict> {
     let rows = parse_bitmap(&delete.rows)?;
     let unit = table.units.get(&delete.unit).cloned().ok_or(Conflict::Rows(id))?;
-    let Some(last) = rows.max() else { return Ok(()) };
+    let Some(last) = rows.max() else { return Ok(None) };
     if u64::from(last) >= unit.rows {
         return invalid(format!("row {last} of unit {}, which has {}", delete.unit.0, unit.rows));
     }
@@ -195,11 +204,11 @@ fn delete_rows(table: &mut Table, id: TableId, index: LogIndex, delete: &RowsDel
     let after = before | rows;
     if after.len() == unit.rows {
         table.units.remove_mut(&delete.unit);
-    } else {
-        let deletes = Some((bitmap_bytes(&after).into(), after.len()));
-        table.units.insert_mut(delete.unit, Arc::new(Unit { deletes, version: index, ..Unit::clone(&unit) }));
+        return Ok(Some(unit));
     }
-    Ok(())
+    let deletes = Some((bitmap_bytes(&after).into(), after.len()));
+    table.units.insert_mut(delete.unit, Arc::new(Unit { deletes, version: index, ..Unit::clone(&unit) }));
+    Ok(None)
 }
 
 /// A bitmap that says what it is, with nothing after it.

@@ -1,17 +1,21 @@
 //! The serialized form of a state: a magic number, a version, and msgpack with named fields.
 //!
-//! Named fields make it self-describing: a later version may add fields with defaults and still read what an earlier one wrote.
+//! Named fields make it self-describing: a later version may add fields with defaults and still read what an earlier one wrote. Version 1
+//! had no cluster: its segments are taken over with a copy nowhere, until a node says that it has them.
 
+use crate::cluster::Cluster;
+use crate::decide;
 use crate::model::{LogIndex, Object, ObjectKey, Table, TableId, Unit, UnitId, UnitSource};
 use crate::recent_keys::{KeyCommit, RecentKeys};
 use crate::state::State;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The first bytes of a serialized state.
 const MAGIC: &[u8; 8] = b"PLIMSTAT";
-/// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+/// The version that is written; it and those before it are read.
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct SavedState<'a> {
@@ -24,6 +28,9 @@ struct SavedState<'a> {
     tables: Vec<SavedTable<'a>>,
     #[serde(borrow)]
     counters: Vec<(&'a str, u64)>,
+    /// [`Cluster::to_bytes`].
+    #[serde(default, borrow, with = "serde_bytes")]
+    cluster: Option<Cow<'a, [u8]>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,11 +89,11 @@ pub(crate) fn decode_state(bytes: &[u8]) -> Result<State, String> {
     let body = bytes.strip_prefix(MAGIC).ok_or("it is not a serialized state")?;
     let (version, body) = body.split_first_chunk::<4>().ok_or("a serialized state ends in its head")?;
     let version = u32::from_le_bytes(*version);
-    if version != VERSION {
-        return Err(format!("a serialized state of version {version}; this program reads version {VERSION}"));
+    if !(1..=VERSION).contains(&version) {
+        return Err(format!("a serialized state of version {version}; this program reads versions up to {VERSION}"));
     }
     let saved: SavedState = rmp_serde::from_slice(body).map_err(|error| format!("a serialized state is damaged: {error}"))?;
-    Ok(restored_state(saved))
+    restored_state(saved).map_err(|error| format!("a serialized state is damaged: {error}"))
 }
 
 fn saved_state(state: &State) -> SavedState<'_> {
@@ -97,6 +104,7 @@ fn saved_state(state: &State) -> SavedState<'_> {
         objects: state.objects.iter().map(|(key, it)| SavedObject { key: &key.0, version: it.version, value: &it.value }).collect(),
         tables: state.tables.iter().map(|(id, table)| saved_table(*id, table)).collect(),
         counters: state.counters.iter().map(|(key, value)| (&*key.0, *value)).collect(),
+        cluster: Some(Cow::Owned(state.cluster.to_bytes())),
     }
 }
 
@@ -123,15 +131,25 @@ fn saved_unit(unit: &Unit) -> SavedUnit<'_> {
     SavedUnit { id: unit.id, rows: unit.rows, version: unit.version, disk_bytes, payload, deletes, deleted_rows }
 }
 
-fn restored_state(saved: SavedState<'_>) -> State {
-    State {
+fn restored_state(saved: SavedState<'_>) -> Result<State, String> {
+    let mut state = State {
         index: saved.index,
         next_id: saved.next_id,
         objects_version: saved.objects_version,
         objects: saved.objects.into_iter().map(|it| (object_key(it.key), Object { version: it.version, value: it.value.into() })).collect(),
         tables: saved.tables.into_iter().map(|table| (table.id, Arc::new(restored_table(table)))).collect(),
         counters: saved.counters.into_iter().map(|(key, value)| (object_key(key), value)).collect(),
+        cluster: Arc::default(),
+    };
+    let cluster = match &saved.cluster {
+        Some(bytes) => Cluster::from_bytes(bytes)?,
+        None => decide::adopted(state.tables.iter())?,
+    };
+    if !decide::agrees(&cluster, state.tables.iter()) {
+        return Err("its tables and its cluster do not name the same segments".to_owned());
     }
+    state.cluster = Arc::new(cluster);
+    Ok(state)
 }
 
 fn object_key(key: &str) -> ObjectKey {

@@ -1,5 +1,6 @@
 //! What can be asked of the log, and what it answers.
 
+use crate::cluster::{Decision, Footprint, NodeId};
 use crate::model::{LogIndex, ObjectKey, TableId, UnitId};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,17 @@ pub enum Command {
         /// How far to advance it.
         count: u64,
     },
+    /// Decides about nodes, copies, moves and refusals, all or nothing.
+    Decide(Decisions),
+}
+
+/// Decisions that are taken together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decisions {
+    /// The proposer's clock, in milliseconds since 1970: what refusals and rests are counted from.
+    pub now_ms: u64,
+    /// What is decided, in this order. Segments come and go with commits, never here.
+    pub decisions: Vec<Decision>,
 }
 
 /// A multi-table commit.
@@ -164,6 +176,26 @@ pub struct NewSegment {
     /// Opaque to placement.
     #[serde(with = "serde_bytes")]
     pub summary: Vec<u8>,
+    /// Where it is to be, and what it is expected to cost.
+    #[serde(default, skip_serializing_if = "Placing::is_default")]
+    pub placing: Placing,
+}
+
+/// Where a new segment is, and what is expected of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placing {
+    /// The nodes on which its file is durable, and which serve it. Empty: no node is known to have it yet.
+    pub nodes: Vec<NodeId>,
+    /// What it is expected to cost; `None`: [`Footprint::unmeasured`].
+    pub footprint: Option<Footprint>,
+    /// Copies wanted; 0 stands for 1.
+    pub replicas_wanted: u8,
+}
+
+impl Placing {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Rows to add without a file: at most [`INLINE_BYTES_MAX`] in one commit.
@@ -205,6 +237,8 @@ pub enum Conflict {
     Rows(TableId),
     /// A unique key was inserted since the snapshot was read, or might have been.
     Keys(TableId),
+    /// A decision cannot be taken as things are now: which of them, counted from 0, and why.
+    Decision(usize, String),
     /// The command contradicts itself or a bound (a double id, an oversized payload); retrying is pointless.
     Invalid(String),
 }

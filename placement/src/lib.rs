@@ -5,7 +5,8 @@
 //! 1. [`model`]: ids, tables, units, objects; units of measure in names.
 //! 2. [`command`]: what can be asked of the log, and what it answers.
 //! 3. [`state`]: `apply(command)`: deterministic, synchronous, total.
-//!    The rules of a commit are in `apply.rs`, the memory of inserted keys in [`recent_keys`], the serialized form in `codec.rs`.
+//!    The rules of a commit are in `apply.rs`, those of decisions about nodes and copies in `decide.rs`, the memory of inserted keys in
+//!    [`recent_keys`], the serialized form in `codec.rs`.
 //! 4. [`raft`]: the openraft adapter: log store on redb, state machine, transport, and [`raft::Node`], which the server holds.
 //!
 //! And for where segments are to be, in this order:
@@ -25,6 +26,7 @@ pub mod checker;
 pub mod cluster;
 mod codec;
 pub mod command;
+mod decide;
 pub mod explain;
 pub mod load;
 pub mod model;
@@ -38,8 +40,8 @@ pub mod simulate;
 pub mod state;
 
 pub use command::{
-    Assertion, Command, Commit, Conflict, Expect, InlineRows, KeyFingerprints, NewSegment, ObjectChange, Outcome, RowsDeleted, TableChange,
-    Unextended, UnitRemoval,
+    Assertion, Command, Commit, Conflict, Decisions, Expect, InlineRows, KeyFingerprints, NewSegment, ObjectChange, Outcome, Placing,
+    RowsDeleted, TableChange, Unextended, UnitRemoval,
 };
 pub use model::{LogIndex, Object, ObjectKey, Table, TableId, Unit, UnitId, UnitSource};
 pub use raft::{Node, NodeOptions, PlacementError};

@@ -1,8 +1,9 @@
 //! The replicated state, and `apply`: deterministic, synchronous, total.
 
+use crate::cluster::Cluster;
 use crate::command::{Command, Conflict, Outcome};
 use crate::model::{LogIndex, Object, ObjectKey, Table, TableId};
-use crate::{apply, codec};
+use crate::{apply, codec, decide};
 use rpds::RedBlackTreeMapSync;
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ pub struct State {
     pub tables: RedBlackTreeMapSync<TableId, Arc<Table>>,
     /// Counters.
     pub counters: RedBlackTreeMapSync<ObjectKey, u64>,
+    /// What is decided of nodes and of the copies of segments: each segment of a table is a segment of it, and no other. What is measured
+    /// (pressure, reports) is not in it. A commit that adds or removes no segment does not touch it.
+    pub cluster: Arc<Cluster>,
 }
 
 impl Default for State {
@@ -32,6 +36,7 @@ impl Default for State {
             objects: RedBlackTreeMapSync::default(),
             tables: RedBlackTreeMapSync::default(),
             counters: RedBlackTreeMapSync::default(),
+            cluster: Arc::default(),
         }
     }
 }
@@ -52,6 +57,13 @@ impl State {
             },
             Command::LeaseIds { count } => self.lease_ids(*count),
             Command::LeaseCounter { key, count } => self.lease_counter(key, *count),
+            Command::Decide(decisions) => match decide::decided(&self.cluster, decisions) {
+                Ok(cluster) => {
+                    self.cluster = cluster;
+                    Outcome::Committed(index)
+                }
+                Err(conflict) => Outcome::Conflict(conflict),
+            },
         };
         self.index = index;
         outcome

@@ -265,7 +265,7 @@ impl Workspace<'_> {
         let state = self.state;
         let sources: &[NodeIx] = if it.above { std::slice::from_ref(&it.node) } else { &choice.ends };
         for source in sources {
-            for segment in &state.node(*source).segments {
+            for segment in state.node(*source).segments.iter() {
                 self.weigh_segment(it, *source, *segment, choice, &mut found);
             }
         }

@@ -10,7 +10,7 @@ impl Workspace<'_> {
     /// Moves copies that share a zone or a rack without need.
     pub(crate) fn spread_copies(&mut self) {
         let state = self.state;
-        for segment in state.attention.crowded.iter().copied() {
+        for segment in state.attention.crowded.iter() {
             if !self.has_room_for_moves() {
                 return;
             }
@@ -62,7 +62,7 @@ impl Workspace<'_> {
     /// One more copy of every segment each of whose copies takes too much.
     pub(crate) fn copy_hot(&mut self) {
         let (state, line) = (self.state, self.hot_line_micros());
-        for segment in state.attention.hot.iter().copied() {
+        for segment in state.attention.hot.iter() {
             if !self.has_room_for_moves() {
                 return;
             }
@@ -96,7 +96,7 @@ impl Workspace<'_> {
     /// Drops what is beyond the copies wanted, unless heat needs it.
     pub(crate) fn drop_surplus(&mut self) {
         let (state, line) = (self.state, self.hot_line_micros());
-        for segment in state.attention.surplus.iter().copied() {
+        for segment in state.attention.surplus.iter() {
             if !self.has_room_for_moves() {
                 return;
             }

@@ -13,7 +13,7 @@ impl Workspace<'_> {
     /// Segments with the fewest whole copies left are first; of those, some at a time, the largest: what is small fills what is left.
     pub(crate) fn repair(&mut self) {
         let state = self.state;
-        let mut rest = state.attention.short.iter().copied().peekable();
+        let mut rest = state.attention.short().peekable();
         while rest.peek().is_some() && self.has_room_for_moves() {
             let mut some: Vec<_> = rest.by_ref().take(SORTED_AT_ONCE).collect();
             some.sort_by_key(|(left, at)| (*left, std::cmp::Reverse(self.segment(*at).footprint.resident_bytes), *at));

@@ -67,7 +67,7 @@ pub(crate) struct Workspace<'a> {
 impl<'a> Workspace<'a> {
     pub(crate) fn new(state: &'a Cluster, offers: &Offers, policy: &'a Policy, now_ms: u64) -> Self {
         let mut capacity_sum = [0.0; RESOURCES];
-        for node in state.nodes().iter().filter(|node| node.is_active()) {
+        for node in state.nodes().filter(|node| node.is_active()) {
             (0..RESOURCES).for_each(|r| capacity_sum[r] += node.spec.capacity.0[r] as f64);
         }
         let potential = Potential::new(policy, &capacity_sum);

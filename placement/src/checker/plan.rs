@@ -29,7 +29,7 @@ pub fn check_plan(state: &Cluster, offers: &Offers, policy: &Policy, now_ms: u64
 }
 
 fn active_capacity(state: &Cluster, r: usize) -> f64 {
-    state.nodes().iter().filter(|node| node.is_active()).map(|node| node.spec.capacity.0[r] as f64).sum()
+    state.nodes().filter(|node| node.is_active()).map(|node| node.spec.capacity.0[r] as f64).sum()
 }
 
 /// One copy, as the books have it: served now, served in the end, there in the end, whole now.

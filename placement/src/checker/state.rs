@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub fn check_state(state: &Cluster) -> Vec<Violation> {
     let mut check = Check { state, sums: vec![Sum::default(); state.nodes().len()], violations: Vec::new() };
     state.segments().for_each(|(at, segment)| check.segment(at, segment));
-    state.nodes().iter().enumerate().for_each(|(at, node)| check.node(NodeIx(at as u32), node));
+    state.nodes().enumerate().for_each(|(at, node)| check.node(NodeIx(at as u32), node));
     check.moves();
     check.attention();
     check.violations
@@ -129,16 +129,16 @@ impl Check<'_> {
             let need = self.state.need(segment);
             let has = |bit: u8| need.bits & bit != 0;
             let right = Need::unpacked(segment.attention) == need
-                && sets.short.contains(&(need.copies_left, at)) == has(SHORT)
-                && sets.surplus.contains(&at) == has(SURPLUS)
-                && sets.crowded.contains(&at) == has(CROWDED)
-                && sets.hot.contains(&at) == has(HOT);
+                && sets.is_short(need.copies_left, at) == has(SHORT)
+                && sets.surplus.contains(at) == has(SURPLUS)
+                && sets.crowded.contains(at) == has(CROWDED)
+                && sets.hot.contains(at) == has(HOT);
             listed += need.bits.count_ones() as usize;
             if !right {
                 wrong.push(segment.id);
             }
         }
-        let kept = sets.short.len() + sets.surplus.len() + sets.crowded.len() + sets.hot.len();
+        let kept = sets.short_count() + sets.surplus.len() + sets.crowded.len() + sets.hot.len();
         wrong.into_iter().for_each(|id| self.found(Invariant::AttentionIsRight, Some(id), None, "what it needs is out of date".into()));
         if kept != listed {
             self.found(Invariant::AttentionIsRight, None, None, format!("{kept} needs are kept, there are {listed}"));

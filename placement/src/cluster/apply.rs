@@ -8,6 +8,7 @@ use super::resources::{Footprint, Resources};
 use super::segment::{REPLICAS_MAX, REPLICAS_WANTED_MAX, ReplicaState, Replicas, Segment, SegmentIx, SegmentSpec};
 use super::{Cluster, REFUSALS_MAX};
 use crate::model::UnitId;
+use std::sync::Arc;
 
 type Applied = Result<(), EventError>;
 
@@ -30,6 +31,7 @@ impl Cluster {
             Decision::NodeRemoved(node) => self.remove_node(*node, now_ms),
             Decision::SegmentAdded(spec) => self.add_segment(spec),
             Decision::SegmentRemoved(segment) => self.remove_segment(*segment),
+            Decision::FootprintNoted { segment, footprint } => self.measure(*segment, *footprint),
             Decision::ReplicasWanted { segment, replicas } => self.want(*segment, *replicas),
             Decision::CopyAdded { segment, node, serving } => self.add_copy(*segment, *node, *serving),
             Decision::CopyLost { segment, node } => self.lose_copy(*segment, *node, now_ms),
@@ -56,7 +58,7 @@ impl Cluster {
     fn register(&mut self, spec: NodeSpec, now_ms: u64) -> Applied {
         let Some(at) = self.node_ix(spec.id) else {
             let at = u32::try_from(self.nodes.len()).map_err(|_| EventError::Contradiction("there are no more than 2^32 nodes"))?;
-            self.node_by_id.insert(spec.id, NodeIx(at));
+            Arc::make_mut(&mut self.node_by_id).insert(spec.id, NodeIx(at));
             self.nodes.push(Node { lifecycle_since_ms: now_ms, ..Node::new(spec) });
             self.domains_changed();
             return Ok(());
@@ -128,7 +130,7 @@ impl Cluster {
         while let Some(segment) = self.node(at).segments.last().copied() {
             self.take_copy(segment, at);
         }
-        self.node_by_id.remove(&id);
+        Arc::make_mut(&mut self.node_by_id).remove(&id);
         let node = self.node_mut(at);
         node.refusals.clear();
         node.release_settled(u64::MAX);
@@ -183,9 +185,9 @@ impl Cluster {
             Some(at) => at,
             None => SegmentIx(u32::try_from(self.segments.len()).map_err(|_| EventError::Contradiction("no more than 2^32 segments"))?),
         };
-        match self.segments.get_mut(at.0 as usize) {
-            Some(slot) => *slot = segment,
-            None => self.segments.push(segment),
+        match (at.0 as usize) < self.segments.len() {
+            true => self.segments[at.0 as usize] = segment,
+            false => self.segments.push(segment),
         }
         self.segment_by_id.insert(spec.id, at);
         self.refresh_need(at);
@@ -200,7 +202,7 @@ impl Cluster {
         }
         self.segments[at.0 as usize].live = false;
         self.refresh_need(at);
-        self.segment_by_id.remove(&id);
+        self.segment_by_id.remove(id);
         self.free.push(at);
         Ok(())
     }
@@ -215,7 +217,8 @@ impl Cluster {
 
     fn forget_moves_of(&mut self, at: SegmentIx) {
         for generation in self.moves_of(at) {
-            if let Some(it) = self.moves.remove(&generation) {
+            if let Some(it) = self.moves.get(&generation).copied() {
+                self.moves.remove_mut(&generation);
                 self.count_move(&it, at, false);
             }
         }
@@ -280,7 +283,7 @@ impl Cluster {
         if it.phase != Phase::Begun {
             return Err(EventError::IllegalTransition { from: Phase::Begun, to: it.phase });
         }
-        if self.moves.last_key_value().is_some_and(|(last, _)| *last >= it.generation) {
+        if self.last_generation.is_some_and(|last| last >= it.generation) {
             return Err(EventError::Contradiction("a later move has begun already"));
         }
         self.check_ends(at, it.kind, from, to)?;
@@ -289,7 +292,8 @@ impl Cluster {
         }
         self.start_states(at, it.kind, from, to);
         self.count_move(it, at, true);
-        self.moves.insert(it.generation, *it);
+        self.moves.insert_mut(it.generation, *it);
+        self.last_generation = Some(it.generation);
         Ok(())
     }
 
@@ -344,20 +348,20 @@ impl Cluster {
     }
 
     fn advance(&mut self, generation: Generation, phase: Phase, now_ms: u64) -> Applied {
-        let it = self.moves.get_mut(&generation).ok_or(EventError::UnknownMove(generation))?;
+        let it = *self.moves.get(&generation).ok_or(EventError::UnknownMove(generation))?;
         if !it.phase.may_become(phase) {
             return Err(EventError::IllegalTransition { from: it.phase, to: phase });
         }
-        it.phase = phase;
-        let it = *it;
         let at = self.find_segment(it.segment)?;
+        let it = Move { phase, ..it };
+        self.moves.insert_mut(generation, it);
         if phase == Phase::Switched || phase == Phase::Finished {
             self.arrive(&it, at);
         }
         if !phase.is_over() {
             return Ok(());
         }
-        self.moves.remove(&generation);
+        self.moves.remove_mut(&generation);
         self.count_move(&it, at, false);
         match phase {
             Phase::Finished => self.depart(&it, at, now_ms),

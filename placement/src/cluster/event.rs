@@ -57,6 +57,13 @@ pub enum Decision {
     SegmentAdded(SegmentSpec),
     /// A segment is gone, with its copies and its moves.
     SegmentRemoved(UnitId),
+    /// A segment has been found to cost something else for a while: what a new leader begins with. See [`Footprint::rounded`].
+    FootprintNoted {
+        /// The segment.
+        segment: UnitId,
+        /// What it costs, rounded.
+        footprint: Footprint,
+    },
     /// Its owner wants another number of copies.
     ReplicasWanted {
         /// The segment.

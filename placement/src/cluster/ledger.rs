@@ -5,6 +5,7 @@ use super::node::{Node, NodeIx};
 use super::resources::{Footprint, Resources};
 use super::segment::{Replica, ReplicaState, Replicas, Segment, SegmentIx};
 use super::{Cluster, SETTLING_MAX, Settling};
+use std::collections::BTreeSet;
 
 /// Among how many copies a segment's queries are shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -165,20 +166,18 @@ impl Cluster {
             return false;
         }
         let (zones, racks) = spread(held().map(|it| self.node(it.node).spec.domain));
-        zones < count.min(self.zones.len()) || racks < count.min(self.racks.len())
+        zones < count.min(self.zones_active) || racks < count.min(self.racks_active)
     }
 
     /// Counts the zones and racks that are active anew; `true` if that may change what is crowded.
     pub(super) fn recount_domains(&mut self) -> bool {
-        let before = (self.zones.len(), self.racks.len());
-        self.zones.clear();
-        self.racks.clear();
-        for node in self.nodes.iter().filter(|node| node.is_active()) {
-            *self.zones.entry(node.spec.domain.zone).or_default() += 1;
-            *self.racks.entry(node.spec.domain.rack).or_default() += 1;
-        }
+        let before = (self.zones_active, self.racks_active);
+        let domains = || self.nodes.iter().filter(|node| node.is_active()).map(|node| node.spec.domain);
+        let zones: BTreeSet<u32> = domains().map(|domain| domain.zone).collect();
+        let racks: BTreeSet<u32> = domains().map(|domain| domain.rack).collect();
+        (self.zones_active, self.racks_active) = (zones.len(), racks.len());
         let counted = |(zones, racks): (usize, usize)| (zones.min(super::REPLICAS_MAX), racks.min(super::REPLICAS_MAX));
-        counted(before) != counted((self.zones.len(), self.racks.len()))
+        counted(before) != counted((self.zones_active, self.racks_active))
     }
 }
 

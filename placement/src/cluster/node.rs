@@ -1,5 +1,6 @@
 //! Nodes: what they can carry, where they stand, how they are.
 
+use super::arena::Arena;
 use super::refusal::Refusal;
 use super::resources::Resources;
 use super::segment::SegmentIx;
@@ -90,7 +91,7 @@ pub struct Node {
     /// decided since.
     pub believed: (Resources, Resources),
     /// Segments of which it has or gets a copy, in no particular order.
-    pub segments: Vec<SegmentIx>,
+    pub segments: Arena<SegmentIx, 256, 64>,
     /// What it carries once every move in flight is done: what the planner balances.
     pub projected: Resources,
     /// What it carries while every move in flight is charged at both ends: what must stay below its capacity.
@@ -130,7 +131,7 @@ impl Node {
             level_since_ms: 0,
             report: None,
             believed: Default::default(),
-            segments: Vec::new(),
+            segments: Arena::default(),
             projected: Resources::default(),
             adjusted: Resources::default(),
             load_peak_bytes: 0,

@@ -1,4 +1,5 @@
-//! The serialized form of what was decided: a magic number, a version, and msgpack with named fields.
+//! The serialized form of what was decided: a magic number, a version, and msgpack without names of fields, since there may be millions of
+//! segments: some 60 bytes for one with two copies.
 //!
 //! What was measured (pressure, reports) is not in it: whoever reads it measures again. What is derived is computed, but for the order of
 //! the nodes' lists, which is kept: the same plan is made before and after.
@@ -6,33 +7,36 @@
 use super::ledger::Sharers;
 use super::segment::{DEPARTURES_MAX, REPLICAS_MAX};
 use super::{
-    Cluster, Departures, Lifecycle, Move, Node, NodeId, NodeIx, NodeSpec, Refusal, Replica, ReplicaState, Replicas, Segment, SegmentIx,
-    SegmentSpec,
+    Cluster, Departures, Generation, Lifecycle, Move, Node, NodeId, NodeIx, NodeSpec, Refusal, Replica, ReplicaState, Replicas, Segment,
+    SegmentIx, SegmentSpec,
 };
 use crate::checker::check_state;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The first bytes.
 const MAGIC: &[u8; 8] = b"PLIMPLAC";
 /// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct SavedCluster {
     nodes: Vec<SavedNode>,
     segments: Vec<SavedSegment>,
     moves: Vec<Move>,
+    last_generation: Option<Generation>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct SavedNode {
     spec: NodeSpec,
     lifecycle: Lifecycle,
     lifecycle_since_ms: u64,
+    last_departure_ms: Option<u64>,
     refusals: Vec<Refusal>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct SavedSegment {
     spec: SegmentSpec,
     /// Node, state, position in the node's list.
@@ -41,13 +45,20 @@ struct SavedSegment {
     departures: Vec<(NodeId, u32)>,
 }
 
+/// The same decisions were taken: what was measured does not count, nor in which slots of the arenas things lie. Costs a look at everything.
+impl PartialEq for Cluster {
+    fn eq(&self, other: &Self) -> bool {
+        self.sorted() == other.sorted()
+    }
+}
+
 impl Cluster {
     /// Serializes what was decided.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
-        rmp_serde::encode::write_named(&mut bytes, &self.saved()).expect("writing plain data to a vector does not fail");
+        rmp_serde::encode::write(&mut bytes, &self.saved()).expect("writing plain data to a vector does not fail");
         bytes
     }
 
@@ -67,16 +78,25 @@ impl Cluster {
         }
     }
 
+    fn sorted(&self) -> SavedCluster {
+        let mut saved = self.saved();
+        saved.nodes.sort_by_key(|it| it.spec.id);
+        saved.segments.sort_by_key(|it| it.spec.id);
+        saved
+    }
+
     fn saved(&self) -> SavedCluster {
         let listed = || self.nodes.iter().filter(|node| self.node_by_id.contains_key(&node.spec.id) && self.is_current(node));
         let nodes = listed().map(|node| SavedNode {
             spec: node.spec,
             lifecycle: node.lifecycle,
             lifecycle_since_ms: node.lifecycle_since_ms,
+            last_departure_ms: node.last_departure_ms,
             refusals: node.refusals.clone(),
         });
         let segments = self.segments().map(|(_, segment)| self.saved_segment(segment)).collect();
-        SavedCluster { nodes: nodes.collect(), segments, moves: self.moves.values().copied().collect() }
+        let moves = self.moves.values().copied().collect();
+        SavedCluster { nodes: nodes.collect(), segments, moves, last_generation: self.last_generation }
     }
 
     /// Is it the node of its id, and not one that was removed before that came?
@@ -98,22 +118,22 @@ impl Cluster {
 }
 
 fn restore(saved: SavedCluster) -> Result<Cluster, String> {
-    let mut cluster = Cluster::default();
+    let mut cluster = Cluster { last_generation: saved.last_generation, ..Cluster::default() };
     for saved in saved.nodes {
         let at = NodeIx(u32::try_from(cluster.nodes.len()).map_err(|_| "too many nodes")?);
-        if cluster.node_by_id.insert(saved.spec.id, at).is_some() {
+        if Arc::make_mut(&mut cluster.node_by_id).insert(saved.spec.id, at).is_some() {
             return Err(format!("node {} twice", saved.spec.id.0));
         }
-        let SavedNode { lifecycle, lifecycle_since_ms, refusals, .. } = saved;
-        cluster.nodes.push(Node { lifecycle, lifecycle_since_ms, refusals, ..Node::new(saved.spec) });
+        let SavedNode { spec, lifecycle, lifecycle_since_ms, last_departure_ms, refusals } = saved;
+        cluster.nodes.push(Node { lifecycle, lifecycle_since_ms, last_departure_ms, refusals, ..Node::new(spec) });
     }
     let mut lists: Vec<Vec<(u32, SegmentIx)>> = vec![Vec::new(); cluster.nodes.len()];
     for saved in &saved.segments {
         restore_segment(&mut cluster, &mut lists, saved)?;
     }
-    for (node, mut list) in cluster.nodes.iter_mut().zip(lists) {
+    for (node, mut list) in lists.into_iter().enumerate() {
         list.sort_unstable();
-        node.segments = list.into_iter().map(|(_, at)| at).collect();
+        cluster.nodes[node].segments = list.into_iter().map(|(_, at)| at).collect();
     }
     for it in saved.moves {
         restore_move(&mut cluster, it)?;
@@ -126,9 +146,10 @@ fn restore(saved: SavedCluster) -> Result<Cluster, String> {
 fn restore_segment(cluster: &mut Cluster, lists: &mut [Vec<(u32, SegmentIx)>], saved: &SavedSegment) -> Result<(), String> {
     let SegmentSpec { id, table, footprint, replicas_wanted } = saved.spec;
     let at = SegmentIx(u32::try_from(cluster.segments.len()).map_err(|_| "too many segments")?);
-    if cluster.segment_by_id.insert(id, at).is_some() || saved.copies.len() > REPLICAS_MAX || saved.departures.len() > DEPARTURES_MAX {
+    if cluster.segment_by_id.get(id).is_some() || saved.copies.len() > REPLICAS_MAX || saved.departures.len() > DEPARTURES_MAX {
         return Err(format!("segment {} twice, or with more copies than can be", id.0));
     }
+    cluster.segment_by_id.insert(id, at);
     let node = |id: NodeId| cluster.node_ix(id).ok_or(format!("there is no node {}", id.0));
     let mut replicas = Replicas::default();
     for (id, state, position) in &saved.copies {
@@ -149,6 +170,9 @@ fn restore_segment(cluster: &mut Cluster, lists: &mut [Vec<(u32, SegmentIx)>], s
 fn restore_move(cluster: &mut Cluster, it: Move) -> Result<(), String> {
     let at = cluster.segment_ix(it.segment).ok_or(format!("there is no segment {}", it.segment.0))?;
     cluster.count_move(&it, at, true);
-    cluster.moves.insert(it.generation, it);
+    if cluster.last_generation.is_none_or(|last| last < it.generation) {
+        return Err(format!("move {} is later than the last", it.generation.0));
+    }
+    cluster.moves.insert_mut(it.generation, it);
     Ok(())
 }

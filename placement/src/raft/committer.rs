@@ -160,7 +160,7 @@ impl Committer {
 fn adds_data(command: &Command) -> bool {
     match command {
         Command::Commit(commit) => commit.tables.iter().any(|table| !table.add_segments.is_empty() || !table.add_inline.is_empty()),
-        Command::LeaseIds { .. } | Command::LeaseCounter { .. } => false,
+        Command::LeaseIds { .. } | Command::LeaseCounter { .. } | Command::Decide(_) => false,
     }
 }
 

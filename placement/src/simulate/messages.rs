@@ -73,7 +73,7 @@ impl World<'_> {
         if is_exact && self.now_ms > self.changed_ms + SETTLED_HEARTBEATS * self.scenario.heartbeat_ms {
             return told;
         }
-        for segment in &cluster.node(NodeIx(at as u32)).segments {
+        for segment in cluster.node(NodeIx(at as u32)).segments.iter() {
             let segment = cluster.segment(*segment);
             let speaker = segment.replicas.iter().find(|it| it.state.is_served() && self.nodes[it.node.0 as usize].is_up());
             if speaker.is_none_or(|it| it.node.0 as usize != at) {

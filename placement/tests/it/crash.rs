@@ -1,7 +1,8 @@
 //! Power is lost at any moment, and the unsynced part of the file with it: every acknowledged command is there afterwards, and no half of any.
 
-use crate::commands::{create_two_units, lease_or_error};
+use crate::commands::{create_two_units, lease_or_error, register};
 use crate::medium::Medium;
+use placement::checker::check_state;
 use placement::{LogIndex, Node, NodeOptions, Outcome, State, TableId, UnitId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -47,6 +48,9 @@ async fn lives(seed: u64) -> usize {
 
 /// Proposes from several tasks until the power is cut.
 async fn work(node: &Arc<Node>) -> Vec<Acknowledged> {
+    if node.propose(register(1)).await.is_err() {
+        return Vec::new();
+    }
     let tasks: Vec<_> = (0..6).map(|task| tokio::spawn(propose_until_dark(node.clone(), task))).collect();
     let mut acknowledged = Vec::new();
     for task in tasks {
@@ -58,7 +62,7 @@ async fn work(node: &Arc<Node>) -> Vec<Acknowledged> {
 async fn propose_until_dark(node: Arc<Node>, task: u64) -> Vec<Acknowledged> {
     let mut acknowledged = Vec::new();
     loop {
-        let Ok(first) = lease_or_error(&node, 2).await else { return acknowledged };
+        let Ok(first) = lease_or_error(&node, 3).await else { return acknowledged };
         match node.propose(create_two_units(task, first, 700 * (task as usize + 1))).await {
             Ok(Outcome::Committed(index)) => {
                 assert!(node.state().index >= index, "answered before it was published");
@@ -79,4 +83,7 @@ fn check(state: &State, acknowledged: &[Acknowledged], seed: u64) {
     let seconds: usize = (0..6).filter_map(|task| state.tables.get(&TableId(task))).map(|table| table.units.size()).sum();
     assert_eq!(firsts, seconds, "seed {seed}: a commit is halved");
     assert_eq!(firsts, state.objects.size(), "seed {seed}: a commit is halved");
+    let placed = state.cluster.segments().filter(|(_, it)| it.replicas.len() == 1).count();
+    assert_eq!((firsts, firsts), (state.cluster.segment_count(), placed), "seed {seed}: the cluster has other segments than the tables");
+    assert_eq!(check_state(&state.cluster), [], "seed {seed}");
 }

@@ -1,6 +1,6 @@
 //! A disk that fills up: commands are refused, the node lives, and goes on when there is space again.
 
-use crate::commands::{committed, create, create_two_units, insert, lease, lease_or_error};
+use crate::commands::{committed, create, create_two_units, insert, lease, lease_or_error, register};
 use crate::medium::Medium;
 use placement::{Command, Commit, Node, NodeOptions, Outcome, PlacementError, TableChange, TableId, UnitId};
 use std::sync::Arc;
@@ -16,10 +16,11 @@ async fn a_disk_that_is_full_in_the_midst_of_a_write_is_survived() {
         let medium = Medium::default();
         let node = Node::open(options(&medium)).await.unwrap();
         let first = lease(&node, 100).await;
+        committed(node.propose(register(1)).await.unwrap());
         committed(node.propose(insert(1, first, b"before")).await.unwrap());
         medium.full_after(Some(changes));
         let (mut lost, mut doubtful) = (Vec::new(), Vec::new());
-        for id in (first + 1..first + 30).step_by(2) {
+        for id in (first + 1..first + 44).step_by(3) {
             match node.propose(create_two_units(1, id, 3_000)).await {
                 Ok(outcome) => _ = committed(outcome),
                 Err(PlacementError::DiskFull) => lost.push(id),

@@ -3,6 +3,7 @@
 
 mod commands;
 mod crash;
+mod decided;
 mod decisions;
 mod explanations;
 mod full_disk;

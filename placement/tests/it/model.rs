@@ -1,8 +1,13 @@
 //! `apply` against a simple model: the same outcomes and the same tables, nothing changed by a conflict, the same on every replica.
 
+use placement::checker::check_state;
+use placement::cluster::{
+    Decision, Domain, Epoch, Footprint, Generation, Lifecycle, Move, MoveKind, NodeId, NodeSpec, Phase, Refusal as NodeRefusal,
+    RefusalReason, Resources, SegmentSpec,
+};
 use placement::{
-    Assertion, Command, Commit, Conflict, Expect, InlineRows, KeyFingerprints, LogIndex, NewSegment, ObjectChange, ObjectKey, Outcome,
-    RowsDeleted, State, TableChange, TableId, UnitId, UnitRemoval,
+    Assertion, Command, Commit, Conflict, Decisions, Expect, InlineRows, KeyFingerprints, LogIndex, NewSegment, ObjectChange, ObjectKey,
+    Outcome, Placing, RowsDeleted, State, TableChange, TableId, UnitId, UnitRemoval,
 };
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -141,11 +146,67 @@ struct Draw<'a> {
 
 impl Draw<'_> {
     fn command(&mut self) -> Command {
-        match self.rng.random_range(0..10) {
+        match self.rng.random_range(0..13) {
+            10.. => Command::Decide(self.decisions()),
             0 => Command::LeaseIds { count: self.rng.random_range(0..5) },
             1 => Command::LeaseCounter { key: self.key(), count: self.rng.random_range(0..9) },
             _ => Command::Commit(self.commit()),
         }
+    }
+
+    fn decisions(&mut self) -> Decisions {
+        let count = self.rng.random_range(1..3);
+        Decisions { now_ms: self.state.index.0 * 1000, decisions: (0..count).map(|_| self.decision()).collect() }
+    }
+
+    fn node(&mut self) -> NodeId {
+        NodeId(self.rng.random_range(1..5))
+    }
+
+    /// A segment that there is, mostly.
+    fn segment(&mut self) -> UnitId {
+        let all: Vec<_> = self.state.cluster.segments().map(|(_, it)| it.id).collect();
+        let known = !all.is_empty() && self.chance(95);
+        if known { all[self.rng.random_range(0..all.len())] } else { UnitId(7) }
+    }
+
+    fn decision(&mut self) -> Decision {
+        let (node, segment) = (self.node(), self.segment());
+        let (capacity, domain) = (Resources::new(1 << 30, 1 << 32, 4_000_000), Domain { zone: node.0 as u32 % 2, rack: node.0 as u32 });
+        let footprint = Footprint { resident_bytes: 5, disk_bytes: 9, cpu_micros: 30_000, load_peak_bytes: 1 };
+        match self.rng.random_range(0..20) {
+            0..5 => Decision::NodeRegistered(NodeSpec { id: node, capacity, domain, epoch: Epoch(self.state.index.0) }),
+            5 => Decision::NodeLifecycle { node, lifecycle: [Lifecycle::Draining, Lifecycle::Down][self.rng.random_range(0..2)] },
+            6 if self.chance(20) => Decision::NodeRemoved(node),
+            7..10 => Decision::CopyAdded { segment, node, serving: self.chance(80) },
+            10 => Decision::CopyLost { segment, node },
+            11 => Decision::ReplicasWanted { segment, replicas: self.rng.random_range(1..4) },
+            12 => Decision::FootprintNoted { segment, footprint },
+            13 => Decision::SegmentRemoved(segment),
+            14 => Decision::SegmentAdded(SegmentSpec { id: UnitId(9), table: TableId(1), footprint, replicas_wanted: 1 }),
+            15 => {
+                let refusal =
+                    NodeRefusal { node, epoch: Epoch(1), segment, footprint, reason: RefusalReason::Disk, retry_after_ms: 99_000 };
+                Decision::Refused { generation: None, refusal }
+            }
+            16 | 17 => self.begin(segment, node),
+            _ => self.advance(),
+        }
+    }
+
+    fn begin(&mut self, segment: UnitId, to: NodeId) -> Decision {
+        let cluster = &self.state.cluster;
+        let copies = cluster.segment_ix(segment).map(|at| cluster.segment(at).replicas.to_vec()).unwrap_or_default();
+        let from = copies.first().map(|it| cluster.node(it.node).spec.id);
+        let (generation, kind) = (cluster.next_generation(), if self.chance(50) { MoveKind::Relocate } else { MoveKind::Replicate });
+        let (to, begun_at_ms) = (Some(to), self.state.index.0);
+        Decision::MoveBegun(Move { generation, segment, kind, from, to, to_epoch: Epoch(1), begun_at_ms, phase: Phase::Begun })
+    }
+
+    fn advance(&mut self) -> Decision {
+        let generation = self.state.cluster.moves().last().map_or(Generation(0), |it| it.generation);
+        let phases = [Phase::Copied, Phase::Warm, Phase::Switched, Phase::Finished, Phase::Aborted];
+        Decision::MoveAdvanced { generation, phase: phases[self.rng.random_range(0..phases.len())] }
     }
 
     fn key(&mut self) -> ObjectKey {
@@ -206,7 +267,9 @@ impl Draw<'_> {
             let id = UnitId(self.rng.random_range(State::FIRST_ID..=self.state.next_id + 1));
             let rows = self.rng.random_range(0..5);
             if self.chance(50) {
-                change.add_segments.push(NewSegment { id, rows, disk_bytes: 9, summary: vec![4] });
+                let nodes = self.state.cluster.nodes_by_id().map(|(_, it)| it.spec.id).take(self.rng.random_range(0..3)).collect();
+                let placing = Placing { nodes, footprint: None, replicas_wanted: self.rng.random_range(0..3) };
+                change.add_segments.push(NewSegment { id, rows, disk_bytes: 9, summary: vec![4], placing });
             } else {
                 change.add_inline.push(InlineRows { id, rows, payload: vec![5] });
             }
@@ -234,7 +297,7 @@ fn refusal(conflict: &Conflict) -> Refusal {
         Conflict::Object(_) | Conflict::Prefix(_) => Refusal::Object,
         Conflict::Rows(_) | Conflict::Added(_) => Refusal::Rows,
         Conflict::Keys(_) => Refusal::Keys,
-        Conflict::Invalid(_) => Refusal::Invalid,
+        Conflict::Invalid(_) | Conflict::Decision(..) => Refusal::Invalid,
     }
 }
 
@@ -261,6 +324,15 @@ fn check_same(state: &State, model: &Model) {
     }
 }
 
+/// The cluster has just the tables' segments, and what it keeps up to date is right.
+fn check_cluster(state: &State) {
+    let is_segment = |it: &&std::sync::Arc<placement::Unit>| matches!(it.source, placement::UnitSource::Segment { .. });
+    let all = state.tables.iter().flat_map(|(id, table)| table.units.values().filter(is_segment).map(move |unit| (unit.id, *id)));
+    let listed: BTreeMap<_, _> = state.cluster.segments().map(|(_, it)| (it.id, it.table)).collect();
+    assert_eq!(all.collect::<BTreeMap<_, _>>(), listed);
+    assert_eq!(check_state(&state.cluster), []);
+}
+
 fn without_index(state: &State) -> State {
     State { index: LogIndex(0), ..state.clone() }
 }
@@ -278,6 +350,7 @@ fn step(model: &mut Model, index: u64, command: &Command, outcome: &Outcome) {
             *counter += count;
         }
         (Command::Commit(_), Outcome::Conflict(Conflict::Invalid(_))) => {}
+        (Command::Decide(_), Outcome::Committed(_) | Outcome::Conflict(Conflict::Decision(..))) => {}
         (Command::Commit(commit), outcome) => match (model.commit(index, commit), outcome) {
             (Ok(next), Outcome::Committed(at)) => {
                 assert_eq!(at.0, index);
@@ -298,7 +371,7 @@ proptest! {
         let mut rng = StdRng::seed_from_u64(seed);
         let (mut state, mut replica) = (State::default(), State::default());
         let mut model = Model { next_id: State::FIRST_ID, ..Model::default() };
-        let mut committed = 0;
+        let (mut committed, mut decided) = (0, 0);
         for index in 1..=80 {
             let command = Draw { rng: &mut rng, state: &state }.command();
             let before = state.clone();
@@ -307,16 +380,18 @@ proptest! {
             if matches!(outcome, Outcome::Conflict(_)) {
                 prop_assert_eq!(without_index(&state), without_index(&before));
             }
-            committed += u32::from(matches!(outcome, Outcome::Committed(_)));
+            let done = u32::from(matches!(outcome, Outcome::Committed(_)));
+            *(if matches!(command, Command::Decide(_)) { &mut decided } else { &mut committed }) += done;
             step(&mut model, index, &command, &outcome);
             check_same(&state, &model);
+            check_cluster(&state);
             prop_assert_eq!(replica.apply_next(&command), outcome);
             if index % 20 == 0 {
                 replica = State::from_bytes(&replica.to_bytes()).unwrap();
             }
             prop_assert_eq!(&replica, &state);
         }
-        prop_assert!(committed > 5, "only {} commits went through", committed);
+        prop_assert!(committed > 5 && decided > 0, "only {} commits and {} decisions went through", committed, decided);
     }
 
     #[test]
