@@ -4,13 +4,15 @@
 
 use placement::balancer::{Plan, Why, plan};
 use placement::cluster::{
-    Cluster, Decision, Domain, Epoch, Event, Footprint, Generation, Lifecycle, NodeId, NodeSpec, Phase, Resource, Resources, SegmentSpec,
+    Cluster, Decision, Domain, Epoch, Event, Footprint, Generation, Lifecycle, Move, MoveKind, NodeId, NodeSpec, Phase, Refusal,
+    RefusalReason, ReplicaState, Resource, Resources, SegmentSpec,
 };
 use placement::offers::{Offer, Offers};
 use placement::policy::Policy;
-use placement::{TableId, UnitId};
+use placement::{Command, Commit, Decisions, InlineRows, NewSegment, Outcome, Placing, State, TableChange, TableId, UnitId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::sync::Arc;
 use std::time::Instant;
 
 const DOMAINS: u32 = 20;
@@ -50,7 +52,99 @@ fn run(nodes: u32, segments: u32, sizes: &'static [u64]) {
     let again = timed("plan on the planned state", || plan(&scene.cluster, &scene.offers, &policy, NOW_MS + 1));
     report(&again);
     events(&mut scene, nodes);
-    println!("  memory of the process at most: {} MiB\n", peak_mib());
+    println!("  memory of the process at most: {} MiB", peak_mib());
+    through_the_log(&scene);
+    println!();
+}
+
+/// What commands of the log cost while a reader holds the state before each, as the state machine publishes one after each entry.
+fn through_the_log(scene: &Scene) {
+    let mut state = State { cluster: Arc::new(scene.cluster.clone()), ..State::default() };
+    state.apply_next(&Command::LeaseIds { count: 1 << 40 });
+    let now_ms = NOW_MS + 2;
+    let decide = |decisions| Command::Decide(Decisions { now_ms, decisions });
+    each(&mut state, "a decision of the log: a refusal", |turn, _| {
+        let (node, segment) = (NodeId(turn * 7 % 1000), UnitId(turn * 7919 % 1_000_000));
+        let (footprint, reason) = (mean_footprint(), RefusalReason::ReservationInFlight);
+        let refusal = Refusal { node, epoch: Epoch(1), segment, footprint, reason, retry_after_ms: now_ms + 1 };
+        decide(vec![Decision::Refused { generation: None, refusal }])
+    });
+    each(&mut state, "a decision of the log: a footprint", |turn, _| {
+        decide(vec![Decision::FootprintNoted { segment: UnitId(turn * 7919 % 1_000_000), footprint: mean_footprint() }])
+    });
+    each(&mut state, "a decision of the log: a move begins", |turn, state| decide(vec![begun(state, turn * 7919 % 1_000_000)]));
+    let first = state.cluster.next_generation().0 - TURNS;
+    each(&mut state, "a decision of the log: a move goes on", |turn, _| {
+        decide(vec![Decision::MoveAdvanced { generation: Generation(first + turn), phase: Phase::Copied }])
+    });
+    each(&mut state, "a commit of the log: one segment on one node", |turn, _| {
+        let placing = Placing { nodes: vec![NodeId(turn % 1000)], footprint: None, replicas_wanted: 1 };
+        let id = UnitId((1 << 32) + turn);
+        let segment = NewSegment { id, rows: 1, disk_bytes: 1 << 20, summary: Vec::new(), placing };
+        commit(TableChange { add_segments: vec![segment], ..TableChange::new(TableId(1)) })
+    });
+    each(&mut state, "a commit of the log: one row, no segment", |turn, _| {
+        let rows = InlineRows { id: UnitId((1 << 33) + turn), rows: 1, payload: vec![7; 100] };
+        commit(TableChange { add_inline: vec![rows], ..TableChange::new(TableId(1)) })
+    });
+    let bytes = timed("the cluster serialized", || state.cluster.to_bytes());
+    println!("    {:.1} bytes a segment", bytes.len() as f64 / state.cluster.segment_count() as f64);
+    if state.cluster.segment_count() < 2_000_000 {
+        timed("the cluster read back, and checked", || Cluster::from_bytes(&bytes).map(|_| ()).unwrap());
+    }
+}
+
+const TURNS: u64 = 2_000;
+
+fn each(state: &mut State, what: &str, command: impl Fn(u64, &State) -> Command) {
+    let commands = (0..TURNS).map(|turn| command(turn, state));
+    let mut commands: Vec<_> = commands.collect();
+    let mut nanos: Vec<u128> = Vec::new();
+    let cpu = cpu_ms();
+    for (turn, command) in commands.iter_mut().enumerate() {
+        if let Command::Decide(it) = command
+            && let [Decision::MoveBegun(it)] = &mut it.decisions[..]
+        {
+            it.generation.0 += turn as u64;
+        }
+        let published = Arc::new(state.clone());
+        let started = Instant::now();
+        let outcome = state.apply_next(command);
+        assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
+        drop(published);
+        nanos.push(started.elapsed().as_nanos());
+    }
+    nanos.sort_unstable();
+    let micros = |at: usize| nanos[at] as f64 / 1e3;
+    let mean = (cpu_ms() - cpu) * 1e3 / TURNS as f64;
+    println!(
+        "  {what}: median {:.1} us, 99 of 100 below {:.1} us; {mean:.1} us of processor time",
+        micros(TURNS as usize / 2),
+        micros(TURNS as usize * 99 / 100)
+    );
+}
+
+fn commit(change: TableChange) -> Command {
+    Command::Commit(Commit { tables: vec![change], ..Commit::default() })
+}
+
+/// A move of some segment to some node that has no copy of it.
+fn begun(state: &State, segment: u64) -> Decision {
+    let cluster = &state.cluster;
+    let copies = &cluster.segment(cluster.segment_ix(UnitId(segment)).unwrap()).replicas;
+    let from = copies.iter().find(|it| it.state == ReplicaState::Serving && cluster.node(it.node).is_active()).unwrap().node;
+    let mut others = cluster.nodes_by_id().filter(|(at, node)| node.is_active() && copies.on(*at).is_none());
+    let to = others.nth(segment as usize % 500).unwrap().1.spec.id;
+    Decision::MoveBegun(Move {
+        generation: cluster.next_generation(),
+        segment: UnitId(segment),
+        kind: MoveKind::Relocate,
+        from: Some(cluster.node(from).spec.id),
+        to: Some(to),
+        to_epoch: Epoch(1),
+        begun_at_ms: NOW_MS,
+        phase: Phase::Begun,
+    })
 }
 
 /// One event, one plan, one line.
@@ -81,11 +175,24 @@ fn events(scene: &mut Scene, nodes: u32) {
 fn event(scene: &mut Scene, what: &str, policy: &Policy, change: impl FnOnce(&mut Scene)) -> Plan {
     timed(&format!("{what}: the event"), || change(scene));
     let made = timed(&format!("{what}: the plan"), || plan(&scene.cluster, &scene.offers, policy, NOW_MS + 1));
+    again(scene, policy);
     report(&made);
     if policy.moves_in_flight_max == u32::MAX || made.moves.len() < 100 {
         carry_out(scene, &made);
     }
     made
+}
+
+/// The same plan some times more: the kernel counts processor time in steps of 4 ms.
+fn again(scene: &Scene, policy: &Policy) {
+    const TIMES: u32 = 20;
+    let (cpu, mut fastest) = (cpu_ms(), f64::MAX);
+    for _ in 0..TIMES {
+        let started = Instant::now();
+        std::hint::black_box(plan(&scene.cluster, &scene.offers, policy, NOW_MS + 1));
+        fastest = fastest.min(started.elapsed().as_secs_f64() * 1e3);
+    }
+    println!("    of {TIMES} times more: fastest {fastest:.2} ms, {:.2} ms of processor time each", (cpu_ms() - cpu) / f64::from(TIMES));
 }
 
 fn scene(nodes: u32, segments: u32, sizes: &'static [u64]) -> Scene {

@@ -155,7 +155,8 @@ impl Draw<'_> {
     }
 
     fn decisions(&mut self) -> Decisions {
-        let count = self.rng.random_range(1..3);
+        // Without nodes there is little to decide.
+        let count = if self.state.cluster.nodes().len() == 0 { 6 } else { self.rng.random_range(1..3) };
         Decisions { now_ms: self.state.index.0 * 1000, decisions: (0..count).map(|_| self.decision()).collect() }
     }
 
@@ -172,10 +173,11 @@ impl Draw<'_> {
 
     fn decision(&mut self) -> Decision {
         let (node, segment) = (self.node(), self.segment());
+        let registers = if self.state.cluster.nodes().len() == 0 { 20 } else { 4 };
         let (capacity, domain) = (Resources::new(1 << 30, 1 << 32, 4_000_000), Domain { zone: node.0 as u32 % 2, rack: node.0 as u32 });
         let footprint = Footprint { resident_bytes: 5, disk_bytes: 9, cpu_micros: 30_000, load_peak_bytes: 1 };
         match self.rng.random_range(0..20) {
-            0..5 => Decision::NodeRegistered(NodeSpec { id: node, capacity, domain, epoch: Epoch(self.state.index.0) }),
+            draw if draw < registers => Decision::NodeRegistered(NodeSpec { id: node, capacity, domain, epoch: Epoch(self.state.index.0) }),
             5 => Decision::NodeLifecycle { node, lifecycle: [Lifecycle::Draining, Lifecycle::Down][self.rng.random_range(0..2)] },
             6 if self.chance(20) => Decision::NodeRemoved(node),
             7..10 => Decision::CopyAdded { segment, node, serving: self.chance(80) },
