@@ -1,11 +1,13 @@
 //! What a node carries: what the model says, and what its report adds to that.
 //!
 //! The model (the sum of its segments' footprints) is what is balanced: it is exact, and changes only with decisions and with footprints.
-//! A report may add a *background*: load that no segment explains, beyond the noise of reports. A report that contradicts the model by
+//! A report may add a *background*: load that no segment explains, beyond the noise of reports. Of processor time, only what has lasted
+//! counts for balance: it may be the queries of a node that is about to come back. A report that contradicts the model by
 //! more than a factor is set aside, and the node is named: to believe it would flood or empty the node, and everyone else with it.
 
-use crate::cluster::{Node, RESOURCES, Resource, Resources};
+use crate::cluster::{Cluster, Lifecycle, Node, NodeIx, RESOURCES, Replica, Resource, Resources};
 use crate::policy::Policy;
+use std::collections::BTreeMap;
 
 /// What is made of a node's report.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +38,11 @@ pub fn of(node: &Node, policy: &Policy, now_ms: u64) -> NodeLoad {
     let (background, trust) = judge(node, policy, now_ms);
     let (mut projected, mut adjusted) = (node.projected, node.adjusted);
     adjusted.add(&Resources::new(node.load_peak_bytes, 0, 0));
-    projected.add(&background);
     adjusted.add(&background);
+    let believed = node.believed.0.0[2] as f64;
+    let lasting = (believed * (node.lasting.least() - 1.0 - policy.report_noise)).max(0.0) as u64;
+    let lasting = Resources([background.0[0], background.0[1], background.0[2].min(lasting)]);
+    projected.add(&lasting);
     NodeLoad { projected, adjusted, background, trust }
 }
 
@@ -65,6 +70,62 @@ fn implausible(node: &Node, policy: &Policy, resource: Resource, said: f64, beli
     let too_much = said > believed * ratio + small;
     let too_little = said * ratio + small < least;
     (too_much || too_little).then(|| said / believed.max(1.0))
+}
+
+/// Nodes that went down not long ago, and are awaited back ([`Policy::repair_delay_ms`]). The queries that others serve for them meanwhile go
+/// back with them: a restart is no reason to balance. What others carry is less by that, in the end; not now.
+#[derive(Clone, Debug, Default)]
+pub struct Awaited {
+    nodes: Vec<NodeIx>,
+    relief_micros: BTreeMap<NodeIx, u64>,
+}
+
+impl Awaited {
+    /// Costs a look at what the awaited nodes have.
+    pub fn new(state: &Cluster, policy: &Policy, now_ms: u64) -> Self {
+        let is_awaited =
+            |node: &Node| node.lifecycle == Lifecycle::Down && now_ms < node.lifecycle_since_ms.saturating_add(policy.repair_delay_ms);
+        let nodes = state.nodes().zip(0..).filter(|(node, _)| is_awaited(node)).map(|(_, at)| NodeIx(at)).collect();
+        let mut awaited = Self { nodes, relief_micros: BTreeMap::new() };
+        for node in awaited.nodes.clone() {
+            state.node(node).segments.iter().for_each(|at| awaited.relieve(state, node, *at));
+        }
+        awaited
+    }
+
+    /// What a segment's sharers will have less to do; counted with the first awaited node that has it.
+    fn relieve(&mut self, state: &Cluster, node: NodeIx, at: crate::cluster::SegmentIx) {
+        let segment = state.segment(at);
+        let returning = self.sharers(&segment.replicas);
+        if returning == 0 || segment.replicas.iter().find(|it| self.is_awaited(it.node)).is_none_or(|first| first.node != node) {
+            return;
+        }
+        let sharing = || segment.replicas.iter().filter(|it| it.state.will_serve() && state.node(it.node).is_up());
+        let sharers = sharing().count() as u32;
+        let cpu = |sharers: u32| segment.footprint.serving(sharers).get(Resource::CpuMicros);
+        let awaited: Vec<_> = segment.replicas.iter().filter(|it| it.state.will_serve() && self.is_awaited(it.node)).collect();
+        for replica in sharing().chain(awaited) {
+            *self.relief_micros.entry(replica.node).or_default() += cpu(sharers) - cpu(sharers + u32::from(returning));
+        }
+    }
+
+    /// Is the node awaited?
+    pub fn is_awaited(&self, node: NodeIx) -> bool {
+        self.nodes.contains(&node)
+    }
+
+    /// Of these copies, those among which queries will be shared again.
+    pub fn sharers(&self, replicas: &[Replica]) -> u8 {
+        if self.nodes.is_empty() {
+            return 0;
+        }
+        replicas.iter().filter(|it| it.state.will_serve() && self.is_awaited(it.node)).count() as u8
+    }
+
+    /// Processor time of `node` that goes back.
+    pub fn relief_micros(&self, node: NodeIx) -> u64 {
+        self.relief_micros.get(&node).copied().unwrap_or(0)
+    }
 }
 
 /// A load below this part of the capacity is too small for a ratio to say anything.

@@ -122,6 +122,7 @@ impl Engine {
         let placement_dir = config.data_dir.join(PLACEMENT_FOLDER);
         folder::create(&placement_dir)?;
         let placement = Node::open(NodeOptions::new(placement_dir)).await?;
+        crate::agent::register(&placement, memory_limit_bytes, &config.data_dir).await?;
         let ids = ids::IdLease::open(placement.clone()).await?;
         Ok(Arc::new(Self {
             activity: activity::Registry::new(config.connections_max),

@@ -11,9 +11,10 @@
 //! 7. [`maintenance`]: compaction, folding of inlined rows, and giving space back.
 //! 8. [`access`]: roles, passwords, TLS, privileges: who may come in and what they may do.
 //! 9. [`engine`]: what all sessions share. [`copy`]: COPY data <-> columns. [`types`]: SQL types, their Arrow forms and their text. [`error`]: kinds -> SQLSTATE.
-//!    [`check`], [`tpch`], [`simulate`]: the binary's other commands.
+//!    [`agent`]: this node, as placement sees it. [`check`], [`tpch`], [`simulate`]: the binary's other commands.
 
 pub mod access;
+pub mod agent;
 pub mod catalog;
 pub mod check;
 pub mod cli;

@@ -36,6 +36,7 @@ pub mod cursors;
 mod describe;
 mod dispatch;
 pub mod effects;
+pub mod explain_placement;
 pub mod grammar;
 mod parameters;
 pub mod parse;

@@ -7,7 +7,8 @@
 use super::plan::{Binding, Why};
 use super::targets::Wanted;
 use super::workspace::{Choice, Workspace};
-use crate::cluster::{DEPARTURES_MAX, MoveKind, NodeIx, RESOURCES, SegmentIx};
+use crate::cluster::ledger::spread;
+use crate::cluster::{DEPARTURES_MAX, MoveKind, NodeIx, REPLICAS_MAX, RESOURCES, SegmentIx};
 use crate::potential::real;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -164,7 +165,13 @@ impl Workspace<'_> {
 
     /// How many bands a node is above the mean, or (less than 0) below it.
     fn distance(&self, node: NodeIx, r: usize, mean: f64) -> f64 {
-        (self.share(node, r) - mean) / (mean * self.policy.balance_band + self.policy.balance_floor_share)
+        (self.share(node, r) - mean) / self.allowance(mean)
+    }
+
+    /// The band, as a share of the capacity: of a resource of which nodes carry less than of memory, as wide as memory's. A share counts as
+    /// much in the potential whatever it is of: what nobody is short of is not worth the bytes of balancing it more finely.
+    fn allowance(&self, mean: f64) -> f64 {
+        mean.max(self.mean(0)) * self.policy.balance_band + self.policy.balance_floor_share
     }
 
     fn is_corrected(&self, it: &Imbalance) -> bool {
@@ -277,7 +284,9 @@ impl Workspace<'_> {
 
     fn weigh_segment(&mut self, it: &Imbalance, source: NodeIx, segment: SegmentIx, choice: &Candidates, found: &mut Found) {
         self.plan.segments_examined += 1;
-        if self.node(source).reads_left == 0 || self.is_moving(segment) {
+        // With as many copies as can be, one more would be in place of one on a node that is down.
+        let has_room = self.segment(segment).replicas.len() < REPLICAS_MAX;
+        if self.node(source).reads_left == 0 || self.is_moving(segment) || !has_room {
             return;
         }
         let Some(kind) = self.segment(segment).replicas.on(source).and_then(super::copies::relocation) else { return };
@@ -308,7 +317,7 @@ impl Workspace<'_> {
         let it = self.node(node);
         (0..RESOURCES).filter(|r| it.capacity.0[*r] > 0 && wanted.load.0[*r] > 0).any(|r| {
             let (share, mean) = (it.projected.0[r].saturating_add(wanted.load.0[r]) as f64 / it.capacity.0[r] as f64, self.mean(r));
-            share - mean > mean * self.policy.balance_band + self.policy.balance_floor_share
+            share - mean > self.allowance(mean)
         })
     }
 
@@ -339,10 +348,21 @@ impl Workspace<'_> {
         let replicas = self.replicas(wanted.segment);
         let zone = self.node(to).domain.zone;
         let alone = replicas.iter().all(|it| it.node == from || self.node(it.node).domain.zone != zone);
-        if alone || self.spread_with(wanted.segment, Some(from), Some(to)) >= self.spread_with(wanted.segment, None, None) {
-            return None;
+        let worse = || self.spread_with(wanted.segment, Some(from), Some(to)) < self.spread_with(wanted.segment, None, None);
+        (!alone && (worse() || self.is_in_the_way(wanted.segment, from, to))).then_some(Binding::Domain)
+    }
+
+    /// Would the copies stand worse than now, once the nodes that are awaited are back?
+    fn is_in_the_way(&self, segment: SegmentIx, from: NodeIx, to: NodeIx) -> bool {
+        let replicas = self.replicas(segment);
+        if !replicas.iter().any(|it| self.is_awaited(it.node)) {
+            return false;
         }
-        Some(Binding::Domain)
+        let stays = replicas.iter().filter(|it| it.state.stays() && (self.is_up(it.node) || self.is_awaited(it.node)));
+        let nodes: Vec<_> = stays.map(|it| it.node).collect();
+        let domains = |nodes: &[NodeIx]| spread(nodes.iter().map(|node| self.node(*node).domain));
+        let after: Vec<_> = nodes.iter().copied().filter(|node| *node != from).chain([to]).collect();
+        domains(&after) < domains(&nodes)
     }
 
     /// Was it moved not long ago?

@@ -41,7 +41,7 @@ impl Workspace<'_> {
         }
         let served = |at: &&crate::cluster::SegmentIx| self.replicas(**at).on(fullest).is_some_and(|it| it.state.will_serve());
         let copies = self.state.node(fullest).segments.iter().filter(served);
-        let largest = copies.map(|at| self.segment(*at).footprint.serving(self.sharers(*at)).0[r]).max().unwrap_or(0);
+        let largest = copies.map(|at| self.segment(*at).footprint.serving(self.sharers_in_the_end(*at)).0[r]).max().unwrap_or(0);
         (largest as f64 / largest_capacity as f64 / self.mean(r)).max(1.0)
     }
 }

@@ -54,8 +54,8 @@ impl Workspace<'_> {
 
     /// Processor time of one copy beyond which a segment is hot.
     pub(crate) fn hot_line_micros(&self) -> u64 {
-        let active = self.nodes.iter().filter(|node| node.active).count().max(1);
-        let line = self.capacity_sum[2] / active as f64 * self.policy.hot_share;
+        let sharing = self.nodes.iter().filter(|node| node.shares).count().max(1);
+        let line = self.capacity_sum[2] / sharing as f64 * self.policy.hot_share;
         (line as u64).max(crate::cluster::HOT_MICROS_MIN)
     }
 
@@ -82,7 +82,7 @@ impl Workspace<'_> {
         let most = usize::from(it.replicas_wanted) + usize::from(self.policy.hot_replicas_max);
         let wanted = usize::from(it.replicas_wanted);
         let enough = held >= wanted && self.sharers(segment) as usize >= wanted;
-        enough && held < most && replicas.len() + 1 < REPLICAS_MAX && it.footprint.serving(self.sharers(segment)).0[2] > line
+        enough && held < most && replicas.len() + 1 < REPLICAS_MAX && it.footprint.serving(self.sharers_in_the_end(segment)).0[2] > line
     }
 
     fn add_for_heat(&mut self, segment: SegmentIx) -> Result<(), UnmetReason> {
@@ -119,7 +119,7 @@ impl Workspace<'_> {
                 || footprint.serving(sharers.saturating_sub(1)).0[2] <= cooled
                 || sharers as usize > usize::from(self.segment(segment).replicas_wanted) + usize::from(self.policy.hot_replicas_max)
         };
-        let load = real(&footprint.serving(sharers));
+        let load = real(&footprint.serving(self.sharers_in_the_end(segment)));
         let droppable = self.replicas(segment).iter().filter(|it| {
             relocation(it).is_some()
                 && self.is_up(it.node)

@@ -122,7 +122,7 @@ impl Workspace<'_> {
     pub(crate) fn drop_copy(&mut self, segment: SegmentIx, from: NodeIx, why: Why) {
         let served = self.replicas(segment).on(from).is_some_and(|it| it.state == ReplicaState::Serving);
         let footprint = &self.segment(segment).footprint;
-        let load = if served { footprint.serving(self.sharers(segment)) } else { footprint.disk_only() };
+        let load = if served { footprint.serving(self.sharers_in_the_end(segment)) } else { footprint.disk_only() };
         let gain = if self.node(from).active { self.node(from).slope.relief(&real(&load)) } else { 0.0 };
         self.begin(segment, Choice { kind: MoveKind::Drop, from: Some(from), to: None, why, gain, bound_by: None });
     }

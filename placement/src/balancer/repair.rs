@@ -3,7 +3,7 @@
 use super::plan::{UnmetReason, Why};
 use super::targets::{Target, Wanted};
 use super::workspace::{Choice, Workspace};
-use crate::cluster::{Lifecycle, MoveKind, NodeIx, REPLICAS_MAX, ReplicaState, SegmentIx};
+use crate::cluster::{MoveKind, NodeIx, REPLICAS_MAX, ReplicaState, SegmentIx};
 use crate::potential::real;
 
 /// Segments that are sorted by size before they are repaired.
@@ -54,13 +54,9 @@ impl Workspace<'_> {
 
     /// Are the copies that are missing on nodes that went down not long ago, and is a whole one left?
     fn is_delayed(&self, segment: SegmentIx, missing: usize) -> bool {
-        let lately = |node: NodeIx| {
-            let node = self.state.node(node);
-            node.lifecycle == Lifecycle::Down && self.now_ms < node.lifecycle_since_ms.saturating_add(self.policy.repair_delay_ms)
-        };
         let whole = |it: &&crate::cluster::Replica| it.state.is_whole();
         let replicas = self.replicas(segment);
-        let awaited = replicas.iter().filter(whole).filter(|it| lately(it.node)).count();
+        let awaited = replicas.iter().filter(whole).filter(|it| self.is_awaited(it.node)).count();
         awaited >= missing && replicas.iter().filter(whole).any(|it| self.is_up(it.node))
     }
 
@@ -145,7 +141,7 @@ impl Workspace<'_> {
             return Err(UnmetReason::NoSource);
         }
         let able = whole().map(|it| it.node).filter(|node| self.node(*node).reads_left > 0);
-        let load = real(&self.segment(segment).footprint.serving(self.sharers(segment)));
+        let load = real(&self.segment(segment).footprint.serving(self.sharers_in_the_end(segment)));
         let by_cost = able.map(|node| (self.node(node).slope.cost(&load), node));
         by_cost.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map(|(_, node)| node).ok_or(UnmetReason::SourcesBusy)
     }

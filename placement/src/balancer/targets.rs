@@ -47,7 +47,7 @@ impl Workspace<'_> {
         let footprint = &self.segment(segment).footprint;
         let more = u32::from(matches!(kind, MoveKind::Replicate | MoveKind::Promote));
         let (load, peak_bytes) = match kind.serves() {
-            true => (footprint.serving(self.sharers(segment) + more), footprint.load_peak_bytes),
+            true => (footprint.serving(self.sharers_in_the_end(segment) + more), footprint.load_peak_bytes),
             false => (footprint.disk_only(), 0),
         };
         let fewest = self.present_sharers(segment).min(self.sharers(segment) + more);

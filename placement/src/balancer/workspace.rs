@@ -10,7 +10,7 @@ use crate::cluster::{
     Cluster, Domain, Footprint, IdHasher, MoveKind, NodeIx, REPLICAS_MAX, RESOURCES, Replica, ReplicaState, Replicas, Resources, Segment,
     SegmentIx,
 };
-use crate::load;
+use crate::load::{self, Awaited};
 use crate::offers::Offers;
 use crate::policy::Policy;
 use crate::potential::{Potential, Slope};
@@ -35,6 +35,8 @@ pub(crate) struct NodePlan {
     pub(crate) domain: Domain,
     pub(crate) up: bool,
     pub(crate) active: bool,
+    /// It is active, or awaited back: means and the potential count it.
+    pub(crate) shares: bool,
     /// What rules it out as a target, whatever the segment.
     pub(crate) closed: Option<Binding>,
     pub(crate) has_refusals: bool,
@@ -55,7 +57,8 @@ pub(crate) struct Workspace<'a> {
     pub(crate) now_ms: u64,
     pub(crate) potential: Potential,
     pub(crate) nodes: Vec<NodePlan>,
-    /// Shares of the active nodes: the mean of each resource.
+    awaited: Awaited,
+    /// Of the nodes that share the load: the mean of each resource.
     pub(crate) load_sum: [u128; RESOURCES],
     pub(crate) capacity_sum: [f64; RESOURCES],
     pub(crate) orders: Orders,
@@ -66,20 +69,23 @@ pub(crate) struct Workspace<'a> {
 
 impl<'a> Workspace<'a> {
     pub(crate) fn new(state: &'a Cluster, offers: &Offers, policy: &'a Policy, now_ms: u64) -> Self {
+        let awaited = Awaited::new(state, policy, now_ms);
         let mut capacity_sum = [0.0; RESOURCES];
-        for node in state.nodes().filter(|node| node.is_active()) {
+        for (node, _) in state.nodes().zip(0..).filter(|(node, at)| node.is_active() || awaited.is_awaited(NodeIx(*at))) {
             (0..RESOURCES).for_each(|r| capacity_sum[r] += node.spec.capacity.0[r] as f64);
         }
         let potential = Potential::new(policy, &capacity_sum);
         let brought = brought_since_offers(state, offers);
-        let nodes: Vec<_> =
-            (0..state.nodes().len() as u32).map(|at| node_plan(state, offers, policy, &potential, now_ms, NodeIx(at), &brought)).collect();
+        let nodes: Vec<_> = (0..state.nodes().len() as u32)
+            .map(|at| node_plan(state, offers, policy, &potential, now_ms, NodeIx(at), (&brought, &awaited)))
+            .collect();
         let mut workspace = Self {
             state,
             policy,
             now_ms,
             potential,
             nodes,
+            awaited,
             load_sum: [0; RESOURCES],
             capacity_sum,
             orders: Orders::default(),
@@ -91,10 +97,10 @@ impl<'a> Workspace<'a> {
         workspace
     }
 
-    /// Counts the sums of the active nodes anew.
+    /// Counts the sums of the nodes that share the load anew.
     pub(crate) fn sum_up(&mut self) {
         self.load_sum = [0; RESOURCES];
-        for node in self.nodes.iter().filter(|node| node.active) {
+        for node in self.nodes.iter().filter(|node| node.shares) {
             (0..RESOURCES).for_each(|r| self.load_sum[r] += u128::from(node.projected.0[r]));
         }
     }
@@ -117,6 +123,19 @@ impl<'a> Workspace<'a> {
 
     pub(crate) fn sharers(&self, at: SegmentIx) -> u32 {
         u32::from(self.touched.get(&at).map_or(self.segment(at).sharers, |touched| touched.sharers).projected)
+    }
+
+    /// Among how many copies queries are shared in the end: with those of nodes that are awaited back.
+    pub(crate) fn sharers_in_the_end(&self, at: SegmentIx) -> u32 {
+        match self.touched.get(&at) {
+            Some(touched) => touched.sharers.in_the_end(),
+            None => u32::from(self.segment(at).sharers.projected) + u32::from(self.awaited.sharers(&self.segment(at).replicas)),
+        }
+    }
+
+    /// Is the node down, and awaited back?
+    pub(crate) fn is_awaited(&self, at: NodeIx) -> bool {
+        self.awaited.is_awaited(at)
     }
 
     pub(crate) fn present_sharers(&self, at: SegmentIx) -> u32 {
@@ -144,9 +163,9 @@ impl<'a> Workspace<'a> {
         if node.capacity.0[r] > 0 { node.projected.0[r] as f64 / node.capacity.0[r] as f64 } else { 0.0 }
     }
 
-    /// The potential of the active nodes as planned so far.
+    /// The potential of the nodes that share the load, as planned so far.
     pub(crate) fn potential_now(&self) -> f64 {
-        self.nodes.iter().filter(|node| node.active).map(|node| self.potential.term(&node.projected, &node.capacity)).sum()
+        self.nodes.iter().filter(|node| node.shares).map(|node| self.potential.term(&node.projected, &node.capacity)).sum()
     }
 
     /// Notes what cannot be done.
@@ -227,12 +246,14 @@ impl<'a> Workspace<'a> {
     /// What `Cluster::edit` does, on the plan's copies.
     fn edit(&mut self, at: SegmentIx, change: impl FnOnce(&mut Replicas, Option<NodeIx>)) {
         let segment = self.state.segment(at);
-        let base = Touched { replicas: segment.replicas, sharers: segment.sharers, moves: segment.moves };
+        let sharers = Sharers { awaited: self.awaited.sharers(&segment.replicas), ..segment.sharers };
+        let base = Touched { replicas: segment.replicas, sharers, moves: segment.moves };
         let mut touched = self.touched.get(&at).copied().unwrap_or(base);
         self.charge(&segment.footprint, &touched, false);
         let down = touched.replicas.iter().map(|it| it.node).find(|node| !self.is_up(*node));
         change(&mut touched.replicas, down);
-        touched.sharers = Sharers::count(&touched.replicas, |node| self.is_up(node));
+        let sharers = Sharers::count(&touched.replicas, |node| self.is_up(node));
+        touched.sharers = Sharers { awaited: self.awaited.sharers(&touched.replicas), ..sharers };
         touched.moves += 1;
         self.charge(&segment.footprint, &touched, true);
         self.touched.insert(at, touched);
@@ -248,7 +269,7 @@ impl<'a> Workspace<'a> {
             apply(&mut node.projected, &projected);
             apply(&mut node.adjusted, &adjusted);
             node.slope = self.potential.slope(&node.projected, &node.capacity);
-            if node.active {
+            if node.shares {
                 for (r, sum) in self.load_sum.iter_mut().enumerate() {
                     *sum = *sum + u128::from(node.projected.0[r]) - u128::from(before.0[r]);
                 }
@@ -326,10 +347,11 @@ fn node_plan(
     potential: &Potential,
     now_ms: u64,
     at: NodeIx,
-    brought: &HashMap<NodeIx, (u64, u64), BuildHasherDefault<IdHasher>>,
+    (brought, awaited): (&HashMap<NodeIx, (u64, u64), BuildHasherDefault<IdHasher>>, &Awaited),
 ) -> NodePlan {
     let node = state.node(at);
-    let (load, capacity) = (load::of(node, policy, now_ms), node.spec.capacity);
+    let (mut load, capacity) = (load::of(node, policy, now_ms), node.spec.capacity);
+    load.projected.subtract(&Resources::new(0, 0, awaited.relief_micros(at)));
     let offer = offers.of(node.spec.id).filter(|it| it.stands(node.spec.epoch, now_ms));
     let (brought_resident, brought_disk) = brought.get(&at).copied().unwrap_or_default();
     let loads_at_once = offer.map_or(0, |it| it.loads_at_once).min(policy.moves_in_per_node_max);
@@ -357,6 +379,7 @@ fn node_plan(
         domain: node.spec.domain,
         up: node.is_up(),
         active: node.is_active(),
+        shares: node.is_active() || awaited.is_awaited(at),
         closed,
         has_refusals: node.refusals.iter().any(holds),
     }

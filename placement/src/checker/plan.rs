@@ -3,7 +3,7 @@
 use super::{Invariant, Violation};
 use crate::balancer::{Plan, PlannedMove, Why};
 use crate::cluster::{Cluster, Footprint, Level, Lifecycle, MoveKind, NodeId, NodeIx, RESOURCES, ReplicaState, Resource, Segment};
-use crate::load;
+use crate::load::{self, Awaited};
 use crate::model::UnitId;
 use crate::offers::Offers;
 use crate::policy::Policy;
@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 
 /// All violations of `plan`, made for that state. Costs what the plan touches, and a look at every move in flight.
 pub fn check_plan(state: &Cluster, offers: &Offers, policy: &Policy, now_ms: u64, plan: &Plan) -> Vec<Violation> {
-    let capacities = std::array::from_fn(|r| active_capacity(state, r));
-    let mut books =
-        Books { state, offers, policy, now_ms, capacities, copies: BTreeMap::new(), nodes: BTreeMap::new(), violations: Vec::new() };
+    let awaited = Awaited::new(state, policy, now_ms);
+    let capacities = std::array::from_fn(|r| sharing_capacity(state, &awaited, r));
+    let (copies, nodes) = (BTreeMap::new(), BTreeMap::new());
+    let mut books = Books { state, offers, policy, now_ms, capacities, awaited, copies, nodes, violations: Vec::new() };
     books.in_flight();
     plan.moves.iter().for_each(|it| books.check(it));
     let flying = state.moves().count() + plan.moves.len();
@@ -28,8 +29,10 @@ pub fn check_plan(state: &Cluster, offers: &Offers, policy: &Policy, now_ms: u64
     books.violations
 }
 
-fn active_capacity(state: &Cluster, r: usize) -> f64 {
-    state.nodes().filter(|node| node.is_active()).map(|node| node.spec.capacity.0[r] as f64).sum()
+/// Of the nodes among which the load is shared, those that are awaited back included.
+fn sharing_capacity(state: &Cluster, awaited: &Awaited, r: usize) -> f64 {
+    let sharing = state.nodes().zip(0..).filter(|(node, at)| node.is_active() || awaited.is_awaited(NodeIx(*at)));
+    sharing.map(|(node, _)| node.spec.capacity.0[r] as f64).sum()
 }
 
 /// One copy, as the books have it: served now, served in the end, there in the end, whole now.
@@ -61,6 +64,7 @@ struct Books<'a> {
     policy: &'a Policy,
     now_ms: u64,
     capacities: [f64; RESOURCES],
+    awaited: Awaited,
     copies: BTreeMap<UnitId, Vec<Copy>>,
     nodes: BTreeMap<NodeIx, Account>,
     violations: Vec<Violation>,
@@ -203,12 +207,17 @@ impl Books<'_> {
 
     fn projected(&mut self, node: NodeIx) {
         let (policy, now_ms, state) = (self.policy, self.now_ms, self.state.node(node));
+        let goes_back = [0, 0, self.awaited.relief_micros(node)];
         let account = self.nodes.entry(node).or_default();
-        account.projected.get_or_insert_with(|| load::of(state, policy, now_ms).projected.0.map(|it| it as f64));
+        account.projected.get_or_insert_with(|| {
+            let projected = load::of(state, policy, now_ms).projected.0;
+            std::array::from_fn(|r| projected[r].saturating_sub(goes_back[r]) as f64)
+        });
     }
 
     fn shift(&mut self, segment: &Segment, copies: &[Copy], sign: f64) {
-        let sharers = copies.iter().filter(|copy| copy.serves).count().max(1) as u64;
+        let returning = usize::from(self.awaited.sharers(&segment.replicas));
+        let sharers = (copies.iter().filter(|copy| copy.serves).count() + returning).max(1) as u64;
         let footprint = segment.footprint;
         for copy in copies.iter().filter(|copy| copy.stays) {
             let Some(load) = self.nodes.get_mut(&copy.node).and_then(|account| account.projected.as_mut()) else { continue };

@@ -158,6 +158,7 @@ impl Cluster {
             let mut most = node.adjusted;
             most.add(&Resources::new(node.load_peak_bytes, 0, 0));
             node.believed = (most, Resources(std::array::from_fn(least)));
+            node.lasting.measure(report.load.0[2] as f64 / most.0[2].max(1) as f64, report.measured_at_ms);
         }
         Ok(())
     }

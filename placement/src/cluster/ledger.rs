@@ -14,9 +14,16 @@ pub(crate) struct Sharers {
     pub(crate) projected: u8,
     /// At present.
     pub(crate) present: u8,
+    /// On nodes that are down and awaited back: in plans only.
+    pub(crate) awaited: u8,
 }
 
 impl Sharers {
+    /// Once all moves in flight are done, and who is awaited is back.
+    pub(crate) fn in_the_end(self) -> u32 {
+        u32::from(self.projected) + u32::from(self.awaited)
+    }
+
     /// While moves are in flight.
     pub(crate) fn fewest(self) -> u8 {
         self.projected.min(self.present)
@@ -24,7 +31,7 @@ impl Sharers {
 
     pub(crate) fn count(replicas: &Replicas, is_up: impl Fn(NodeIx) -> bool) -> Self {
         let count = |of: fn(ReplicaState) -> bool| replicas.iter().filter(|it| of(it.state) && is_up(it.node)).count() as u8;
-        Self { projected: count(ReplicaState::will_serve), present: count(ReplicaState::is_served) }
+        Self { projected: count(ReplicaState::will_serve), present: count(ReplicaState::is_served), awaited: 0 }
     }
 }
 
@@ -32,7 +39,7 @@ impl Sharers {
 /// fewest sharers on the way: a copy that comes does not help yet, and one that leaves helps no longer. So no move makes room for another
 /// before it is done.
 pub(crate) fn charges(footprint: &Footprint, state: ReplicaState, sharers: Sharers) -> (Resources, Resources, u64) {
-    let (served, kept, none) = (footprint.serving(u32::from(sharers.projected)), footprint.disk_only(), Resources::default());
+    let (served, kept, none) = (footprint.serving(sharers.in_the_end()), footprint.disk_only(), Resources::default());
     let adjusted = footprint.serving(u32::from(sharers.fewest()));
     match state {
         ReplicaState::Loading | ReplicaState::Warming => (served, adjusted, footprint.load_peak_bytes),

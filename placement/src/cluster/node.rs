@@ -90,6 +90,8 @@ pub struct Node {
     /// What was believed of its load when the report came: at most, and at least. The report is judged against that, not against what was
     /// decided since.
     pub believed: (Resources, Resources),
+    /// How many times what was believed its reports say of processor time, at least, for a while.
+    pub lasting: Lasting,
     /// Segments of which it has or gets a copy, in no particular order.
     pub segments: Arena<SegmentIx, 256, 64>,
     /// What it carries once every move in flight is done: what the planner balances.
@@ -121,6 +123,37 @@ pub struct Settling {
     pub load: Resources,
 }
 
+/// The least of a ratio in the last one to two minutes; none until it was measured for a minute.
+///
+/// While a node is silent and not yet taken to be down, the others serve its queries: for a minute that is no reason to balance.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lasting {
+    /// Of the minute before, and of this one.
+    least: [f64; 2],
+    since_ms: Option<u64>,
+}
+
+impl Lasting {
+    /// The length of a minute.
+    const SPAN_MS: u64 = 60_000;
+
+    pub(super) fn measure(&mut self, ratio: f64, measured_at_ms: u64) {
+        let since_ms = *self.since_ms.get_or_insert(measured_at_ms);
+        if measured_at_ms.saturating_sub(since_ms) >= Self::SPAN_MS {
+            (self.least, self.since_ms) = ([self.least[1], ratio], Some(measured_at_ms));
+        } else if since_ms == measured_at_ms {
+            self.least[1] = ratio;
+        } else {
+            self.least[1] = self.least[1].min(ratio);
+        }
+    }
+
+    /// What has lasted.
+    pub fn least(&self) -> f64 {
+        self.least[0].min(self.least[1])
+    }
+}
+
 impl Node {
     /// A node without anything on it.
     pub fn new(spec: NodeSpec) -> Self {
@@ -131,6 +164,7 @@ impl Node {
             level_since_ms: 0,
             report: None,
             believed: Default::default(),
+            lasting: Lasting::default(),
             segments: Arena::default(),
             projected: Resources::default(),
             adjusted: Resources::default(),

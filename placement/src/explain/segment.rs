@@ -112,7 +112,7 @@ fn verdict(workspace: &Workspace<'_>, at: SegmentIx, node: NodeIx) -> Verdict {
 
 fn load_of(workspace: &Workspace<'_>, at: SegmentIx, state: ReplicaState) -> Resources {
     let footprint = &workspace.segment(at).footprint;
-    if state.will_serve() { footprint.serving(workspace.sharers(at)) } else { footprint.disk_only() }
+    if state.will_serve() { footprint.serving(workspace.sharers_in_the_end(at)) } else { footprint.disk_only() }
 }
 
 /// A table, explained: its segments' verdicts, summed up.

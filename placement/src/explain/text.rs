@@ -1,8 +1,8 @@
 //! Explanations as a person reads them.
 
-use super::{ClusterExplained, Finding, NodeExplained, SegmentExplained, Shortage, TableExplained, Verdict};
+use super::{ClusterExplained, Finding, NodeCarries, NodeExplained, SegmentExplained, Shortage, TableExplained, Verdict};
 use crate::balancer::Plan;
-use crate::cluster::Resource;
+use crate::cluster::{Level, Lifecycle, Resource};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result};
 
@@ -71,6 +71,29 @@ impl Display for TableExplained {
             writeln!(f)?;
         }
         Ok(())
+    }
+}
+
+impl Display for NodeCarries {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let bytes = |bytes: u64| Quantity(Resource::DiskBytes, bytes);
+        let state = match (self.lifecycle, self.level) {
+            (Lifecycle::Active, Level::Calm) => "calm",
+            (Lifecycle::Active, Level::Loaded) => "loaded",
+            (Lifecycle::Active, Level::Strained) => "strained",
+            (Lifecycle::Active, Level::Critical) => "critical",
+            (Lifecycle::Draining, _) => "draining",
+            (Lifecycle::Down, _) => "down",
+        };
+        write!(f, "node {}: {state}, {} copies", self.node.0, self.copies)?;
+        for resource in Resource::ALL {
+            let of = |it: &crate::cluster::Resources| Quantity(resource, it.get(resource));
+            write!(f, "; {} {} of {}, line {}", resource.name(), of(&self.load), of(&self.capacity), of(&self.line))?;
+        }
+        match self.offered_bytes {
+            Some((memory, disk)) => write!(f, "; offers memory {}, disk {}", bytes(memory), bytes(disk)),
+            None => write!(f, "; offers nothing"),
+        }
     }
 }
 

@@ -57,6 +57,18 @@ fn the_cluster_and_what_no_round_can_do() {
 }
 
 #[test]
+fn what_each_node_carries() {
+    let mut small = scene();
+    small.offers.withdraw(NodeId(1));
+    let lines: Vec<_> = explain::nodes(&ask(&small)).iter().map(ToString::to_string).collect();
+    assert_eq!(lines[0], NODE_1);
+    assert_eq!(lines.len(), 6);
+    assert!(lines[1].starts_with("node 2: strained, 1 copies; memory 700.0 MiB of 1000.0 MiB, line 900.0 MiB;"), "{}", lines[1]);
+    assert!(lines[1].ends_with("; offers memory 9.8 GiB, disk 9.8 GiB"), "{}", lines[1]);
+    assert!(lines[3].starts_with("node 4: draining, 0 copies; "), "{}", lines[3]);
+}
+
+#[test]
 fn settings_that_decide_nothing() {
     let mut small = Small::new(&[1, 1]);
     small.segment(1, 100, 1, &[1]);
@@ -69,6 +81,8 @@ fn settings_that_decide_nothing() {
     assert!(!inert.contains(&"hot_share") && inert.contains(&"repair_delay_ms"), "{inert:?}");
 }
 
+const NODE_1: &str = "node 1: calm, 1 copies; memory 100.0 MiB of 1000.0 MiB, line 900.0 MiB; disk 200.0 MiB of 3.9 GiB, line 3.3 GiB; \
+cpu 0.050 cores of 4.000 cores, line 4.000 cores; offers nothing";
 const SEGMENT: &str = "
 segment 1 of table 1: memory 100.0 MiB, disk 200.0 MiB, cpu 0.100 cores, peak 1.0 MiB; 2 copies wanted
   node 1      has a copy, Serving; without it the potential falls by 2.531e-3

@@ -105,5 +105,6 @@ fn command(table: u32, job: &Job, added: &[StagedSegment]) -> Result<Commit> {
 
 fn new_segment(staged: &StagedSegment) -> NewSegment {
     let summary = &staged.summary;
-    NewSegment { id: UnitId(summary.id.0), rows: summary.rows, disk_bytes: summary.disk_bytes, summary: summary.to_bytes() }
+    let (id, disk_bytes) = (UnitId(summary.id.0), summary.disk_bytes);
+    NewSegment { id, rows: summary.rows, disk_bytes, summary: summary.to_bytes(), placing: crate::agent::placing() }
 }

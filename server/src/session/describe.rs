@@ -27,6 +27,7 @@ pub(super) async fn describe(session: &mut Session, statement: Option<Statement>
     }
     let (inferred, columns) = match statement.ours.as_deref() {
         Some(Ours::Show(name)) => (BTreeMap::new(), Some(dispatch::show_schema(session, name.as_deref())?)),
+        Some(Ours::ExplainPlacement(_)) => (BTreeMap::new(), Some(super::explain_placement::schema())),
         Some(Ours::Fetch { name, moves: false, .. }) => (BTreeMap::new(), session.cursors.schema(name)),
         Some(Ours::Declare(declare)) => (infer_told(&read_context(session)?, &declare.query.ast).await?.0, None),
         Some(Ours::Execute { name, .. }) => (BTreeMap::new(), session.find_prepared(name)?.columns.clone()),

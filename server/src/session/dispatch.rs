@@ -6,7 +6,7 @@ use super::grammar::{DiscardKind, Ours, TransactionModes};
 use super::parameters::put_into_functions;
 use super::roles;
 use super::transaction::{Transaction, conflict_is_retryable};
-use super::{Notice, Outcome, Session, Statement, copying, cursors, prepared, savepoints};
+use super::{Notice, Outcome, Session, Statement, copying, cursors, explain_placement, prepared, savepoints};
 use crate::engine::advisory::Held;
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::QueryContext;
@@ -66,6 +66,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
             Ok(Outcome::Done(if name.is_some() { "CLOSE CURSOR" } else { "CLOSE CURSOR ALL" }.into()))
         }
         Ours::Copy(copy) => Box::pin(copying::run(session, copy)).await,
+        Ours::ExplainPlacement(explain) => explain_placement::run(session, explain),
         Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
         Ours::Unsupported(error) => Err((**error).clone()),
         Ours::CreateSequence { .. }

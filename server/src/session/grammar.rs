@@ -3,6 +3,7 @@
 
 use super::Statement;
 use super::copy_options::{self, CopyStatement};
+use super::explain_placement::{self, ExplainPlacement};
 use super::parse;
 use super::role_grammar::AccessStatement;
 use crate::catalog::names::fold;
@@ -88,6 +89,8 @@ pub enum Ours {
     Close(Option<String>),
     /// COPY.
     Copy(CopyStatement),
+    /// EXPLAIN PLACEMENT.
+    ExplainPlacement(ExplainPlacement),
     /// CREATE SEQUENCE.
     CreateSequence {
         /// IF NOT EXISTS.
@@ -574,6 +577,9 @@ impl<'a> Grammar<'a> {
     fn utility(&mut self) -> Read<Option<Ours>> {
         if self.accept("COPY") {
             return Ok(Some(Ours::Copy(copy_options::read(self)?)));
+        }
+        if let Some(explain) = explain_placement::read(self)? {
+            return Ok(Some(Ours::ExplainPlacement(explain)));
         }
         if self.accept("COMMENT ON CONSTRAINT") {
             return self.comment_on_constraint().map(Some);

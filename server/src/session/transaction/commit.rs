@@ -197,7 +197,7 @@ impl Transaction {
             Conflict::Rows(_) | Conflict::Prefix(_) => serialization_failure(),
             Conflict::Added(_) => serialization_failure().with_detail("Rows were added to a table whose rows had been checked."),
             Conflict::Keys(_) => serialization_failure().with_detail("A unique key may have been inserted by a concurrent transaction."),
-            Conflict::Invalid(reason) => SqlError::internal(format!("the commit was refused: {reason}")),
+            Conflict::Decision(_, reason) | Conflict::Invalid(reason) => SqlError::internal(format!("the commit was refused: {reason}")),
         }
     }
 
@@ -231,7 +231,8 @@ fn does_something(change: &TableChange) -> bool {
 
 fn new_segment(unit: &Unit) -> Option<NewSegment> {
     let UnitSource::Segment(summary) = &unit.source else { return None };
-    Some(NewSegment { id: UnitId(unit.id.0), rows: unit.rows, disk_bytes: summary.disk_bytes, summary: summary.to_bytes() })
+    let (id, disk_bytes) = (UnitId(unit.id.0), summary.disk_bytes);
+    Some(NewSegment { id, rows: unit.rows, disk_bytes, summary: summary.to_bytes(), placing: crate::agent::placing() })
 }
 
 /// The objects that differ between two versions of a map; a definition that is the same `Arc` is unchanged.
