@@ -48,11 +48,15 @@ fn run(nodes: u32, segments: u32, sizes: &'static [u64]) {
     let policy = Policy::unbounded();
     let full = timed("full plan from a random placement", || plan(&scene.cluster, &scene.offers, &policy, NOW_MS));
     report(&full);
+    promised("max/mean of memory", full.max_to_mean_after[0], 1.02_f64.max(1.01 * full.bound.max_to_mean[0]));
     timed("plan begun and finished, event by event", || carry_out(&mut scene, &full));
     let again = timed("plan on the planned state", || plan(&scene.cluster, &scene.offers, &policy, NOW_MS + 1));
     report(&again);
     events(&mut scene, nodes);
     println!("  memory of the process at most: {} MiB", peak_mib());
+    if nodes <= 1_000 {
+        promised("memory of the process, in GiB", peak_mib() as f64 / 1024.0, 1.0);
+    }
     through_the_log(&scene);
     println!();
 }
@@ -162,7 +166,9 @@ fn events(scene: &mut Scene, nodes: u32) {
     event(scene, "a node is lost, moves bounded", &bounded, |scene| lifecycle(scene, 7, Lifecycle::Down));
     let lost = scene.cluster.node(scene.cluster.node_ix(NodeId(7)).unwrap()).projected.get(Resource::DiskBytes);
     let plan_lost = event(scene, "the same, moves unbounded", &unbounded, |_| {});
+    let repaired: u64 = plan_lost.moves.iter().filter(|it| it.why == Why::Repair).map(|it| it.transfer_bytes).sum();
     println!("    bytes moved / least: {:.4}", ratio(plan_lost.transfer_bytes(), lost));
+    promised("bytes moved to repair / least", ratio(repaired, lost), 1.05);
     event(scene, "a node joins, moves bounded", &bounded, |scene| join(scene, u64::from(nodes) + 1));
     let plan_joined = event(scene, "the same, moves unbounded", &unbounded, |_| {});
     let capacity = |id: u64| scene.cluster.node(scene.cluster.node_ix(NodeId(id)).unwrap()).spec.capacity.get(Resource::DiskBytes);
@@ -170,6 +176,13 @@ fn events(scene: &mut Scene, nodes: u32) {
     let part = capacity(u64::from(nodes) + 1) as f64 / all as f64;
     let mean = (total(&scene.cluster, Resource::DiskBytes) as f64 * part) as u64;
     println!("    bytes moved / an even part of all disks: {:.4}", ratio(plan_joined.transfer_bytes(), mean));
+    promised("bytes moved to a new node / an even part", ratio(plan_joined.transfer_bytes(), mean), 1.05);
+}
+
+/// What does not depend on the machine must hold.
+#[track_caller]
+fn promised(what: &str, value: f64, most: f64) {
+    assert!(value <= most, "{what}: {value}, promised {most}");
 }
 
 fn event(scene: &mut Scene, what: &str, policy: &Policy, change: impl FnOnce(&mut Scene)) -> Plan {

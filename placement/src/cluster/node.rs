@@ -188,3 +188,25 @@ impl Node {
         self.lifecycle == Lifecycle::Active
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_is_the_least_that_was_measured_for_a_minute() {
+        let mut lasting = Lasting::default();
+        for at_s in (0..60).step_by(4) {
+            lasting.measure(1.5, at_s * 1000);
+            assert_eq!(lasting.least(), 0.0, "{at_s} s are not long enough");
+        }
+        lasting.measure(1.6, 60_000);
+        assert_eq!(lasting.least(), 1.5);
+        lasting.measure(1.0, 64_000);
+        assert_eq!(lasting.least(), 1.0);
+        (68..180).step_by(4).for_each(|at_s| lasting.measure(1.4, at_s * 1000));
+        assert_eq!(lasting.least(), 1.0, "it counts until a minute without it has begun and ended");
+        (180..240).step_by(4).for_each(|at_s| lasting.measure(1.4, at_s * 1000));
+        assert_eq!(lasting.least(), 1.4);
+    }
+}

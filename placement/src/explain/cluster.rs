@@ -107,7 +107,8 @@ pub fn cluster(question: &Question<'_>) -> ClusterExplained {
     let workspace = Workspace::new(state, offers, policy, now_ms);
     let mean: [f64; RESOURCES] = std::array::from_fn(|r| workspace.mean(r));
     let fullness = |resource: &Resource| mean[*resource as usize] / policy.fill_share_max[*resource as usize].max(f64::MIN_POSITIVE);
-    let binding = Resource::ALL.into_iter().max_by(|a, b| fullness(a).total_cmp(&fullness(b))).unwrap_or(Resource::ResidentBytes);
+    // Of equals the first: where nothing is carried, memory.
+    let binding = Resource::ALL.into_iter().rev().max_by(|a, b| fullness(a).total_cmp(&fullness(b))).unwrap_or(Resource::ResidentBytes);
     let max_to_mean = std::array::from_fn(|r| workspace.max_to_mean(r).0);
     ClusterExplained {
         binding,

@@ -184,6 +184,24 @@ fn a_node_that_is_down_is_waited_for_as_long_as_a_copy_is_left() {
     assert_eq!(small.served_by(1).len(), 2);
 }
 
+/// Its queries weigh on one other node meanwhile, and it is missing in the means: neither is a reason to move anything.
+#[test]
+fn a_restart_is_awaited_without_a_move() {
+    let mut small = Small::new(&[1, 2, 3, 4]);
+    small.policy.repair_delay_ms = 60_000;
+    (1..=10).for_each(|id| small.segment(id, 20, 200, &[1, 2]));
+    (11..=20).for_each(|id| small.segment(id, 21, 200, &[3, 4]));
+    assert_eq!(small.plan().moves, []);
+    small.lifecycle(1, Lifecycle::Down);
+    small.now_ms = 59_999;
+    assert_eq!(small.plan().moves, []);
+    small.lifecycle(1, Lifecycle::Active);
+    assert_eq!(small.plan().moves, []);
+    small.lifecycle(1, Lifecycle::Down);
+    small.now_ms += 60_000;
+    assert!(small.plan().moves.iter().any(|it| it.why == Why::Repair));
+}
+
 #[test]
 fn where_memory_is_short_a_copy_is_kept_on_disk_and_served_once_there_is_memory() {
     let mut small = Small::new(&[1, 2]);

@@ -13,6 +13,7 @@ mod login;
 mod many_segments;
 mod many_sessions;
 mod memory;
+mod placement;
 mod psql;
 mod raw_client;
 mod server_process;
