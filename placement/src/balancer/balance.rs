@@ -257,13 +257,22 @@ impl Workspace<'_> {
         for source in sources {
             let list = &state.node(*source).segments;
             let count = if it.above { SAMPLE } else { SAMPLE / SOURCES[0] };
-            for _ in 0..count.min(list.len()) {
+            let mut drawn = [SegmentIx(0); SAMPLE];
+            let drawn = &mut drawn[..count.min(list.len())];
+            for segment in drawn.iter_mut() {
                 *draws += 1;
-                let at = scattered(*draws, list.len());
-                self.weigh_segment(it, *source, list[at], choice, &mut found);
+                *segment = list[scattered(*draws, list.len())];
             }
+            self.fetch(drawn);
+            drawn.iter().for_each(|segment| self.weigh_segment(it, *source, *segment, choice, &mut found));
         }
         found
+    }
+
+    /// Looks at segments that are about to be weighed. In no cache, they are waited for together here, and would be one after another there.
+    fn fetch(&self, segments: &[SegmentIx]) {
+        let looks = segments.iter().map(|at| u32::from(self.segment(*at).moves));
+        std::hint::black_box(looks.sum::<u32>());
     }
 
     /// The best move of all; what else is promising is kept.
