@@ -189,8 +189,8 @@ fn a_node_that_is_down_is_waited_for_as_long_as_a_copy_is_left() {
 fn a_restart_is_awaited_without_a_move() {
     let mut small = Small::new(&[1, 2, 3, 4]);
     small.policy.repair_delay_ms = 60_000;
-    (1..=10).for_each(|id| small.segment(id, 20, 200, &[1, 2]));
-    (11..=20).for_each(|id| small.segment(id, 20, 200, &[3, 4]));
+    (1..=10).for_each(|id| small.segment(id, 20, 100, &[1, 2]));
+    (11..=20).for_each(|id| small.segment(id, 20, 100, &[3, 4]));
     assert_eq!(small.plan().moves, []);
     small.lifecycle(1, Lifecycle::Down);
     small.now_ms = 59_999;
