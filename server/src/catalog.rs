@@ -24,6 +24,7 @@ pub mod names;
 pub mod pg_catalog;
 pub mod provider;
 pub mod system_views;
+pub mod temporary;
 
 use keys::ObjectName;
 
@@ -88,6 +89,22 @@ pub struct TableDefinition {
     /// CREATE INDEX.
     #[serde(default)]
     pub indexes: Vec<IndexDefinition>,
+    /// ON COMMIT of a temporary table.
+    #[serde(default)]
+    pub on_commit: OnCommit,
+}
+
+/// What COMMIT does to a temporary table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCommit {
+    /// Nothing.
+    #[default]
+    PreserveRows,
+    /// Its rows are gone.
+    DeleteRows,
+    /// It is gone.
+    Drop,
 }
 
 /// An index that was asked for. A unique one is enforced by a constraint of the same name; the others are kept as definitions only.
@@ -120,6 +137,9 @@ pub struct ColumnDefinition {
     pub identity: Option<Identity>,
     /// What rows written before the column was added hold: the text form of a constant; `None` is NULL.
     pub missing: Option<String>,
+    /// Digits of a second that its moments keep, where it was declared with a number of them: `timestamp(3)`.
+    #[serde(default)]
+    pub digits: Option<u8>,
 }
 
 /// `GENERATED ... AS IDENTITY`.
@@ -168,6 +188,16 @@ pub struct ViewDefinition {
     /// What the query reads: none of it can be dropped without the view.
     #[serde(default)]
     pub depends_on: Vec<Dependency>,
+    /// What WITH says, in its order: (name, value).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<(String, String)>,
+}
+
+impl ViewDefinition {
+    /// Whether what it reads is read with the rights of whoever asks, rather than its owner's.
+    pub fn is_of_invoker(&self) -> bool {
+        self.options.iter().any(|(name, value)| name == "security_invoker" && crate::ddl::view_options::is_on(value))
+    }
 }
 
 /// A relation that a view reads.
@@ -319,6 +349,7 @@ mod tests {
             constraints: vec![Constraint::Check { name: "t_check".into(), expression: "a > 0".into() }],
             cluster_by: vec![ColumnId(3)],
             indexes: Vec::new(),
+            on_commit: Default::default(),
         });
         let state = state_with(keys::relation("s/x", "t é"), keys::encode(&relation));
         let catalog = Catalog::from_state(&state).unwrap();

@@ -46,6 +46,8 @@ pub struct Config {
     pub query_threads: usize,
     /// Rows of a segment are written when they take this much memory, in bytes.
     pub segment_bytes_max: usize,
+    /// Plans of prepared statements kept at once, of all sessions together; 0: none.
+    pub plan_cache_entries_max: usize,
     /// Segments kept mapped at once.
     pub open_segments_max: usize,
     /// Whether compaction runs in the background.
@@ -68,6 +70,7 @@ impl Default for Config {
             connections_max: 512,
             query_threads: 0,
             segment_bytes_max: 64 << 20,
+            plan_cache_entries_max: 256,
             open_segments_max: 16_384,
             compaction: true,
             compaction_bytes_per_second_max: 64 << 20,

@@ -4,7 +4,8 @@
 //! 2. [`fields`] splits a row into values: where nothing is escaped or quoted, they are taken in place.
 //! 3. Each value goes into its column's builder; whoever drives the decoder takes the columns when they are large enough.
 //!
-//! The way back is [`CopyEncoder`]. A row that does not end within [`ROW_BYTES_MAX`] is refused, so that memory stays bounded.
+//! The way back is [`CopyEncoder`]; [`to_file`] writes its data to a file of the server. JSON objects have readers and writers of their own
+//! ([`json_lines`]). A row that does not end within [`ROW_BYTES_MAX`] is refused, so that memory stays bounded.
 
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::{CopyFormat, CopyHeader, CopyKind};
@@ -15,8 +16,10 @@ use arrow::array::ArrayRef;
 mod binary;
 mod encode;
 mod fields;
+pub mod json_lines;
 mod line_block;
 mod lines;
+pub mod to_file;
 
 pub use encode::{BoundRows, CopyEncoder};
 

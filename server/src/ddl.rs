@@ -7,8 +7,9 @@
 //!    with it the transaction: nothing is undone by hand.
 
 use crate::access::{self, owned};
-use crate::catalog::keys;
 use crate::catalog::names::fold;
+use crate::catalog::temporary::is_temporary;
+use crate::catalog::{SchemaDefinition, keys};
 use crate::engine::Engine;
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
@@ -28,6 +29,7 @@ use placement::{Command, Outcome, State};
 
 pub mod alter_table;
 pub mod checks;
+pub mod column_types;
 pub mod comments;
 pub mod constraints;
 pub mod create_table;
@@ -40,6 +42,8 @@ pub mod like;
 mod permission;
 pub mod retype;
 pub mod sequences;
+pub mod storage_parameters;
+pub mod view_options;
 pub mod views;
 
 /// Whether a statement changes the catalog, and so is for [`execute`].
@@ -95,9 +99,9 @@ impl Execution<'_> {
 
     async fn ours(&mut self, statement: &Ours) -> Result<String> {
         match statement {
-            Ours::CreateSequence { if_not_exists, name, options } => {
+            Ours::CreateSequence { temporary, if_not_exists, name, options } => {
                 let mut ids = self.ids(1).await?;
-                self.decide(|scope| sequences::create(scope, &mut ids, name, *if_not_exists, options)).await?;
+                self.decide(|scope| sequences::create(scope, &mut ids, name, (*temporary, *if_not_exists), options)).await?;
                 Ok("CREATE SEQUENCE".into())
             }
             Ours::AlterSequence { if_exists, name, options } => {
@@ -149,7 +153,7 @@ impl Execution<'_> {
             ast::Statement::CreateView(create) => Box::pin(self.create_view(create)).await,
             ast::Statement::Query(query) => {
                 let create = select_into(query).ok_or_else(|| SqlError::internal("a query came to DDL"))?;
-                Box::pin(self.create_table(&create?)).await
+                Box::pin(self.create_table(&create)).await
             }
             ast::Statement::CreateSchema { schema_name, if_not_exists, with, options, default_collate_spec, clone } => {
                 if with.is_some() || options.is_some() || default_collate_spec.is_some() || clone.is_some() {
@@ -210,6 +214,7 @@ impl Execution<'_> {
         let before = self.transaction.view();
         let scope = self.source.scope(&before.catalog);
         decision.changes.iter().try_for_each(|change| permission::permit(scope, change))?;
+        self.make_temporary_schema(&decision.changes).await?;
         for change in decision.changes {
             apply(self.transaction, change.clone());
             permission::adopt(scope, self.transaction, &change);
@@ -220,6 +225,20 @@ impl Execution<'_> {
             checks::run(&context, check).await?;
         }
         self.notices.extend(decision.notices);
+        Ok(())
+    }
+
+    /// A session's schema for what is temporary is made with the first relation in it; it is nobody's, as the system's are.
+    async fn make_temporary_schema(&mut self, changes: &[Change]) -> Result<()> {
+        let catalog = self.transaction.view().catalog;
+        let missing = changes.iter().find_map(|change| match change {
+            Change::PutRelation(schema, ..) if is_temporary(schema) && !catalog.schemas.contains_key(schema) => Some(schema),
+            _ => None,
+        });
+        if let Some(schema) = missing {
+            let oid = self.ids(1).await?.take()?;
+            self.transaction.put_schema(schema, SchemaDefinition { oid });
+        }
         Ok(())
     }
 
@@ -403,17 +422,15 @@ fn apply(transaction: &mut Transaction, change: Change) {
 }
 
 /// SELECT ... INTO as CREATE TABLE AS.
-fn select_into(query: &ast::Query) -> Option<Result<ast::CreateTable>> {
+fn select_into(query: &ast::Query) -> Option<ast::CreateTable> {
     let ast::SetExpr::Select(select) = &*query.body else { return None };
     let into = select.into.as_ref()?;
-    if into.temporary || into.unlogged {
-        return Some(Err(SqlError::unsupported("SELECT INTO TEMPORARY or UNLOGGED")));
-    }
     let mut query = query.clone();
     if let ast::SetExpr::Select(select) = &mut *query.body {
         select.into = None;
     }
-    Some(Ok(ast::helpers::stmt_create_table::CreateTableBuilder::new(into.name.clone()).query(Some(Box::new(query))).build()))
+    let create = ast::helpers::stmt_create_table::CreateTableBuilder::new(into.name.clone());
+    Some(create.temporary(into.temporary).query(Some(Box::new(query))).build())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //!
 //! Outside a block, [`execute_alone`] runs the statement as its own transaction, again if it loses a race.
 
+use crate::catalog::temporary::is_temporary;
 use crate::engine::Engine;
 use crate::error::{Result, SqlError};
 use crate::query::QueryContext;
@@ -21,11 +22,12 @@ use crate::session::transaction::Transaction;
 use crate::session::transaction::autocommit::autocommit;
 use crate::view::View;
 use datafusion::common::ScalarValue;
-use datafusion::sql::sqlparser::ast::{SetExpr, Statement, With};
+use datafusion::sql::sqlparser::ast::{ObjectName, SetExpr, Statement, With};
 use std::sync::Arc;
 
 pub mod delete;
 pub mod describe;
+pub mod explain;
 pub mod insert;
 mod on_conflict;
 mod query;
@@ -81,16 +83,26 @@ pub async fn execute_alone(
     autocommit(engine, table, attempt).await
 }
 
+/// Whether a statement changes rows of a temporary table, which a transaction that only reads may do.
+pub fn changes_temporary_rows(context: &QueryContext, statement: &Statement) -> bool {
+    let name = changed_name(statement).ok().flatten();
+    name.and_then(|name| target::find(context, &name).ok()).is_some_and(|target| is_temporary(&target.schema))
+}
+
 /// The table whose rows the statement changes, if it may race with others for them.
 fn changed_table(engine: &Arc<Engine>, context: &impl Fn(View) -> QueryContext, statement: &Statement) -> Result<Option<u32>> {
-    let name = match unwrapped(statement).0 {
+    let Some(name) = changed_name(statement)? else { return Ok(None) };
+    let context = context(Transaction::begin(engine.clone())?.view());
+    Ok(target::find(&context, &name).ok().map(|target| target.oid()))
+}
+
+fn changed_name(statement: &Statement) -> Result<Option<ObjectName>> {
+    Ok(Some(match unwrapped(statement).0 {
         Statement::Update(update) => target::of_update(update)?.0,
         Statement::Delete(delete) => target::of_delete(delete)?.0,
         Statement::Insert(insert) => target::of_insert(insert)?.0,
         _ => return Ok(None),
-    };
-    let context = context(Transaction::begin(engine.clone())?.view());
-    Ok(target::find(&context, &name).ok().map(|target| target.oid()))
+    }))
 }
 
 /// The statement below a WITH, and the WITH.

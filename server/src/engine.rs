@@ -20,6 +20,7 @@ use placement::{Node, NodeOptions, State};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use storage::{SegmentId, StagedSegment, Store};
 use tokio::sync::Notify;
 
@@ -53,6 +54,8 @@ pub struct Engine {
     pub threads: threads::QueryThreads,
     /// Who writes to which table.
     pub writers: Arc<writers::Writers>,
+    /// Plans of prepared statements.
+    pub plans: crate::query::plan_cache::PlanCache,
     /// Numbers of sequences leased by this process.
     pub sequences: Arc<crate::session::sequences::SequenceCache>,
     /// What background work has to look at.
@@ -66,6 +69,7 @@ pub struct Engine {
     pins: Arc<pins::Pins>,
     ids: Arc<ids::IdLease>,
     catalog: ArcSwapOption<Catalog>,
+    sessions_begun: AtomicU64,
     /// Files of commits whose outcome is not known: held until the process ends.
     uncertain: Mutex<Vec<Arc<StagedSegment>>>,
     _lock: folder::FolderLock,
@@ -130,12 +134,14 @@ impl Engine {
             cancels: Arc::default(),
             threads: threads::QueryThreads::start(config.query_threads)?,
             writers: Arc::default(),
+            plans: crate::query::plan_cache::PlanCache::new(config.plan_cache_entries_max),
             sequences: crate::session::sequences::SequenceCache::start(placement.clone())?,
             changes: Changes::default(),
             targets: crate::ingest::TargetCache::default(),
             key_cache: crate::ingest::KeyCache::default(),
             pins: pins::Pins::new(),
             catalog: ArcSwapOption::empty(),
+            sessions_begun: AtomicU64::new(0),
             uncertain: Mutex::default(),
             _lock: lock,
             config,
@@ -163,6 +169,21 @@ impl Engine {
             self.catalog.store(Some(read.clone()));
         }
         Ok(read)
+    }
+
+    /// Numbers of sessions up to this one are not given.
+    pub(crate) fn number_sessions_after(&self, last: u64) {
+        self.sessions_begun.fetch_max(last, Ordering::Relaxed);
+    }
+
+    /// A number that no other session of this process has.
+    pub(crate) fn next_session_number(&self) -> u64 {
+        self.sessions_begun.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether a catalog is the one that new transactions begin with.
+    pub fn is_newest_catalog(&self, catalog: &Arc<Catalog>) -> bool {
+        self.catalog.load().as_ref().is_some_and(|newest| Arc::ptr_eq(newest, catalog))
     }
 
     /// An id nobody else gets, from this process's lease. Never waits: see [`ids::IdLease::next`].

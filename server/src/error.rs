@@ -4,6 +4,7 @@
 
 mod mapping;
 mod planning;
+mod shown_calls;
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 use std::borrow::Cow;
@@ -188,6 +189,10 @@ impl SqlError {
     }
     /// A call of a function that there is not, as in `upper(integer)`.
     pub fn undefined_function(call: &str) -> Self {
+        if let Some(operation) = shown_calls::operation(call) {
+            return Self::undefined_operator(&operation);
+        }
+        let call = shown_calls::call(call);
         Self::new(SqlState::UNDEFINED_FUNCTION, format!("function {call} does not exist"))
             .with_hint("No function matches the given name and argument types. You might need to add explicit type casts.")
     }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 pub mod arithmetic;
+pub mod array_agg;
 pub mod arrays;
 pub mod average;
 pub mod backends;
@@ -25,22 +26,29 @@ pub mod interval;
 pub mod json;
 pub mod json_rows;
 pub mod like;
+pub mod long_names;
 pub mod math;
 pub mod moments;
+pub mod object_sizes;
 pub mod overloads;
 pub mod patterns;
 pub mod percentiles;
 pub mod privileges;
 pub mod quotient;
 pub mod quoting;
+pub mod ranks;
 pub mod regular;
 pub mod relations;
 pub mod rounding;
 pub mod scalar;
+pub mod series;
 pub mod server_facts;
 pub mod session;
+pub mod signals;
+pub mod sleeping;
 pub mod sum;
 pub mod text;
+pub mod type_of;
 pub mod whole_arithmetic;
 pub mod whole_number;
 
@@ -49,7 +57,10 @@ pub fn stateless() -> Vec<ScalarUDF> {
     let mut all = [catalog::functions(), arithmetic::functions(), math::functions(), patterns::functions(), datetime::functions()].concat();
     all.push(casts::function().as_ref().clone());
     all.push(expand_array::function());
+    all.push(type_of::function());
     all.extend(json::functions());
+    all.push(series::function());
+    all.push(crate::query::apply::function::rows_function());
     all.extend(percentiles::functions());
     all.extend(interval::functions());
     all.extend(moments::functions());
@@ -85,5 +96,7 @@ pub fn of_session(scope: &Scope) -> Vec<ScalarUDF> {
     all.extend(privileges::functions(scope));
     all.extend(definitions::functions(scope));
     all.extend(server_facts::functions(scope));
+    all.extend(sleeping::functions(scope));
+    all.extend(object_sizes::functions(scope));
     all
 }

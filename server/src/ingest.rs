@@ -11,13 +11,16 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::query::QueryContext;
 use crate::session::transaction::Transaction;
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use datafusion::physical_expr::PhysicalExpr;
 use std::sync::Arc;
 
 pub mod assignment;
 pub mod constraints;
 pub mod copy_file;
 pub mod copy_in;
+pub mod copy_json;
 pub mod defaults;
 pub mod expression;
 mod key_form;
@@ -37,6 +40,8 @@ pub struct Inserter {
     checks: constraints::Checks,
     keys: unique::KeyChecks,
     writer: writer::TableWriter,
+    /// Rows of which this is not true are left out.
+    condition: Option<Arc<dyn PhysicalExpr>>,
     rows: u64,
 }
 
@@ -64,12 +69,23 @@ impl Inserter {
             checks,
             keys: unique::KeyChecks::new(engine, target, keys)?,
             writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
+            condition: None,
             rows: 0,
         })
     }
 
+    /// Leaves out rows of which a condition over the target's columns is not true: `COPY FROM ... WHERE`.
+    pub fn only_where(mut self, condition: Option<Arc<dyn PhysicalExpr>>) -> Self {
+        self.condition = condition;
+        self
+    }
+
     /// Takes complete rows in the target's form; waits while the writer is behind.
-    pub async fn push(&mut self, batch: RecordBatch) -> Result<()> {
+    pub async fn push(&mut self, mut batch: RecordBatch) -> Result<()> {
+        if let Some(condition) = &self.condition {
+            let kept = condition.evaluate(&batch)?.into_array(batch.num_rows())?;
+            batch = filter_record_batch(&batch, kept.as_boolean())?;
+        }
         if batch.num_rows() == 0 {
             return Ok(());
         }

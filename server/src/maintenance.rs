@@ -5,6 +5,8 @@
 //!    table before it commits, and drops its work when it loses a race.
 //! 3. [`sweep`] removes files that no snapshot in use names; it runs again when an old snapshot is let go of.
 //!
+//! 4. [`vacuum`] does the same at once when somebody asks for it.
+//!
 //! One table is worked on at a time, so memory and I/O are those of one segment writer, and the rate of reading has a bound.
 
 use crate::engine::Engine;
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 mod compaction;
 mod pace;
 mod sweep;
+pub mod vacuum;
 
 /// The running background work.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::engine::threads::STACK_BYTES;
 use crate::maintenance::Maintenance;
+use crate::session::temporary::drop_leftovers;
 use crate::wire::listener::{Entrance, Options, serve_engine, turn_away_until};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +63,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let engine = opening.await.map_err(|e| describe(&e))?;
     let given = std::env::var("PLIMSOLL_PASSWORD").ok();
     let credentials = bootstrap::superuser(&engine, given).await.map_err(|e| describe(&e))?;
+    drop_leftovers(&engine).await.map_err(|e| describe(&e))?;
     let door = Door::new(engine.clone(), rules, credentials.are_in_file()).map_err(|e| describe(&e))?;
     let shutdown = CancellationToken::new();
     let background = Maintenance::start(&engine);

@@ -5,7 +5,7 @@
 //! 3. [`planner`] resolves names against the view and makes DataFusion's logical plan. What PostgreSQL refuses is refused before by
 //!    [`semantics`] and after by [`typing`]; where planning fails, [`blame`] says it in PostgreSQL's words.
 //! 4. The physical plan reads tables through [`scan`]: morsels of segments, pruned by statistics, filtered on the encoded form.
-//! 5. Batches stream back as they are made; dropping the stream stops the query.
+//! 5. Batches stream back as they are made; dropping the stream stops the query, and [`pauses`] sees to it that it can be stopped.
 //!
 //! Rows can be named: under the catalog [`ROWS_CATALOG`], that is as `"__rows"."schema"."table"`, every table has two more columns, last:
 //! [`table::SEGMENT_COLUMN`] (UInt64) and [`table::ROW_COLUMN`] (UInt32). UPDATE and DELETE plan `SELECT t.__segment, t.__row, ... FROM
@@ -23,16 +23,21 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub mod apply;
 pub mod averages;
 pub mod blame;
 pub mod cardinality;
 pub mod casts;
 pub mod common_types;
 pub mod date_arithmetic;
+pub mod dependencies;
 pub mod desugar;
 pub mod exactness;
 pub mod explain;
@@ -42,7 +47,7 @@ pub mod integers;
 pub mod intervals;
 pub mod join_order;
 pub mod join_rule;
-mod lateral_rows;
+pub mod lateral;
 pub mod merged_columns;
 pub mod multisets;
 pub mod naming;
@@ -51,14 +56,19 @@ pub mod ordered_groups;
 pub mod origin;
 pub mod output_types;
 pub mod parameters;
+pub mod pauses;
+pub mod plan_cache;
 pub mod planner;
 pub mod pruning;
 pub mod ranges;
+mod repeated_rows;
 pub mod rewrite;
 pub mod row_values;
 pub mod safe_pushdown;
+mod scalar_nulls;
 pub mod scan;
 pub mod semantics;
+pub mod short_aliases;
 pub mod single_distinct;
 pub mod statistics;
 pub mod table;
@@ -98,6 +108,8 @@ pub struct QueryContext {
     pub session: Arc<SessionFacts>,
     /// Values of sequences in this session, for functions with effects (`nextval`, `currval`, `setval`); see [`SequenceAccess`].
     pub sequences: Arc<dyn SequenceAccess>,
+    /// Who wants to see the plan that is run: EXPLAIN ANALYZE of a change.
+    pub ran: Option<explain::Ran>,
 }
 
 /// Sequences, as the functions `nextval`, `currval`, `setval` and `lastval` use them. Blocking: called from a query's thread.
@@ -124,6 +136,8 @@ pub trait ActivitySource: Send + Sync {
     fn advisory_locks(&self) -> &AdvisoryLocks;
     /// Waits for an advisory lock, until the session's statement is cancelled, or no longer than `limit`. Blocking: called from a query's thread.
     fn wait_for_lock(&self, process_id: i32, key: Key, mode: Mode, limit: Option<Duration>) -> Result<()>;
+    /// Lets time pass, until the session's statement ends before its time. Blocking: called from a query's thread.
+    fn sleep(&self, process_id: i32, duration: Duration) -> Result<()>;
 }
 
 impl ActivitySource for Engine {
@@ -140,16 +154,41 @@ impl ActivitySource for Engine {
         &self.advisory
     }
     fn wait_for_lock(&self, process_id: i32, key: Key, mode: Mode, limit: Option<Duration>) -> Result<()> {
-        let ended = self.cancels.running(process_id);
         let wait = async {
             tokio::select! {
                 locked = self.advisory.lock(process_id, key, mode) => locked,
-                () = ended.cancelled() => Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")),
                 () = after(limit) => Err(SqlError::new(SqlState("55P03"), "canceling statement due to lock timeout")),
             }
         };
-        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(wait))
+        until_ended(self, process_id, wait)
     }
+    fn sleep(&self, process_id: i32, duration: Duration) -> Result<()> {
+        until_ended(self, process_id, async {
+            tokio::time::sleep(duration).await;
+            Ok(())
+        })
+    }
+}
+
+/// Waits for something, but no longer than the session's statement runs.
+fn until_ended(engine: &Engine, process_id: i32, wait: impl Future<Output = Result<()>>) -> Result<()> {
+    let ended = engine.cancels.running(process_id);
+    let wait = async {
+        tokio::select! {
+            waited = wait => waited,
+            () = ended.cancelled() => Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")),
+        }
+    };
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(wait))
+}
+
+/// A stream that holds something as long as it lives.
+fn held<T: Send + 'static>(stream: SendableRecordBatchStream, held: T) -> SendableRecordBatchStream {
+    let schema = stream.schema();
+    let stream = stream.inspect(move |_| {
+        let _held = &held;
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream))
 }
 
 async fn after(limit: Option<Duration>) {
@@ -176,7 +215,15 @@ impl QueryContext {
             activity: Arc::clone(&self.engine) as Arc<dyn ActivitySource>,
             acting: None,
             view_depth: 0,
+            keys_visible: false,
+            ended: CancellationToken::new(),
         }
+    }
+    /// A scope, and what tells those who work within it to stop, once it is dropped.
+    fn guarded_scope(&self) -> (Scope, DropGuard) {
+        let scope = self.scope();
+        let guard = scope.ended.clone().drop_guard();
+        (scope, guard)
     }
     /// What the statement may do.
     pub fn rights(&self) -> crate::access::rights::Rights<'_> {
@@ -184,7 +231,7 @@ impl QueryContext {
     }
     /// Plans a query, EXPLAIN, or anything else that DataFusion plans without side effects; parameters stay as placeholders.
     pub async fn plan(&self, statement: &ast::Statement) -> Result<LogicalPlan> {
-        let (scope, statement) = (self.scope(), statement.clone());
+        let ((scope, _guard), statement) = (self.guarded_scope(), statement.clone());
         self.engine.threads.run(async move { scope.plan(&statement).await }).await
     }
     /// Puts parameters in.
@@ -203,9 +250,9 @@ impl QueryContext {
     }
     /// Optimizes and starts a plan. The stream has the schema of [`QueryContext::output_schema`].
     pub async fn run(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        let scope = self.scope();
-        let stream = self.engine.threads.run(async move { scope.run(plan).await }).await?;
-        Ok(self.engine.threads.drive(stream))
+        let ((scope, guard), ran) = (self.guarded_scope(), self.ran.clone());
+        let stream = self.engine.threads.run(async move { scope.run(plan, ran).await }).await?;
+        Ok(self.engine.threads.drive(stream, guard))
     }
     /// An expression over the columns of a table (`None`: over none), cast to `target` where given: CHECK conditions, DEFAULTs.
     pub fn plan_expression(
@@ -224,10 +271,5 @@ impl QueryContext {
     pub async fn read_file(&self, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<LogicalPlan> {
         let (scope, path, options) = (self.scope(), path.to_string(), options.to_vec());
         self.engine.threads.run(async move { files::read_plan(&scope, kind, &path, &options).await }).await
-    }
-    /// Writes a plan's rows to one file of the server, which appears whole and synced or not at all; the number of rows.
-    pub async fn write_file(&self, plan: LogicalPlan, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<u64> {
-        let (scope, path, options) = (self.scope(), path.to_string(), options.to_vec());
-        self.engine.threads.run(async move { files::write(&scope, plan, kind, &path, &options).await }).await
     }
 }

@@ -33,6 +33,7 @@ pub mod context;
 pub mod copy_options;
 mod copying;
 pub mod cursors;
+pub(crate) mod declared;
 mod describe;
 mod dispatch;
 pub mod effects;
@@ -46,10 +47,13 @@ mod roles;
 mod savepoints;
 pub mod sequences;
 pub mod settings;
-mod spellings;
+pub mod spellings;
 mod sql_dialect;
 mod strictness;
+mod symmetric;
+pub mod temporary;
 pub mod transaction;
+mod vacuum;
 
 /// Notices kept for the client, at most.
 pub(crate) const NOTICES_MAX: usize = 256;
@@ -85,6 +89,8 @@ pub struct Statement {
     pub ours: Option<Arc<grammar::Ours>>,
     /// What parsing has to say.
     pub notices: Vec<Notice>,
+    /// What its plan is known by, if it was prepared: its text, and the types declared for its parameters.
+    pub planned_as: Option<Arc<str>>,
 }
 
 /// A prepared statement, described.
@@ -225,6 +231,8 @@ pub struct Session {
     /// What functions did to this session.
     effects: Arc<Effects>,
     sequences: Arc<SessionSequences>,
+    /// The schema of its temporary relations, made with the first of them.
+    temp_schema: String,
     notices: Vec<Notice>,
     /// The session's entry in `pg_stat_activity`.
     activity: Registered,
@@ -237,6 +245,7 @@ impl Session {
         roles::enter(&engine, &identity, &mut settings, &options)?;
         let sequences = SessionSequences::new(engine.sequences.clone());
         let activity = engine.activity.enter(identity.clone())?;
+        let temp_schema = crate::catalog::temporary::schema(engine.next_session_number());
         activity.name_application(settings.get("application_name"));
         Ok(Self {
             engine,
@@ -248,6 +257,7 @@ impl Session {
             effects: Arc::default(),
             cursors: Cursors::default(),
             sequences,
+            temp_schema,
             notices: Vec::new(),
             activity,
         })
@@ -357,9 +367,12 @@ impl Session {
     }
     /// What the next statement is planned with.
     pub fn context_source(&self) -> ContextSource {
+        let setting = self.settings.search_path(roles::current(&self.settings));
+        let (search_path, creation_path) = crate::catalog::temporary::paths(setting, &self.temp_schema);
         ContextSource {
             engine: self.engine.clone(),
-            search_path: self.settings.search_path(roles::current(&self.settings)),
+            search_path,
+            creation_path,
             time_zone: self.settings.get("TimeZone").to_string(),
             user: roles::current(&self.settings).to_string(),
             database: self.identity.database.clone(),
@@ -371,6 +384,7 @@ impl Session {
                 effects: self.effects.clone(),
             }),
             sequences: self.sequences.clone(),
+            ran: None,
         }
     }
 
@@ -426,6 +440,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.engine.advisory.release(self.identity.process_id, Held::BySession);
         self.engine.advisory.release(self.identity.process_id, Held::ByTransaction);
+        self.block = None;
+        temporary::leave(&self.engine, &self.temp_schema);
     }
 }
 

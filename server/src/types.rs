@@ -256,7 +256,11 @@ impl SqlType {
             return Ok(Self::Array(Box::new(Self::parse(element)?)));
         }
         let (name, modifiers) = split_modifiers(text)?;
-        Self::from_name(&name, &modifiers)
+        match name.strip_prefix('_').map(|element| Self::from_name(element, &modifiers)) {
+            // What PostgreSQL calls the type of an array.
+            Some(Ok(element)) => Ok(Self::Array(Box::new(element))),
+            _ => Self::from_name(&name, &modifiers),
+        }
     }
     /// As [`SqlType::parse`], and the types that only the system catalog has.
     pub fn parse_any(text: &str) -> Result<Self> {
@@ -415,7 +419,7 @@ fn array_element(text: &str) -> Option<&str> {
 /// `NUMERIC(15, 2)` -> (`numeric`, [15, 2]); `timestamp(3) with time zone` -> (`timestamp with time zone`, [3]).
 fn split_modifiers(text: &str) -> Result<(String, Vec<i64>)> {
     let lower = text.to_lowercase();
-    let lower = lower.strip_prefix("pg_catalog.").unwrap_or(&lower);
+    let lower = lower.strip_prefix("pg_catalog.").or_else(|| lower.strip_prefix("\"pg_catalog\".")).unwrap_or(&lower);
     let Some((before, rest)) = lower.split_once('(') else { return Ok((lower.trim_matches('"').to_string(), vec![])) };
     let syntax = || SqlError::new(SqlState::SYNTAX_ERROR, format!("invalid type name \"{text}\""));
     let (inside, after) = rest.split_once(')').ok_or_else(syntax)?;

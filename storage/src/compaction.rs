@@ -48,6 +48,19 @@ impl Default for CompactionPolicy {
     }
 }
 
+impl CompactionPolicy {
+    /// What is worth it when somebody asks for it and waits: nothing stays inlined, small segments are merged when there are two of a size, and a
+    /// tenth of deleted rows is enough.
+    pub fn on_request() -> Self {
+        Self { small_segments_min: 2, inline_units_min: 1, inline_bytes_min: 0, deleted_percent_min: 10, ..Self::default() }
+    }
+
+    /// As on request, and no deleted row keeps its place.
+    pub fn full() -> Self {
+        Self { deleted_percent_min: 0, ..Self::on_request() }
+    }
+}
+
 /// Chooses the units of one table to rewrite now, in their order; empty when nothing is worth it. Deterministic; a chosen set never
 /// regresses to a state in which it would be chosen again.
 pub fn choose(units: &[Unit], policy: &CompactionPolicy) -> Vec<SegmentId> {
@@ -257,7 +270,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn choosing_comes_to_rest(parts in prop::collection::vec(any_unit(), 0..80)) {
+        fn choosing_comes_to_rest(parts in prop::collection::vec(any_unit(), 0..80), asked in 0..3) {
+            let small = policy();
+            let full = CompactionPolicy { small_segment_bytes: small.small_segment_bytes, small_segment_rows: small.small_segment_rows, ..CompactionPolicy::full() };
+            let policy = [small, CompactionPolicy { deleted_percent_min: 10, ..full.clone() }, full][asked as usize].clone();
             let mut units: Vec<Unit> = parts.iter().enumerate().map(|(i, (inlined, rows, row_bytes, percent))| {
                 let deleted = if percent % 3 == 0 { rows * percent / 99 } else { 0 };
                 let rows = if *inlined { rows % 50 + 1 } else { *rows };
@@ -267,13 +283,19 @@ mod tests {
             let mut next_id = 1_000;
             for round in 0.. {
                 prop_assert!(round < 500, "no rest: {:?}", units.len());
-                let chosen = choose(&units, &policy());
-                prop_assert_eq!(&chosen, &choose(&units, &policy()));
+                let chosen = choose(&units, &policy);
+                prop_assert_eq!(&chosen, &choose(&units, &policy));
                 if chosen.is_empty() { break; }
                 units = merged(&units, &chosen, &mut next_id);
                 prop_assert_eq!(live, units.iter().map(Unit::live_rows).sum::<u64>());
             }
             prop_assert!(units.iter().all(|u| u.live_rows() > 0));
+            if asked > 0 {
+                prop_assert!(units.iter().all(|u| matches!(u.source, UnitSource::Segment(_))));
+            }
+            if asked == 2 {
+                prop_assert!(units.iter().all(|u| u.live_rows() == u.rows));
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Segments: immutable Arrow IPC files with statistics, read in place.
 
 mod buffered;
+mod build;
 mod encoding;
 mod file;
 mod format;
@@ -14,8 +15,9 @@ mod statistics;
 mod view;
 mod writer;
 
+pub use build::StagedSegment;
 pub use reader::Segment;
 pub(crate) use reader::file_name;
 pub use statistics::{ColumnStatistics, SegmentSummary, SummaryColumns};
 pub(crate) use view::compact;
-pub use writer::{SegmentWriter, SegmentWriterOptions, StagedSegment, WrittenRows};
+pub use writer::{SegmentWriter, SegmentWriterOptions, WrittenRows};

@@ -327,8 +327,11 @@ pub(crate) fn taken_off_offer(footprint: &Footprint, kind: MoveKind) -> (u64, u6
     (resident_bytes, if kind.transfers() { footprint.disk_bytes } else { 0 })
 }
 
+/// Bytes that moves bring to nodes since their offers: resident, and on disk.
+type Brought = HashMap<NodeIx, (u64, u64), BuildHasherDefault<IdHasher>>;
+
 /// What the moves begun since each node made its offer have taken off it.
-fn brought_since_offers(state: &Cluster, offers: &Offers) -> HashMap<NodeIx, (u64, u64), BuildHasherDefault<IdHasher>> {
+fn brought_since_offers(state: &Cluster, offers: &Offers) -> Brought {
     let mut brought: HashMap<NodeIx, (u64, u64), _> = HashMap::default();
     for it in state.moves() {
         let Some((to, offer)) = it.to.and_then(|to| Some((state.node_ix(to)?, offers.of(to)?))) else { continue };
@@ -347,7 +350,7 @@ fn node_plan(
     potential: &Potential,
     now_ms: u64,
     at: NodeIx,
-    (brought, awaited): (&HashMap<NodeIx, (u64, u64), BuildHasherDefault<IdHasher>>, &Awaited),
+    (brought, awaited): (&Brought, &Awaited),
 ) -> NodePlan {
     let node = state.node(at);
     let (mut load, capacity) = (load::of(node, policy, now_ms), node.spec.capacity);

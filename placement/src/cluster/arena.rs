@@ -76,9 +76,9 @@ impl<T: Clone, const PAGE: usize, const BRANCH: usize> Arena<T, PAGE, BRANCH> {
         let last = self.last()?.clone();
         self.len -= 1;
         let at = self.len;
-        if at % Self::ROOT == 0 {
+        if at.is_multiple_of(Self::ROOT) {
             self.roots.pop();
-        } else if at % PAGE == 0 {
+        } else if at.is_multiple_of(PAGE) {
             Arc::make_mut(&mut self.roots[at / Self::ROOT])[at % Self::ROOT / PAGE] = None;
         }
         Some(last)

@@ -3,6 +3,7 @@
 use super::acl::{self, DATABASE_OID, Grant, Kind, ObjectAccess, Privileges};
 use super::role::{DATABASE_OWNER_OID, PUBLIC_OID, READ_ALL_DATA_OID, READ_SERVER_FILES_OID, WRITE_ALL_DATA_OID, WRITE_SERVER_FILES_OID};
 use crate::catalog::lookup::{Found, SYSTEM_SCHEMAS};
+use crate::catalog::temporary::is_temporary;
 use crate::catalog::{Catalog, Relation};
 use crate::error::{Result, SqlError, SqlState};
 use std::borrow::Cow;
@@ -159,9 +160,9 @@ impl<'a> Rights<'a> {
         Err(denied("schema", schema))
     }
 
-    /// Whether it has these on a schema; of one that does not exist others complain.
+    /// Whether it has these on a schema; of one that does not exist others complain, and a session has its own for what is temporary.
     pub fn has_on_schema(&self, schema: &str, wanted: Privileges) -> bool {
-        let oid = self.catalog.schemas.get(schema).map(|entry| entry.definition.oid);
+        let oid = self.catalog.schemas.get(schema).filter(|_| !is_temporary(schema)).map(|entry| entry.definition.oid);
         oid.is_none_or(|oid| self.has(Kind::Schema, oid, wanted))
     }
 

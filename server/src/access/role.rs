@@ -20,6 +20,10 @@ pub const READ_ALL_DATA_OID: u32 = 6181;
 pub const WRITE_ALL_DATA_OID: u32 = 6182;
 /// May see what others run.
 pub const READ_ALL_STATS_OID: u32 = 3375;
+/// May cancel and end the sessions of others than superusers.
+pub const SIGNAL_BACKEND_OID: u32 = 4200;
+/// May see settings that are kept from others.
+pub const READ_ALL_SETTINGS_OID: u32 = 3374;
 /// May read files of the server.
 pub const READ_SERVER_FILES_OID: u32 = 4569;
 /// May write files of the server.
@@ -32,10 +36,10 @@ const PREDEFINED: [(&str, u32); 12] = [
     ("pg_execute_server_program", 4571),
     ("pg_monitor", 3373),
     ("pg_read_all_data", READ_ALL_DATA_OID),
-    ("pg_read_all_settings", 3374),
+    ("pg_read_all_settings", READ_ALL_SETTINGS_OID),
     ("pg_read_all_stats", READ_ALL_STATS_OID),
     ("pg_read_server_files", READ_SERVER_FILES_OID),
-    ("pg_signal_backend", 4200),
+    ("pg_signal_backend", SIGNAL_BACKEND_OID),
     ("pg_stat_scan_tables", 3377),
     ("pg_write_all_data", WRITE_ALL_DATA_OID),
     ("pg_write_server_files", WRITE_SERVER_FILES_OID),

@@ -218,9 +218,6 @@ impl VisitorMut for Subqueries {
                 *name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(bare))]);
             }
         }
-        if let Some(derived) = computed_series(factor) {
-            *factor = derived;
-        }
         ControlFlow::Continue(())
     }
 
@@ -235,8 +232,8 @@ impl VisitorMut for Subqueries {
                 }
             }
             Expr::Function(function) => {
-                if let Some(query) = array_subquery(function) {
-                    *expr = array_of(query.clone());
+                if let Some(array) = array_subquery(function).and_then(|query| array_of(query.clone())) {
+                    *expr = array;
                 } else if let Some(rows) = row_function(function) {
                     *expr = rows;
                 }
@@ -303,19 +300,6 @@ fn row_function(function: &Function) -> Option<Expr> {
         }
         _ => None,
     }
-}
-
-/// `FROM generate_series(1, f(...)) AS s(r)`: a table function takes literals only, a select list anything.
-fn computed_series(factor: &TableFactor) -> Option<TableFactor> {
-    let TableFactor::Table { name, args: Some(arguments), alias: Some(alias), .. } = factor else { return None };
-    let values: Vec<Expr> = arguments.args.iter().filter_map(plain_argument).cloned().collect();
-    let literal = |expr: &Expr| matches!(expr, Expr::Value(_) | Expr::UnaryOp { .. });
-    if bare_name(name).as_deref() != Some("generate_series") || alias.columns.len() != 1 || values.iter().all(literal) {
-        return None;
-    }
-    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-    let query = crate::session::parse::parse_query(&format!("SELECT generate_series({}) AS n", values.join(", "))).ok()?;
-    Some(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias.clone()), sample: None })
 }
 
 fn plain_argument(argument: &FunctionArg) -> Option<&Expr> {
@@ -501,18 +485,24 @@ fn plain_select(query: &mut Query) -> Option<&mut Select> {
     }
 }
 
-/// `ARRAY(SELECT x ...)` as `(SELECT array_agg(x) ...)`, empty where that is NULL.
-fn array_of(mut query: Query) -> Expr {
+/// `ARRAY(SELECT x ...)` as `(SELECT array_agg(x) ...)`, empty where that is NULL; `None` where that is not the same.
+fn array_of(mut query: Query) -> Option<Expr> {
+    if query.limit_clause.is_some() || query.fetch.is_some() {
+        return None;
+    }
     let order_by = query.order_by.take();
     let ordering = match order_by.map(|order| order.kind) {
         Some(datafusion::sql::sqlparser::ast::OrderByKind::Expressions(expressions)) => expressions,
         _ => Vec::new(),
     };
-    let Some(select) = plain_select(&mut query) else { return call(EMPTY_ARRAY, Vec::new()) };
+    let select = plain_select(&mut query)?;
     if reads_nothing(select) || reads_options(select) {
-        return call(EMPTY_ARRAY, Vec::new());
+        return Some(call(EMPTY_ARRAY, Vec::new()));
     }
-    let Some(item) = only_item(select) else { return call(EMPTY_ARRAY, Vec::new()) };
+    let item = only_item(select).filter(|item| !is_aggregate(item))?;
+    if select.distinct.is_some() || select.having.is_some() || is_grouped(select) {
+        return None;
+    }
     // ORDER BY 1 sorts by the item itself.
     let ordering: Vec<_> = ordering
         .into_iter()
@@ -530,7 +520,7 @@ fn array_of(mut query: Query) -> Expr {
         list.clauses.push(FunctionArgumentClause::OrderBy(ordering));
     }
     select.projection = vec![SelectItem::UnnamedExpr(aggregate)];
-    call(EMPTY_IF_NULL, vec![Expr::Subquery(Box::new(query))])
+    Some(call(EMPTY_IF_NULL, vec![Expr::Subquery(Box::new(query))]))
 }
 
 /// `ARRAY(SELECT ... FROM unnest(c.reloptions))`: no relation here has options.
@@ -568,9 +558,7 @@ fn compares_collations(query: &Query) -> bool {
 fn aggregate_one(query: &mut Query) {
     let limited = query.limit_clause.is_some();
     let Some(select) = plain_select(query) else { return };
-    let grouped = select.having.is_some()
-        || !matches!(&select.group_by, datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(by, _) if by.is_empty());
-    if limited || grouped || select.distinct.is_some() || !select.from.iter().all(of_catalog) {
+    if limited || select.having.is_some() || is_grouped(select) || select.distinct.is_some() || !select.from.iter().all(of_catalog) {
         return;
     }
     let Some(item) = only_item(select).filter(|item| !is_aggregate(item)) else { return };
@@ -579,8 +567,20 @@ fn aggregate_one(query: &mut Query) {
         _ => column_name(&item).unwrap_or_else(|| Ident::new("?column?").clone()),
     };
     let alias = Ident::with_quote('"', alias.value);
-    select.projection = vec![SelectItem::ExprWithAlias { expr: call("min", vec![item]), alias }];
+    let least = call("min", vec![item.clone()]);
+    // The aggregate gives a text.
+    let one = match &item {
+        Expr::Function(function) if bare_name(&function.name).is_some_and(|name| name.starts_with("json_build_")) => {
+            cast(least, DataType::JSON)
+        }
+        _ => least,
+    };
+    select.projection = vec![SelectItem::ExprWithAlias { expr: one, alias }];
     query.order_by = None;
+}
+
+fn is_grouped(select: &Select) -> bool {
+    !matches!(&select.group_by, datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(by, _) if by.is_empty())
 }
 
 fn of_catalog(item: &TableWithJoins) -> bool {

@@ -4,6 +4,7 @@ use super::built_table::{self, Cell, Row};
 use super::pg_catalog::shapes::{self, Shape};
 use super::pg_catalog::{describe, oids, ownership, relations};
 use super::provider::SYSTEM_SCHEMAS;
+use super::temporary::{is_temporary, resolved};
 use super::{ColumnDefinition, Constraint, Identity, Relation, lookup::Found};
 use crate::access::acl::{self, Kind};
 use crate::access::rights::kind_of;
@@ -98,6 +99,9 @@ fn accessible(scope: &Scope) -> impl Iterator<Item = Found<'_>> {
     let rights = scope.rights();
     scope.view.catalog.all().filter(move |found| {
         let (kind, oid) = (kind_of(found.relation()), found.relation().oid());
+        if resolved(found.schema, &scope.search_path).is_none() {
+            return false;
+        }
         rights.owns(oid)
             || rights.has_any(kind, oid, kind.all())
             || acl::names(Kind::Column.all()).any(|(one, _)| rights.has_on_any_column(oid, one))
@@ -111,6 +115,7 @@ const TABLES: &str = "table_catalog name, table_schema name, table_name name, ta
 fn tables(scope: &Scope) -> Vec<Row> {
     let row = |found: Found<'_>| {
         let (kind, insertable) = match found.relation() {
+            Relation::Table(_) if is_temporary(found.schema) => ("LOCAL TEMPORARY", "YES"),
             Relation::Table(_) => ("BASE TABLE", "YES"),
             Relation::View(_) => ("VIEW", "NO"),
             Relation::Sequence(_) => return None,
@@ -193,7 +198,7 @@ fn column_row(scope: &Scope, of: Place<'_>, name: &str, number: u32, sql_type: &
         precision,
         radix,
         scale,
-        time_digits(sql_type),
+        time_digits(sql_type, declared),
         Cell::Null,
         Cell::Null,
         Cell::Null,
@@ -295,7 +300,10 @@ fn number_facts(sql_type: &SqlType) -> (Option<i32>, Option<i32>, Option<i32>) {
 }
 
 /// `datetime_precision`
-fn time_digits(sql_type: &SqlType) -> Option<i32> {
+fn time_digits(sql_type: &SqlType, declared: Option<&ColumnDefinition>) -> Option<i32> {
+    if let Some(digits) = declared.and_then(|column| column.digits) {
+        return Some(digits.into());
+    }
     match sql_type {
         SqlType::Date => Some(0),
         SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz | SqlType::Interval => Some(6),

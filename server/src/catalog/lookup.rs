@@ -1,8 +1,10 @@
 //! Finding things in a catalog.
 
 use super::names::{QualifiedName, quote_qualified};
-use super::{Catalog, Entry, Relation, SequenceDefinition, TableDefinition, ViewDefinition};
+use super::temporary::{is_temporary, resolved};
+use super::{Catalog, ColumnDefinition, Entry, Relation, SequenceDefinition, TableDefinition, ViewDefinition};
 use crate::error::{Result, SqlError, SqlState};
+use crate::types::SqlType;
 use storage::ColumnId;
 
 /// A relation, and where it is.
@@ -46,7 +48,7 @@ impl Catalog {
     /// The relation of a name: in the schema it says, or else in the first of `search_path` that has it.
     pub fn find(&self, name: &QualifiedName, search_path: &[String]) -> Option<Found<'_>> {
         match &name.schema {
-            Some(schema) => self.get(schema, &name.name),
+            Some(schema) => self.get(resolved(schema, search_path)?, &name.name),
             None => search_path.iter().find_map(|schema| self.get(schema, &name.name)),
         }
     }
@@ -79,8 +81,8 @@ impl Catalog {
     pub fn in_schema<'a>(&'a self, schema: &'a str) -> impl Iterator<Item = Found<'a>> {
         self.all().filter(move |found| found.schema == schema)
     }
-    /// The schema that a new relation goes to: the one its name says, or the first of `search_path` that exists.
-    pub fn creation_schema(&self, name: &QualifiedName, search_path: &[String]) -> Result<String> {
+    /// The schema that a new relation goes to: the one its name says, or the first of a path that exists or is to be made for it.
+    pub fn creation_schema(&self, name: &QualifiedName, path: &[String]) -> Result<String> {
         if let Some(schema) = &name.schema {
             if SYSTEM_SCHEMAS.contains(&schema.as_str()) {
                 let message = format!("permission denied to create \"{schema}.{}\"", name.name);
@@ -89,9 +91,8 @@ impl Catalog {
             }
             return self.require_schema(schema).map(|()| schema.clone());
         }
-        search_path
-            .iter()
-            .find(|schema| self.schemas.contains_key(*schema))
+        path.iter()
+            .find(|schema| self.schemas.contains_key(*schema) || is_temporary(schema))
             .cloned()
             .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in"))
     }
@@ -128,6 +129,18 @@ impl ViewDefinition {
     /// Whether the view reads the relation (and the column).
     pub fn reads(&self, relation: u32, column: Option<ColumnId>) -> bool {
         self.depends_on.iter().any(|d| d.relation == relation && column.is_none_or(|c| d.columns.contains(&c)))
+    }
+}
+
+impl ColumnDefinition {
+    /// `pg_attribute.atttypmod`.
+    pub fn type_modifier(&self) -> i32 {
+        match (&self.sql_type, self.digits) {
+            // All fields of an interval.
+            (SqlType::Interval, Some(digits)) => 0x7fff << 16 | i32::from(digits),
+            (_, Some(digits)) => i32::from(digits),
+            (sql_type, None) => sql_type.type_modifier(),
+        }
     }
 }
 

@@ -21,14 +21,17 @@ pub mod describe;
 pub mod descriptions;
 pub mod empty;
 pub mod expression_text;
+pub mod locks;
 pub mod oids;
 pub mod ownership;
+pub mod plain_indexes;
 pub mod procedures;
 pub mod relations;
 pub mod roles;
 pub mod server;
 pub mod shapes;
 pub mod system_relations;
+pub mod time_zones;
 pub mod type_names;
 
 /// OIDs of the built-in schemas, in the order of [`super::provider::SYSTEM_SCHEMAS`]; the first is PostgreSQL's own.
@@ -39,6 +42,8 @@ pub const OWNER_OID: u32 = 10;
 
 /// A table of the schema, as the statement sees it.
 pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    // A function that PostgreSQL reads a view of this name from.
+    let name = if name == "pg_show_all_settings" { "pg_settings" } else { name };
     let Some(shape) = shapes::find("pg_catalog", name) else { return of_function(name) };
     let made = relations::table(scope, name)
         .or_else(|| constraints::table(scope, name))
@@ -46,7 +51,8 @@ pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>
         .or_else(|| descriptions::table(scope, name))
         .or_else(|| activity::table(scope, name))
         .or_else(|| roles::table(scope, name))
-        .or_else(|| server::table(scope, name));
+        .or_else(|| server::table(scope, name))
+        .or_else(|| time_zones::table(name));
     let (columns, rows) = made.unwrap_or_default();
     built_table::shaped(shape, always(scope, shape)?, columns, rows).map(Some)
 }
@@ -71,7 +77,7 @@ fn of_function(name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
 }
 
 /// Names of the functions that are read as tables.
-pub const TABLE_FUNCTIONS: [&str; 1] = ["pg_get_keywords"];
+pub const TABLE_FUNCTIONS: [&str; 4] = ["pg_get_keywords", "pg_show_all_settings", "pg_timezone_abbrevs", "pg_timezone_names"];
 
 fn keyword(line: &str) -> Row {
     let mut fields = line.split('\t');

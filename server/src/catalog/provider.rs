@@ -3,6 +3,7 @@
 //! A name without a schema is looked up in the hidden schema [`SEARCH_PATH_SCHEMA`], which walks `pg_catalog` and then the search path.
 
 use super::lookup::Found;
+use super::temporary::resolved;
 use super::{Relation, ViewDefinition, information_schema, pg_catalog, system_views};
 use crate::access::acl::{self, Kind as ObjectKind};
 use crate::access::rights::{access, denied};
@@ -74,6 +75,10 @@ impl CatalogProvider for ViewCatalog {
         own.chain(SYSTEM_SCHEMAS.map(String::from)).collect()
     }
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let name = match self.kind {
+            Kind::Files => name,
+            Kind::Plain | Kind::Rows => resolved(name, &self.scope.search_path)?,
+        };
         let exists = self.kind == Kind::Files
             || name == SEARCH_PATH_SCHEMA
             || SYSTEM_SCHEMAS.contains(&name)
@@ -152,6 +157,7 @@ async fn resolve(scope: &Arc<Scope>, schema: &str, name: &str) -> Result<Option<
         Relation::Table(_) => match scope.view.table(schema, name) {
             Some(table) => {
                 let table = SegmentTable::new(table, Arc::clone(&scope.store))?;
+                let table = if scope.keys_visible { table.with_keys() } else { table };
                 Ok(Some(Arc::new(match readable {
                     Some(readable) => table.readable(readable),
                     None => table,
@@ -180,8 +186,9 @@ fn readable_columns(scope: &Scope, found: &Found<'_>) -> Result<Option<Vec<bool>
 /// A view as the plan of its query, its columns named and typed as when it was made.
 async fn expand(scope: &Scope, view: &ViewDefinition) -> Result<Arc<dyn TableProvider>, SqlError> {
     let query = parse_query(&view.query)?;
+    let owner = access(&scope.view.catalog, view.oid).owner;
     let plan = scope
-        .within_view(&view.search_path, access(&scope.view.catalog, view.oid).owner)?
+        .within_view(&view.search_path, (!view.is_of_invoker()).then_some(owner))?
         .plan(&ast::Statement::Query(Box::new(query)))
         .await?;
     let columns = plan.schema().columns();

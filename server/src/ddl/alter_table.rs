@@ -4,10 +4,10 @@ use super::create_table::{self, NewColumn};
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, place, put, relation_exists};
 use super::drop::{self, Target};
 use super::retype::Retyping;
-use super::{constraints, expressions, indexes, sequences};
+use super::{column_types, constraints, expressions, indexes, sequences, storage_parameters};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::fold;
-use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition};
+use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition, temporary};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::grammar::SequenceOption;
 use crate::types::SqlType;
@@ -45,6 +45,10 @@ pub fn alter(
         AlterTableOperation::AddConstraint { constraint, .. } => alteration.add_constraint(constraint),
         AlterTableOperation::DropConstraint { if_exists, name, .. } => alteration.drop_constraint(&fold(name), *if_exists),
         AlterTableOperation::RenameConstraint { old_name, new_name } => alteration.rename_constraint(&fold(old_name), &fold(new_name)),
+        AlterTableOperation::SetOptionsParens { options } => {
+            storage_parameters::check(options)?;
+            Ok(Decision::default())
+        }
         AlterTableOperation::ClusterBy { exprs } => alteration.cluster_by(exprs),
         AlterTableOperation::DropClusteringKey => alteration.cluster_by(&[]),
         AlterTableOperation::OwnerTo { .. } => Err(SqlError::unsupported("OWNER TO").with_hint("There are no roles yet.")),
@@ -75,6 +79,7 @@ pub fn rename_relation(scope: Scope<'_>, found: Found<'_>, to: &str) -> Result<D
 
 /// ALTER ... SET SCHEMA, of any relation; a table's own sequences go with it.
 pub fn set_schema(scope: Scope<'_>, found: Found<'_>, schema: &str) -> Result<Decision> {
+    temporary::refuse_moving([found.schema, schema])?;
     scope.catalog.require_schema(schema)?;
     if found.schema == schema {
         return Ok(Decision::default());
@@ -281,11 +286,11 @@ impl Alteration<'_> {
             }
             AlterColumnOperation::DropNotNull => drop_not_null(relation, column, in_key)?,
             AlterColumnOperation::SetDataType { data_type, using, .. } => {
-                let sql_type = SqlType::from_ast(data_type)?;
-                if using.is_some() || !stored_alike(&column.sql_type, &sql_type) {
+                let (sql_type, digits) = column_types::read(data_type)?;
+                if using.is_some() || !stored_alike(column, &sql_type, digits) {
                     return Err(SqlError::internal("a change of type that rewrites the table came to the catalog"));
                 }
-                column.sql_type = sql_type;
+                (column.sql_type, column.digits) = (sql_type, digits);
                 let column = column.clone();
                 refuse_retyping(self.scope, &self.found, &column)?;
             }
@@ -415,11 +420,12 @@ pub fn retyping<'a>(found: &Found<'_>, operation: &'a AlterTableOperation) -> Re
     };
     let name = fold(column_name);
     let column = found.table()?.require_column(found.name, &name)?;
-    let sql_type = SqlType::from_ast(data_type)?;
-    if using.is_none() && stored_alike(&column.sql_type, &sql_type) {
+    let (sql_type, digits) = column_types::read(data_type)?;
+    create_table::require_storable(&sql_type)?;
+    if using.is_none() && stored_alike(column, &sql_type, digits) {
         return Ok(None);
     }
-    Ok(Some(Retyping { table: place(found), column: name, sql_type, using: using.as_ref() }))
+    Ok(Some(Retyping { table: place(found), column: name, sql_type, digits, using: using.as_ref() }))
 }
 
 /// A column that a view reads keeps its type.
@@ -429,9 +435,13 @@ pub fn refuse_retyping(scope: Scope<'_>, found: &Found<'_>, column: &ColumnDefin
     Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot alter type of a column used by a view or rule").with_detail(detail))
 }
 
-fn stored_alike(from: &SqlType, to: &SqlType) -> bool {
-    match (from, to) {
-        _ if from == to => true,
+/// Whether the values of a column are values of another type as they are stored; fewer digits round them.
+fn stored_alike(column: &ColumnDefinition, to: &SqlType, digits: Option<u8>) -> bool {
+    if digits.is_some_and(|digits| column.digits.is_none_or(|before| digits < before)) {
+        return false;
+    }
+    match (&column.sql_type, to) {
+        (from, to) if from == to => true,
         (SqlType::Varchar(_), SqlType::Text | SqlType::Varchar(None)) | (SqlType::Text, SqlType::Varchar(None)) => true,
         (SqlType::Varchar(Some(from)), SqlType::Varchar(Some(to))) => from <= to,
         _ => false,

@@ -7,6 +7,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::query::QueryContext;
 use crate::session::parse::{parse_expression, parse_query};
 use crate::types::SqlType;
+use crate::types::convert::rounded_to;
 use crate::types::output::{ColumnEncoder, OutputStyle};
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
@@ -38,8 +39,12 @@ pub fn default_value(context: &QueryContext, column: &ColumnDefinition) -> Resul
     if value.is_null() {
         return Ok(None);
     }
+    let mut values = value.to_array_of_size(1)?;
+    if let Some(digits) = column.digits {
+        values = rounded_to(&values, digits)?;
+    }
     let mut text = BytesMut::new();
-    ColumnEncoder::new(&column.sql_type, false, &OutputStyle::default()).write(&value.to_array_of_size(1)?, 0, &mut text)?;
+    ColumnEncoder::new(&column.sql_type, false, &OutputStyle::default()).write(&values, 0, &mut text)?;
     String::from_utf8(text.to_vec()).map(Some).map_err(|_| SqlError::internal("a default's text is not UTF-8"))
 }
 

@@ -1,15 +1,15 @@
 //! CREATE TABLE: columns, constraints, owned sequences.
 
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, relation_exists};
-use super::{constraints, expressions, like, sequences};
+use super::{column_types, constraints, expressions, like, sequences, storage_parameters};
 use crate::catalog::names::fold;
-use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition};
+use crate::catalog::{ColumnDefinition, Constraint, Identity, OnCommit, Relation, TableDefinition, temporary};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::clauses;
 use crate::session::grammar::SequenceOption;
 use crate::types::SqlType;
 use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Expr, GeneratedAs, TableConstraint, WrappedCollection,
+    self, ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Expr, GeneratedAs, TableConstraint, WrappedCollection,
 };
 use storage::ColumnId;
 
@@ -50,7 +50,7 @@ pub fn create(scope: Scope<'_>, ids: &mut Ids, create: &CreateTable) -> Result<D
 /// Where a new table goes; `None` if it is there and IF NOT EXISTS says that this is fine.
 pub fn target(scope: Scope<'_>, create: &CreateTable) -> Result<Option<(String, String)>> {
     let name = scope.name(&create.name)?;
-    let schema = scope.catalog.creation_schema(&name, scope.search_path)?;
+    let schema = scope.creation_schema(&name, create.temporary)?;
     match scope.catalog.get(&schema, &name.name) {
         Some(_) if create.if_not_exists => Ok(None),
         Some(_) => Err(relation_exists(&name.name)),
@@ -68,6 +68,9 @@ pub fn build(
     create: &CreateTable,
 ) -> Result<Decision> {
     check_columns(&columns)?;
+    if create.on_commit.is_some() && !temporary::is_temporary(&schema) {
+        return Err(temporary::refused("ON COMMIT can only be used on temporary tables"));
+    }
     let mut table = TableDefinition {
         oid: ids.take()?,
         next_column_id: columns.len() as u32 + 1,
@@ -75,6 +78,7 @@ pub fn build(
         constraints: Vec::new(),
         cluster_by: Vec::new(),
         indexes: Vec::new(),
+        on_commit: on_commit(create),
     };
     let keys_first = |constraint: &&TableConstraint| !matches!(constraint, TableConstraint::PrimaryKey(_));
     let mut all: Vec<&TableConstraint> = columns.iter().flat_map(|new| &new.constraints).chain(&create.constraints).collect();
@@ -94,6 +98,14 @@ pub fn build(
     decision.changes.extend(owned.into_iter().map(|(name, sequence)| Change::PutRelation(schema.clone(), name, sequence)));
     decision.changes.push(Change::PutRelation(schema, name, Relation::Table(table)));
     Ok(decision)
+}
+
+fn on_commit(create: &CreateTable) -> OnCommit {
+    match create.on_commit {
+        None | Some(ast::OnCommit::PreserveRows) => OnCommit::PreserveRows,
+        Some(ast::OnCommit::DeleteRows) => OnCommit::DeleteRows,
+        Some(ast::OnCommit::Drop) => OnCommit::Drop,
+    }
 }
 
 /// That every default and condition of a new table can be planned.
@@ -179,11 +191,14 @@ pub fn own_sequence(
 fn refuse_unsupported(create: &CreateTable) -> Result<()> {
     let options = match &create.table_options {
         CreateTableOptions::None => false,
-        CreateTableOptions::With(options) | CreateTableOptions::Plain(options) => !options.is_empty(),
+        CreateTableOptions::With(options) => {
+            storage_parameters::check(options)?;
+            false
+        }
+        CreateTableOptions::Plain(options) => !options.is_empty(),
         CreateTableOptions::Options(_) | CreateTableOptions::TableProperties(_) => true,
     };
     for (given, what) in [
-        (create.temporary || create.on_commit.is_some(), "a temporary table"),
         (create.partition_by.is_some() || create.partition_of.is_some(), "PARTITION BY"),
         (create.inherits.is_some(), "INHERITS"),
         (create.like.is_some(), "CREATE TABLE ... LIKE"),
@@ -198,6 +213,18 @@ fn refuse_unsupported(create: &CreateTable) -> Result<()> {
     Ok(())
 }
 
+/// That columns can have a type: expressions can have more digits than a table keeps.
+pub fn require_storable(sql_type: &SqlType) -> Result<()> {
+    match sql_type {
+        SqlType::Array(element) => require_storable(element),
+        SqlType::Numeric(Some((precision, _))) if *precision > 38 => {
+            Err(SqlError::unsupported(format!("a column of type {}", sql_type.name()))
+                .with_hint("A column of type numeric has a precision of up to 38: declare it, or cast to it, with fewer digits."))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads one column.
 pub fn read_column(definition: &ColumnDef, id: ColumnId) -> Result<NewColumn> {
     let name = fold(&definition.name);
@@ -206,14 +233,15 @@ pub fn read_column(definition: &ColumnDef, id: ColumnId) -> Result<NewColumn> {
         return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
     }
     let serial = serial_type(&definition.data_type);
-    let sql_type = match &serial {
-        Some(sql_type) => sql_type.clone(),
-        None => SqlType::from_ast(&definition.data_type)?,
+    let (sql_type, digits) = match &serial {
+        Some(sql_type) => (sql_type.clone(), None),
+        None => column_types::read(&definition.data_type)?,
     };
+    require_storable(&sql_type)?;
     if matches!(sql_type, SqlType::Oid | SqlType::Name | SqlType::Catalog(_)) {
         return Err(SqlError::unsupported(format!("a column of type {}", sql_type.name())));
     }
-    let column = ColumnDefinition { id, name, sql_type, not_null: serial.is_some(), default: None, identity: None, missing: None };
+    let column = ColumnDefinition { id, name, sql_type, not_null: serial.is_some(), default: None, identity: None, missing: None, digits };
     let mut new = NewColumn { column, constraints: Vec::new(), sequence: serial.map(|_| Vec::new()) };
     let mut explicit_null = false;
     for option in &definition.options {
@@ -274,6 +302,13 @@ fn apply_option(new: &mut NewColumn, name: Option<&datafusion::sql::sqlparser::a
             }
             apply_identity(new, generated_as, sequence_options.as_deref().unwrap_or_default())?;
         }
+        // Texts are compared byte by byte: these say the same.
+        ColumnOption::Collation(name)
+            if name
+                .0
+                .last()
+                .and_then(|part| part.as_ident())
+                .is_some_and(|name| ["C", "POSIX", "default"].contains(&name.value.as_str())) => {}
         ColumnOption::Collation(_) => return Err(SqlError::unsupported("COLLATE").with_hint("Text is compared by its bytes.")),
         other => return Err(SqlError::unsupported(format!("column option {other}"))),
     }
@@ -328,8 +363,9 @@ pub fn columns_of_query(create: &CreateTable, output: &arrow::datatypes::Schema)
             },
             other => other,
         };
+        require_storable(&sql_type)?;
         let id = ColumnId(at as u32 + 1);
-        let column = ColumnDefinition { id, name, sql_type, not_null: false, default: None, identity: None, missing: None };
+        let column = ColumnDefinition { id, name, sql_type, not_null: false, default: None, identity: None, missing: None, digits: None };
         columns.push(NewColumn { column, constraints: Vec::new(), sequence: None });
     }
     Ok(columns)

@@ -5,6 +5,7 @@ use crate::access::rights::Rights;
 use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::QualifiedName;
+use crate::catalog::temporary;
 use crate::catalog::{Catalog, Relation, SchemaDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::Notice;
@@ -18,6 +19,8 @@ pub struct Scope<'a> {
     pub catalog: &'a Catalog,
     /// Where unqualified names are looked up.
     pub search_path: &'a [String],
+    /// Of which the first that exists takes what is new.
+    pub creation_path: &'a [String],
     /// The present database.
     pub database: &'a str,
     /// Who decides.
@@ -43,6 +46,24 @@ impl<'a> Scope<'a> {
         let name = self.name(name)?;
         self.look_into(&name)?;
         Ok(self.catalog.find(&name, self.search_path))
+    }
+    /// Where a new relation goes.
+    pub fn creation_schema(&self, name: &QualifiedName, is_temporary: bool) -> Result<String> {
+        let own = temporary::own(self.search_path);
+        match name.schema.as_deref() {
+            Some(schema) if schema == temporary::ALIAS || temporary::is_temporary(schema) => {
+                let own = temporary::resolved(schema, self.search_path).map(String::from);
+                own.ok_or_else(|| temporary::refused("cannot create relations in temporary schemas of other sessions"))
+            }
+            None if is_temporary => own.map(String::from).ok_or_else(|| SqlError::internal("a session has no temporary schema")),
+            _ => {
+                let schema = self.catalog.creation_schema(name, self.creation_path)?;
+                match is_temporary {
+                    true => Err(temporary::refused("cannot create temporary relation in non-temporary schema")),
+                    false => Ok(schema),
+                }
+            }
+        }
     }
     /// What the role that decides may do.
     pub fn rights(&self) -> Rights<'a> {

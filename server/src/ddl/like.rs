@@ -85,7 +85,8 @@ fn of_column(scope: Scope<'_>, table: &TableDefinition, column: &ColumnDefinitio
 
 fn of_view(name: &str, sql_type: &crate::types::SqlType) -> NewColumn {
     let (name, sql_type) = (name.to_string(), sql_type.clone());
-    let column = ColumnDefinition { id: ColumnId(0), name, sql_type, not_null: false, default: None, identity: None, missing: None };
+    let column =
+        ColumnDefinition { id: ColumnId(0), name, sql_type, not_null: false, default: None, identity: None, missing: None, digits: None };
     NewColumn { column, constraints: Vec::new(), sequence: None }
 }
 

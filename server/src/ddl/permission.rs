@@ -6,7 +6,8 @@ use crate::access::defaults;
 use crate::access::rights::{access, kind_of, not_owner};
 use crate::catalog::Relation;
 use crate::catalog::names::fold;
-use crate::error::{Result, SqlState};
+use crate::catalog::temporary::is_temporary;
+use crate::error::{Result, SqlError, SqlState};
 use crate::session::transaction::Transaction;
 use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType};
 
@@ -21,6 +22,7 @@ pub(super) fn permit(scope: Scope<'_>, change: &Change) -> Result<()> {
             Some(found) => rights.require_owner(&found).and_then(|()| permit_linking(scope, change)),
             // Renamed within this statement: it was asked for under its old name.
             None if scope.catalog.by_oid(relation.oid()).is_some() => Ok(()),
+            None if is_temporary(schema) => permit_temporary(scope).and_then(|()| permit_linking(scope, change)),
             None => rights.require_on_schema(schema, acl::CREATE).and_then(|()| permit_linking(scope, change)),
         },
         Change::DropRelation(..) | Change::Need(_) => Ok(()),
@@ -32,6 +34,12 @@ pub(super) fn permit(scope: Scope<'_>, change: &Change) -> Result<()> {
             rights.require_on_schema(&to.0, acl::CREATE)
         }
     }
+}
+
+fn permit_temporary(scope: Scope<'_>) -> Result<()> {
+    scope.rights().require_on_database(scope.database, acl::TEMPORARY).map_err(|error| {
+        SqlError::new(error.state, format!("permission denied to create temporary tables in database \"{}\"", scope.database))
+    })
 }
 
 /// 42501 unless the role owns the table whose column a sequence is to belong to.

@@ -30,6 +30,8 @@ pub struct Retyping<'a> {
     pub column: String,
     /// Its new type.
     pub sql_type: SqlType,
+    /// Digits of a second, where the type says them.
+    pub digits: Option<u8>,
     /// USING.
     pub using: Option<&'a Expr>,
 }
@@ -120,7 +122,7 @@ fn decide(scope: Scope<'_>, found: &Found<'_>, retyping: &Retyping<'_>) -> Resul
     table.next_column_id += 1;
     renumber(&mut table, old.id, new);
     for column in table.columns.iter_mut().filter(|column| column.id == new) {
-        column.sql_type = retyping.sql_type.clone();
+        (column.sql_type, column.digits) = (retyping.sql_type.clone(), retyping.digits);
         column.default = column.default.take().map(|default| typed_default(default, &old.sql_type)).transpose()?;
     }
     let mut decision = Decision::default();

@@ -8,9 +8,15 @@ use crate::types::SqlType;
 use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName};
 
 /// CREATE SEQUENCE.
-pub fn create(scope: Scope<'_>, ids: &mut Ids, name: &ObjectName, if_not_exists: bool, options: &[SequenceOption]) -> Result<Decision> {
+pub fn create(
+    scope: Scope<'_>,
+    ids: &mut Ids,
+    name: &ObjectName,
+    (is_temporary, if_not_exists): (bool, bool),
+    options: &[SequenceOption],
+) -> Result<Decision> {
     let name = scope.name(name)?;
-    let schema = scope.catalog.creation_schema(&name, scope.search_path)?;
+    let schema = scope.creation_schema(&name, is_temporary)?;
     if scope.catalog.get(&schema, &name.name).is_some() {
         if if_not_exists {
             let text = format!("relation \"{}\" already exists, skipping", name.name);

@@ -16,7 +16,7 @@ use storage::ColumnId;
 pub(super) fn scope(catalog: &Catalog) -> Scope<'_> {
     static SEARCH_PATH: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     let search_path = SEARCH_PATH.get_or_init(|| vec!["public".to_string()]);
-    Scope { catalog, search_path, database: "plimsoll", user: "plimsoll" }
+    Scope { catalog, search_path, creation_path: search_path, database: "plimsoll", user: "plimsoll" }
 }
 
 /// `t (a integer primary key, b text)`, 20000, and the view `v` on `t.a`, 20001.

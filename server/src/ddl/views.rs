@@ -1,8 +1,9 @@
 //! CREATE VIEW, and schemas.
 
-use super::decision::{Change, Decision, Ids, Scope, notice, relation_exists};
+use super::decision::{Change, Decision, Ids, SUCCESS, Scope, notice, relation_exists};
+use super::view_options;
 use crate::catalog::names::fold;
-use crate::catalog::{Dependency, Relation, SchemaDefinition, ViewDefinition};
+use crate::catalog::{Dependency, Relation, SchemaDefinition, ViewDefinition, temporary};
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
 use datafusion::sql::sqlparser::ast::{CreateView, SchemaName};
@@ -19,18 +20,25 @@ pub struct PlannedView {
 
 /// CREATE [OR REPLACE] VIEW.
 pub fn create(scope: Scope<'_>, ids: &mut Ids, create: &CreateView, planned: PlannedView) -> Result<Decision> {
-    if create.materialized || create.temporary || create.if_not_exists {
+    if create.materialized || create.if_not_exists {
         return Err(SqlError::unsupported("this form of CREATE VIEW"));
     }
     let name = scope.name(&create.name)?;
-    let schema = scope.catalog.creation_schema(&name, scope.search_path)?;
+    let reads_temporary = reads_temporary(scope, &planned.depends_on);
+    let named = create.temporary || name.schema.is_some();
+    let schema = scope.creation_schema(&name, create.temporary || (reads_temporary && !named))?;
+    if reads_temporary && !temporary::is_temporary(&schema) {
+        return Err(temporary::refused("cannot create temporary relation in non-temporary schema"));
+    }
     let columns = named_columns(create, planned.columns)?;
+    let kept = |schema_of: &&String| temporary::is_temporary(&schema) || !temporary::is_temporary(schema_of);
     let mut view = ViewDefinition {
         oid: 0,
         query: create.query.to_string(),
         columns,
-        search_path: scope.search_path.to_vec(),
+        search_path: scope.search_path.iter().filter(kept).cloned().collect(),
         depends_on: planned.depends_on,
+        options: view_options::of(&create.options)?,
     };
     view.oid = match scope.catalog.get(&schema, &name.name) {
         None => ids.take()?,
@@ -43,7 +51,17 @@ pub fn create(scope: Scope<'_>, ids: &mut Ids, create: &CreateView, planned: Pla
         },
         Some(_) => return Err(relation_exists(&name.name)),
     };
-    Ok(Decision::of(vec![Change::PutRelation(schema, name.name, Relation::View(view))]))
+    let notices = match reads_temporary && !named {
+        true => vec![notice(SUCCESS, format!("view \"{}\" will be a temporary view", name.name))],
+        false => Vec::new(),
+    };
+    Ok(Decision { notices, ..Decision::of(vec![Change::PutRelation(schema, name.name, Relation::View(view))]) })
+}
+
+/// What reads a temporary relation ends with it.
+fn reads_temporary(scope: Scope<'_>, depends_on: &[Dependency]) -> bool {
+    let read = depends_on.iter().filter_map(|dependency| scope.catalog.by_oid(dependency.relation));
+    read.into_iter().any(|found| temporary::is_temporary(found.schema))
 }
 
 fn named_columns(create: &CreateView, mut columns: Vec<(String, SqlType)>) -> Result<Vec<(String, SqlType)>> {

@@ -58,7 +58,14 @@ async fn of_insert(context: &QueryContext, insert: &Insert, with: Option<&With>)
     let positions = insert::positions(&target, insert)?;
     let mut described = Described::default();
     if let Some(source) = &insert.source {
-        let planned = insert::plan(context, &target, &positions, source, (with, crate::session::clauses::overriding(insert))).await?;
+        let planned = insert::plan(
+            context,
+            &target,
+            &positions,
+            source,
+            (with, crate::session::clauses::overriding(insert), !insert.columns.is_empty()),
+        )
+        .await?;
         described.note_plan(&planned.plan)?;
         if let SetExpr::Values(values) = &*source.body {
             for row in &values.rows {

@@ -28,7 +28,7 @@ use futures::TryStreamExt;
 use std::ops::ControlFlow;
 
 /// The columns that are given values: those listed, or as many as VALUES has; none: all.
-fn filled(target: &Target, insert: &Insert) -> Result<Vec<usize>> {
+pub(super) fn filled(target: &Target, insert: &Insert) -> Result<Vec<usize>> {
     if !insert.columns.is_empty() {
         return insert.columns.iter().map(|name| target::position(target, name)).collect();
     }
@@ -50,7 +50,9 @@ pub async fn execute(
     refuse_unsupported(insert)?;
     let (name, alias) = target::of_insert(insert)?;
     let target = target::find(context, &name)?;
-    target::permit(context, &target, acl::INSERT, &filled(&target, insert)?)?;
+    let given = filled(&target, insert)?;
+    target::permit(context, &target, acl::INSERT, &given)?;
+    let target = target.told_to(&context.rights(), &given);
     if insert.returning.is_some() || insert.on.is_some() {
         target::permit(context, &target, acl::SELECT, &[])?;
     }
@@ -134,7 +136,7 @@ impl Source {
         {
             return Ok(source);
         }
-        let planned = plan(context, target, &positions, query, (with, overriding)).await?;
+        let planned = plan(context, target, &positions, query, (with, overriding, !insert.columns.is_empty())).await?;
         let ignored = |position: &usize| overriding == Some(Overriding::User) && target.definition.columns[*position].identity.is_some();
         let given = &positions[..planned.columns];
         let given: &[usize] = &given.iter().map(|position| if ignored(position) { NOWHERE } else { *position }).collect::<Vec<_>>();
@@ -206,8 +208,7 @@ impl Shape {
                 ColumnSource::Default(default) => default.values(definition, rows).await?,
             });
         }
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(self.target.arrow.clone(), columns, &options)?)
+        self.target.rows(columns, rows)
     }
 }
 
@@ -223,13 +224,13 @@ pub(super) struct Planned {
     untyped: Vec<bool>,
 }
 
-/// Plans the source of an INSERT.
+/// Plans the source of an INSERT; its last flag is whether the columns are listed.
 pub(super) async fn plan(
     context: &QueryContext,
     target: &Target,
     positions: &[usize],
     query: &Query,
-    (with, overriding): (Option<&With>, Option<Overriding>),
+    (with, overriding, listed): (Option<&With>, Option<Overriding>, bool),
 ) -> Result<Planned> {
     let mut query = query.clone();
     if let Some(with) = with {
@@ -243,7 +244,7 @@ pub(super) async fn plan(
     }
     let plan = context.plan(&Statement::Query(Box::new(query))).await?;
     let columns = plan.schema().fields().len();
-    check_count(columns, positions.len(), false)?;
+    check_count(columns, positions.len(), listed)?;
     if overriding.is_none() {
         check_identity(target, &positions[..columns], |index| all_default.get(index).copied().unwrap_or(false))?;
     }

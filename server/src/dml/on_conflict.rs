@@ -102,7 +102,7 @@ impl ConflictUpdate {
             let definition = &target.definition.columns[*position];
             columns[*position] = assign(definition, &values[index], self.list.output.field(index), false, &self.time_zone)?;
         }
-        Ok((RecordBatch::try_new(target.arrow.clone(), columns)?, passes))
+        Ok((target.rows(columns, existing.num_rows())?, passes))
     }
 }
 

@@ -60,6 +60,7 @@ fn context(engine: &Arc<Engine>) -> impl Fn(View) -> QueryContext + use<> {
         database: "plimsoll".into(),
         session: Arc::default(),
         sequences: Arc::new(NoSequences),
+        ran: None,
     }
 }
 
@@ -119,6 +120,7 @@ impl Db {
             default: (id == 2).then(|| "'none'".into()),
             identity: None,
             missing: None,
+            digits: None,
         };
         let mut constraints = vec![Constraint::Check { name: format!("{name}_a_check"), expression: "a < 1000000".into() }];
         if key {
@@ -126,7 +128,15 @@ impl Db {
         }
         let oid = self.engine.next_segment_id().0 as u32;
         let columns = vec![column(1, "a", SqlType::Int4), column(2, "b", SqlType::Text)];
-        let table = TableDefinition { oid, columns, next_column_id: 3, constraints, cluster_by: vec![], indexes: vec![] };
+        let table = TableDefinition {
+            oid,
+            columns,
+            next_column_id: 3,
+            constraints,
+            cluster_by: vec![],
+            indexes: vec![],
+            on_commit: Default::default(),
+        };
         let mut transaction = Transaction::begin(self.engine.clone()).unwrap();
         transaction.put_relation("public", name, Relation::Table(table));
         transaction.commit().await.unwrap();
@@ -433,6 +443,7 @@ async fn defaults_are_evaluated_and_identities_guarded() {
         default: default.map(str::to_string),
         identity,
         missing: None,
+        digits: None,
     };
     let columns = vec![
         column(1, "id", SqlType::Int8, Some("nextval('public.d_id_seq'::regclass)"), None),
@@ -440,7 +451,15 @@ async fn defaults_are_evaluated_and_identities_guarded() {
         column(3, "n", SqlType::Numeric(Some((6, 2))), Some("-1.5"), None),
         column(4, "v", SqlType::Varchar(Some(3)), Some("upper('ab')"), None),
     ];
-    let table = TableDefinition { oid: 17000, columns, next_column_id: 5, constraints: vec![], cluster_by: vec![], indexes: vec![] };
+    let table = TableDefinition {
+        oid: 17000,
+        columns,
+        next_column_id: 5,
+        constraints: vec![],
+        cluster_by: vec![],
+        indexes: vec![],
+        on_commit: Default::default(),
+    };
     let mut transaction = db.begin();
     transaction.put_relation("public", "d", Relation::Table(table));
     transaction.commit().await.unwrap();
@@ -467,9 +486,18 @@ async fn with_and_identities() {
         default: None,
         identity,
         missing: None,
+        digits: None,
     };
     let columns = vec![column(1, "id", Some(Identity::Always)), column(2, "n", None)];
-    let table = TableDefinition { oid: 17001, columns, next_column_id: 3, constraints: vec![], cluster_by: vec![], indexes: vec![] };
+    let table = TableDefinition {
+        oid: 17001,
+        columns,
+        next_column_id: 3,
+        constraints: vec![],
+        cluster_by: vec![],
+        indexes: vec![],
+        on_commit: Default::default(),
+    };
     let owned_by = Some((17001, ColumnId(1)));
     let sequence = SequenceDefinition { oid: 17002, start: 1, increment: 1, min: 1, max: i64::MAX, cycle: false, owned_by, restart: None };
     let mut transaction = db.begin();

@@ -41,6 +41,7 @@ pub async fn execute(
     let assigned = assignments(&target, &update.assignments)?;
     let changed: Vec<usize> = assigned.keys().copied().collect();
     target::permit(context, &target, acl::UPDATE, &changed)?;
+    let target = target.told_to(&context.rights(), &changed);
     let mut new_rows = NewRows::new(context, &target, &assigned)?;
     let mut inserter = Inserter::new(context, &target, KeysChanged::Columns(&changed))?;
     let plan = context.plan(&query(&target, &alias, update, &assigned, with)?).await?;
@@ -199,7 +200,7 @@ impl<'a> NewRows<'a> {
             };
             columns.push(values);
         }
-        Ok(RecordBatch::try_new(self.target.arrow.clone(), columns)?)
+        self.target.rows(columns, batch.num_rows())
     }
 }
 

@@ -29,6 +29,19 @@ pub struct Mode {
     pub transaction: bool,
 }
 
+/// A lock as `pg_locks` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What is locked.
+    pub key: Key,
+    /// Who holds it, or waits for it.
+    pub session: i32,
+    /// Together with others who share it.
+    pub shared: bool,
+    /// Held, rather than waited for.
+    pub granted: bool,
+}
+
 /// Whose locks are given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
@@ -82,6 +95,14 @@ impl AdvisoryLocks {
             self.released.notify_waiters();
         }
         given
+    }
+
+    /// All locks, held and waited for.
+    pub fn shown(&self) -> Vec<Shown> {
+        let table = self.table.lock();
+        let of = |key: &Key, session: &i32, mode: &Mode, granted| Shown { key: *key, session: *session, shared: mode.shared, granted };
+        let held = table.held.iter().flat_map(|(key, by)| by.keys().map(move |(session, mode)| of(key, session, mode, true)));
+        held.chain(table.waiting.iter().map(|(session, (key, mode))| of(key, session, mode, false))).collect()
     }
 
     /// Gives back all that a session holds, or its transaction.

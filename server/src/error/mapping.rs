@@ -134,6 +134,9 @@ fn from_execution_text(text: &str) -> SqlError {
     if let Some(mapped) = planning::from_value_text(text) {
         return mapped;
     }
+    if let Some(parameter) = missing_parameter(text) {
+        return SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {parameter}"));
+    }
     let lower = text.to_lowercase();
     if lower.contains("divide by zero") || lower.contains("division by zero") {
         return division_by_zero();
@@ -151,6 +154,11 @@ fn from_execution_text(text: &str) -> SqlError {
         return mapped;
     }
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, first_line(text))
+}
+
+/// The parameter of "Placeholder '$1' was not provided a value for execution".
+fn missing_parameter(text: &str) -> Option<&str> {
+    text.strip_prefix("Placeholder '")?.split('\'').next()
 }
 
 fn division_by_zero() -> SqlError {
@@ -461,6 +469,11 @@ mod tests {
             ),
             (arrow(ArrowError::DivideByZero), "22012", "division by zero"),
             (DataFusionError::Execution("Divide by zero".into()), "22012", "division by zero"),
+            (
+                DataFusionError::Execution("Placeholder '$2' was not provided a value for execution".into()),
+                "42P02",
+                "there is no parameter $2",
+            ),
             (arrow(ArrowError::ArithmeticOverflow("Overflow happened on: 2147483647 + 1".into())), "22003", "integer out of range"),
             (arrow(ArrowError::ArithmeticOverflow("Overflow happened on: 9223372036854775807 * 2".into())), "22003", "bigint out of range"),
             (

@@ -242,6 +242,17 @@ fn operators(text: &str) -> Option<SqlError> {
         let (left, right) = types.split_once(" and ")?;
         return Some(SqlError::undefined_operator(&format!("{} ~~ {}", type_name(left), type_name(right))));
     }
+    if let Some(found) = text.strip_prefix("Unary operator 'NOT' requires a boolean expression, got ") {
+        return Some(SqlError::not_boolean("NOT", &type_name(&first_line(found))));
+    }
+    if let Some(types) = between(text, "Incompatible inputs for Union: Previous inputs were of type ", " on column") {
+        let (left, right) = types.split_once(", but got incompatible type ")?;
+        let message = format!("UNION types {} and {} cannot be matched", type_name(left), type_name(right));
+        return Some(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+    }
+    if text.starts_with("Invalid window frame: frame offsets") {
+        return Some(SqlError::new(SqlState("22013"), "frame starting offset must not be negative"));
+    }
     if let Some(rest) = text.split("Cannot create filter with non-boolean predicate").nth(1) {
         let found = rest.rsplit(" returning ").next()?;
         return Some(SqlError::not_boolean("WHERE", &type_name(&first_line(found))));

@@ -2,6 +2,7 @@
 //!
 //! DataFusion's own operators wrap around and make infinities. [`crate::query::exactness`] puts these in their place.
 
+use super::long_names;
 use super::scalar::Function;
 use crate::error::{SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -14,7 +15,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
-    ColumnarValue, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::physical_expr_common::datum::apply;
 use std::sync::{Arc, LazyLock};
@@ -102,6 +103,9 @@ impl ScalarUDFImpl for Turned {
     fn name(&self) -> &str {
         self.name
     }
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        long_names::schema_name(self.name, arguments)
+    }
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -165,6 +169,9 @@ struct Checked {
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &str {
         self.name
+    }
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        long_names::schema_name(self.name, arguments)
     }
     fn signature(&self) -> &Signature {
         &self.signature

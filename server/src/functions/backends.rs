@@ -1,18 +1,22 @@
 //! Functions that act on sessions: settings, advisory locks, cancelling.
 
 use super::scalar::{Function, as_integer, as_text, text};
+use super::signals::Signal;
+use crate::access::rights::Rights;
 use crate::engine::advisory::{Held, Key, Mode};
 use crate::error::{SqlError, SqlState};
 use crate::query::Scope;
+use crate::session::settings::confidential;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ScalarUDF, Signature, TypeSignature, Volatility};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The functions of one statement.
 pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     let mut all = vec![current_setting(scope), set_config(scope), unlock_all(scope)];
-    all.extend(["pg_cancel_backend", "pg_terminate_backend"].map(|name| stop(scope, name)));
+    all.extend([Signal::Cancel, Signal::Terminate].map(|signal| stop(scope, signal)));
     all.extend(LOCKS.map(|(name, mode)| lock(scope, name, mode)));
     all.extend(TRY_LOCKS.map(|(name, mode)| try_lock(scope, name, mode)));
     all.push(unlock(scope, "pg_advisory_unlock", false));
@@ -44,9 +48,10 @@ fn any_of(counts: &[usize], volatility: Volatility) -> Signature {
 
 /// `current_setting(name [, missing_ok])`.
 fn current_setting(scope: &Scope) -> ScalarUDF {
-    let session = scope.session.clone();
+    let (session, catalog, user) = (scope.session.clone(), scope.view.catalog.clone(), scope.user.clone());
     Function::of_rows("current_setting", any_of(&[1, 2], Volatility::Stable), DataType::Utf8View, move |args| {
         let Some(name) = as_text(&args[0]) else { return Ok(ScalarValue::Utf8View(None)) };
+        confidential::check(name, &Rights::of(&catalog, &user))?;
         match session.effects.show(&session.settings, name) {
             Ok(value) => Ok(text(value)),
             Err(_) if args.get(1) == Some(&ScalarValue::Boolean(Some(true))) => Ok(ScalarValue::Utf8View(None)),
@@ -70,15 +75,14 @@ fn set_config(scope: &Scope) -> ScalarUDF {
 }
 
 /// `pg_cancel_backend(pid)`, `pg_terminate_backend(pid [, timeout])`.
-fn stop(scope: &Scope, name: &'static str) -> ScalarUDF {
-    let (sessions, session) = (scope.activity.clone(), scope.session.clone());
-    let counts: &[usize] = if name == "pg_cancel_backend" { &[1] } else { &[1, 2] };
-    Function::of_rows(name, any_of(counts, Volatility::Volatile), DataType::Boolean, move |args| {
+fn stop(scope: &Scope, signal: Signal) -> ScalarUDF {
+    let scope = Arc::new(scope.clone());
+    let counts: &[usize] = if signal == Signal::Cancel { &[1] } else { &[1, 2] };
+    Function::of_rows(signal.function(), any_of(counts, Volatility::Volatile), DataType::Boolean, move |args| {
         let Some(pid) = as_integer(&args[0]) else { return Ok(ScalarValue::Boolean(None)) };
-        let pid = i32::try_from(pid).unwrap_or(0);
-        let found = if name == "pg_cancel_backend" { sessions.cancel(pid) } else { sessions.terminate(pid) };
+        let found = signal.send(&scope, i32::try_from(pid).unwrap_or(0))?;
         if !found {
-            session.effects.warn(SqlState("01000"), format!("PID {pid} is not a PostgreSQL backend process"));
+            scope.session.effects.warn(SqlState("01000"), format!("PID {pid} is not a PostgreSQL backend process"));
         }
         Ok(ScalarValue::Boolean(Some(found)))
     })

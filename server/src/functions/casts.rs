@@ -1,5 +1,6 @@
 //! The function behind `CAST(x AS t)` and `x::t`; see `query/casts.rs` for how a cast becomes a call of it.
 
+use super::long_names;
 use crate::ingest::assignment::{assign_values, check_assignment};
 use crate::types::SqlType;
 use crate::types::convert::{cannot_cast, castable, convert, result_type};
@@ -22,6 +23,10 @@ pub fn function() -> Arc<ScalarUDF> {
 
 /// A call of it.
 pub fn call(value: Expr, target: &SqlType) -> Expr {
+    let target = match &value {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => result_type(&SqlType::Text, target, Some(text)),
+        _ => target.clone(),
+    };
     let name = Expr::Literal(ScalarValue::Utf8(Some(target.name())), None);
     function().call(vec![value, name])
 }
@@ -99,6 +104,9 @@ impl ScalarUDFImpl for Cast {
     fn name(&self) -> &str {
         NAME
     }
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        long_names::schema_name(NAME, arguments)
+    }
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -118,8 +126,8 @@ impl ScalarUDFImpl for Cast {
         if !castable(&from, &target) {
             return Err(cannot_cast(&from, &target).into());
         }
-        let text = literal(args.scalar_arguments.first().and_then(Option::as_ref));
-        Ok(result_field(&result_type(&from, &target, text)))
+        // A literal's own type is in the name already: what an expression turns out to be must not change its type.
+        Ok(result_field(&result_type(&from, &target, None)))
     }
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let from = SqlType::of_field(&args.arg_fields[0]);

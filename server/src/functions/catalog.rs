@@ -23,7 +23,6 @@ pub fn functions() -> Vec<ScalarUDF> {
     all.extend(ALWAYS_NULL_TEXT.map(|name| always(name, ScalarValue::Utf8View(None))));
     all.extend(ALWAYS_FALSE.map(|name| always(name, ScalarValue::Boolean(Some(false)))));
     all.push(Function::constant("pg_jit_available", ScalarValue::Boolean(Some(false))));
-    all.push(Function::constant("pg_my_temp_schema", ScalarValue::UInt32(Some(0))));
     all.push(Function::constant("pg_client_encoding", text("UTF8")));
     all.push(Function::constant("pg_trigger_depth", ScalarValue::Int32(Some(0))));
     all.push(always("pg_encoding_max_length", ScalarValue::Int32(Some(4))));
@@ -37,7 +36,7 @@ pub fn functions() -> Vec<ScalarUDF> {
     all.push(ScalarUDF::new_from_impl(EmptyIfNull::new()));
     all.push(Function::constant("getdatabaseencoding", text("UTF8")));
     all.push(always("pg_char_to_encoding", ScalarValue::Int32(Some(6))));
-    all.push(Function::constant("pg_is_in_recovery", ScalarValue::Boolean(Some(false))));
+    all.extend(["pg_is_in_recovery", "pg_is_wal_replay_paused"].map(|name| Function::constant(name, ScalarValue::Boolean(Some(false)))));
     all
 }
 
@@ -60,7 +59,7 @@ const ALWAYS_TRUE: [&str; 16] = [
     "has_function_privilege",
 ];
 
-const ALWAYS_FALSE: [&str; 2] = ["row_security_active", "pg_is_other_temp_schema"];
+const ALWAYS_FALSE: [&str; 1] = ["row_security_active"];
 
 const ALWAYS_NULL_TEXT: [&str; 8] = [
     "pg_get_statisticsobjdef",
@@ -77,7 +76,6 @@ fn from_crate() -> Vec<ScalarUDF> {
     vec![
         crates::create_pg_stat_get_numscans(),
         crates::quote_ident_udf::create_quote_ident_udf(),
-        crates::quote_ident_udf::create_parse_ident_udf(),
         crates::array_bounds_udf::create_array_upper_udf(),
         crates::array_bounds_udf::create_array_lower_udf(),
     ]

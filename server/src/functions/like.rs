@@ -2,7 +2,8 @@
 //!
 //! The engine takes such a backslash for a character. Literal patterns that do not end in one are its own affair.
 
-use super::overloads::{Call, Overloaded, results};
+use super::overloads::Param::Any;
+use super::overloads::{Call, Overloaded, Returns, results};
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType::{Boolean, Text};
 use arrow::array::{ArrayRef, AsArray};
@@ -15,9 +16,19 @@ static LIKE: LazyLock<Arc<ScalarUDF>> =
 static ILIKE: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| Arc::new(Overloaded::named("plimsoll_ilike").of(&[Text, Text], Boolean, |call| like(call, true)).build()));
 
-/// Both functions.
+static PADDED: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    let padded: fn(&Call) -> Result<ArrayRef> = |call| super::text::shown(&call.arrays[0], &call.types[0], &call.time_zone);
+    Arc::new(Overloaded::named("plimsoll_padded").taking(&[Any], Returns::Of(Text), padded).build())
+});
+
+/// All of them.
 pub fn functions() -> Vec<ScalarUDF> {
-    vec![LIKE.as_ref().clone(), ILIKE.as_ref().clone()]
+    vec![LIKE.as_ref().clone(), ILIKE.as_ref().clone(), PADDED.as_ref().clone()]
+}
+
+/// A character(n) as patterns see it: with the blanks at its end, which are not kept.
+pub fn padded(value: Expr) -> Expr {
+    PADDED.call(vec![value])
 }
 
 /// The call that stands for a LIKE whose pattern may end in a backslash; `None` if it cannot.

@@ -27,7 +27,7 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
         let found = known.iter().find(|function| function.name() == old)?;
         Some(Arc::new(found.as_ref().clone().with_aliases(new.iter().copied())))
     };
-    let exact = [super::sum::function(), super::average::function()];
+    let exact = [super::sum::function(), super::average::function(), super::array_agg::function()];
     renamed.into_iter().filter_map(alias).chain(exact).chain(super::dispersion::functions()).collect()
 }
 

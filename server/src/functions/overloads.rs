@@ -5,6 +5,7 @@
 //! 2. the candidate with the most exact matches wins, then the one that stands first;
 //! 3. the arguments are cast, once for a batch, and the body sees only columns of the parameters' types.
 
+use super::long_names;
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::convert::{convert, is_string};
 use crate::types::{CatalogType, SqlType};
@@ -12,7 +13,7 @@ use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int32Type, Int64Type};
 use datafusion::common::{Result as EngineResult, ScalarValue, internal_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -331,6 +332,9 @@ impl ScalarUDFImpl for Overloaded {
     fn name(&self) -> &str {
         self.name
     }
+    fn schema_name(&self, arguments: &[Expr]) -> EngineResult<String> {
+        long_names::schema_name(self.name, arguments)
+    }
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -432,18 +436,48 @@ impl Call {
 /// Results of strict functions: NULL where an argument is, else what the closure says; its `None` is NULL too.
 pub mod results {
     use super::Call;
-    use crate::error::Result;
+    use crate::error::{Result, SqlError, SqlState};
     use arrow::array::{ArrayRef, ArrowPrimitiveType, BinaryViewBuilder, BooleanBuilder, ListBuilder, PrimitiveBuilder, StringViewBuilder};
     use std::sync::Arc;
+
+    /// What the results of one batch of rows take in bytes, bounded: they are all in memory at once.
+    #[derive(Default)]
+    pub struct BatchBytes(usize);
+
+    impl BatchBytes {
+        /// One value may be as long as PostgreSQL's longest, in bytes.
+        const VALUE_BYTES_MAX: usize = (1 << 30) - 1;
+        /// Several together, in bytes.
+        const BATCH_BYTES_MAX: usize = 256 << 20;
+
+        /// Counts a value: 54000 if it is too long, 53200 if the batch is.
+        pub fn add(&mut self, value_bytes: usize) -> Result<()> {
+            if value_bytes > Self::VALUE_BYTES_MAX {
+                return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large"));
+            }
+            let alone = self.0 == 0;
+            self.0 += value_bytes;
+            if self.0 <= Self::BATCH_BYTES_MAX || alone {
+                return Ok(());
+            }
+            let detail = format!("The results of a function for one batch of rows take more than {} MiB.", Self::BATCH_BYTES_MAX >> 20);
+            Err(SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory")
+                .with_detail(detail)
+                .with_hint("Make shorter texts, or of fewer rows."))
+        }
+    }
 
     /// Texts, each written into a buffer; `false` is NULL.
     pub fn texts(call: &Call, mut write: impl FnMut(usize, &mut String) -> Result<bool>) -> Result<ArrayRef> {
         let mut builder = StringViewBuilder::with_capacity(call.rows);
-        let mut buffer = String::new();
+        let (mut buffer, mut bytes) = (String::new(), BatchBytes::default());
         for row in 0..call.rows {
             buffer.clear();
             match !call.any_null(row) && write(row, &mut buffer)? {
-                true => builder.append_value(&buffer),
+                true => {
+                    bytes.add(buffer.len())?;
+                    builder.append_value(&buffer);
+                }
                 false => builder.append_null(),
             }
         }

@@ -3,6 +3,7 @@
 //! PostgreSQL decides the scale for each value; a column here has one scale. Values are rounded where PostgreSQL rounds them, and shown with
 //! the column's scale: up to 20 digits after the point.
 
+use super::long_names;
 use super::scalar::Function;
 use crate::error::{SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
@@ -62,6 +63,9 @@ struct Quotient {
 impl ScalarUDFImpl for Quotient {
     fn name(&self) -> &str {
         "numeric /"
+    }
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        long_names::schema_name(self.name(), arguments)
     }
     fn signature(&self) -> &Signature {
         &self.signature

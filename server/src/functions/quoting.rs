@@ -10,12 +10,15 @@ use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder}
 use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
 
+mod parse_ident;
+
 /// All of them.
 pub fn functions() -> Vec<ScalarUDF> {
     vec![
         Overloaded::named("quote_literal").taking(&[Any], Returns::Of(Text), |call| quoted(call, None)).build(),
         Overloaded::named("quote_nullable").taking(&[Any], Returns::Of(Text), |call| quoted(call, Some("NULL"))).build(),
         Overloaded::named("quote_ident").of(&[Text], Text, quote_ident).build(),
+        parse_ident::function(),
         Overloaded::named("format").variadic(&[Of(Text)], Any, Returns::Of(Text), format).build(),
     ]
 }

@@ -3,7 +3,7 @@
 use super::scalar::{Function, as_integer, as_text};
 use crate::catalog::names::{QualifiedName, quote, quote_qualified};
 use crate::catalog::pg_catalog::shapes::{self, Shape};
-use crate::catalog::pg_catalog::{built_in, describe, oids, procedures, relations, type_names};
+use crate::catalog::pg_catalog::{built_in, describe, oids, plain_indexes, procedures, relations, type_names};
 use crate::error::{Result as SqlResult, SqlError, SqlState};
 use crate::query::Scope;
 use crate::types::SqlType;
@@ -111,13 +111,15 @@ fn read_class(scope: &Scope, name: &str) -> SqlResult<u32> {
     if let Some(found) = scope.view.catalog.find(&name, &scope.search_path) {
         return Ok(found.relation().oid());
     }
-    let indexes = oids::indexes(&scope.view.catalog);
-    let in_schema = |schema: &str| indexes.iter().find(|index| index.found.schema == schema && index.constraint.name() == name.name);
+    let keys = oids::indexes(&scope.view.catalog).into_iter().map(|index| (index.found.schema, index.constraint.name(), index.oid));
+    let plain = plain_indexes::all(&scope.view.catalog).into_iter().map(|index| (index.found.schema, index.index.name.as_str(), index.oid));
+    let indexes: Vec<(&str, &str, u32)> = keys.chain(plain).collect();
+    let in_schema = |schema: &str| indexes.iter().find(|index| index.0 == schema && index.1 == name.name);
     let index = match &name.schema {
         Some(schema) => in_schema(schema),
         None => scope.search_path.iter().find_map(|schema| in_schema(schema)),
     };
-    index.map(|index| index.oid).ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))
+    index.map(|index| index.2).ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))
 }
 
 /// A built-in relation: `pg_catalog` is looked through first, unless the search path names it.
@@ -137,6 +139,9 @@ fn place(scope: &Scope, oid: u32) -> Option<(String, String)> {
     }
     if let Some(shape) = shapes::by_oid(oid) {
         return Some((shape.schema.into(), shape.name.into()));
+    }
+    if let Some(index) = plain_indexes::all(&scope.view.catalog).into_iter().find(|index| index.oid == oid) {
+        return Some((index.found.schema.into(), index.index.name.clone()));
     }
     let index = oids::constraint(&scope.view.catalog, oid)?;
     Some((index.found.schema.into(), index.constraint.name().into()))
@@ -246,7 +251,10 @@ fn definitions(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
         let scope = Arc::clone(scope);
         Function::of_rows("pg_get_indexdef", one_to_three(), DataType::Utf8View, move |args| {
             let column = args.get(1).and_then(as_integer).and_then(|column| usize::try_from(column).ok()).unwrap_or(0);
-            let text = oid_of(&args[0]).and_then(|oid| describe::index(&scope.view.catalog, oid, column));
+            let text = oid_of(&args[0]).and_then(|oid| {
+                let catalog = &scope.view.catalog;
+                describe::index(catalog, oid, column).or_else(|| plain_indexes::text(catalog, oid, column))
+            });
             Ok(ScalarValue::Utf8View(text.map(|text| if is_true(args.get(2)) { without_schema(&scope, text) } else { text })))
         })
     };

@@ -1,8 +1,9 @@
 //! The frame of a small function: a name, types, and a closure over its arguments.
 
+use super::long_names;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -89,6 +90,9 @@ impl Hash for Function {
 impl ScalarUDFImpl for Function {
     fn name(&self) -> &str {
         self.name
+    }
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        long_names::schema_name(self.name, arguments)
     }
     fn signature(&self) -> &Signature {
         &self.signature

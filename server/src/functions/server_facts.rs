@@ -20,7 +20,8 @@ pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     all.extend(["pg_postmaster_start_time", "pg_conf_load_time"].map(|name| Function::constant(name, started.clone())));
     // The place in the log is what tells transactions apart.
     let at = i64::try_from(scope.view.snapshot.state.objects_version.0).ok();
-    all.extend(["txid_current", "txid_current_if_assigned"].map(|name| Function::constant(name, ScalarValue::Int64(at))));
+    let numbers = ["txid_current", "txid_current_if_assigned", "pg_current_xact_id", "pg_current_xact_id_if_assigned"];
+    all.extend(numbers.map(|name| Function::constant(name, ScalarValue::Int64(at))));
     all.extend(properties());
     all.push(updatable(scope));
     all

@@ -4,6 +4,7 @@ use super::scalar::{Function, as_integer, as_text, text};
 use crate::access::acl;
 use crate::access::rights::{Rights, denied};
 use crate::catalog::names::QualifiedName;
+use crate::catalog::temporary;
 use crate::query::Scope;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
@@ -18,7 +19,7 @@ pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
 }
 
 fn identity(scope: &Scope) -> Vec<ScalarUDF> {
-    let schema = scope.search_path.iter().find(|name| scope.view.catalog.schemas.contains_key(*name));
+    let schema = scope.search_path.iter().find(|name| scope.view.catalog.schemas.contains_key(*name) && !temporary::is_temporary(name));
     let schema = ScalarValue::Utf8View(schema.cloned());
     let mut all = vec![
         Function::constant("current_database", text(&scope.database)),
@@ -26,6 +27,7 @@ fn identity(scope: &Scope) -> Vec<ScalarUDF> {
         Function::constant("current_schema", schema),
         schemas(scope),
     ];
+    all.extend(temporary_schemas(scope));
     let session_user = match scope.session.settings.get("session_authorization") {
         "" => scope.user.clone(),
         user => user.to_string(),
@@ -40,10 +42,25 @@ fn schemas(scope: &Scope) -> ScalarUDF {
     let existing: Vec<String> = scope.search_path.iter().filter(|name| scope.view.catalog.schemas.contains_key(*name)).cloned().collect();
     let list = DataType::new_list(DataType::Utf8View, true);
     Function::of_rows("current_schemas", Signature::exact(vec![DataType::Boolean], Volatility::Stable), list, move |args| {
-        let implicit = (args[0] == ScalarValue::Boolean(Some(true))).then(|| "pg_catalog".to_string());
-        let names: Vec<_> = implicit.into_iter().chain(existing.iter().cloned()).map(text).collect();
+        let implicit = args[0] == ScalarValue::Boolean(Some(true));
+        let (temporary, others): (Vec<_>, Vec<_>) = existing.iter().cloned().partition(|name| temporary::is_temporary(name));
+        let temporary = temporary.into_iter().chain(["pg_catalog".to_string()]).filter(|_| implicit);
+        let names: Vec<_> = temporary.chain(others).map(text).collect();
         Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8View)))
     })
+}
+
+/// `pg_my_temp_schema()`, `pg_is_other_temp_schema(oid)`.
+fn temporary_schemas(scope: &Scope) -> [ScalarUDF; 2] {
+    let schemas = &scope.view.catalog.schemas;
+    let own = temporary::own(&scope.search_path).and_then(|name| schemas.get(name)).map_or(0, |entry| entry.definition.oid);
+    let others = schemas.iter().filter(|(name, entry)| temporary::is_temporary(name) && entry.definition.oid != own);
+    let others: Vec<i64> = others.map(|(_, entry)| i64::from(entry.definition.oid)).collect();
+    let is_other = move |args: &[ScalarValue]| Ok(ScalarValue::Boolean(as_integer(&args[0]).map(|oid| others.contains(&oid))));
+    [
+        Function::constant("pg_my_temp_schema", ScalarValue::UInt32(Some(own))),
+        Function::of_rows("pg_is_other_temp_schema", Signature::any(1, Volatility::Stable), DataType::Boolean, is_other),
+    ]
 }
 
 /// One argument of text.

@@ -202,7 +202,7 @@ fn concatenated(call: &Call, first: usize) -> Result<ArrayRef> {
     let texts = all_shown(call)?;
     let texts: Vec<_> = texts.iter().map(|texts| texts.as_string_view()).collect();
     let mut builder = StringViewBuilder::with_capacity(call.rows);
-    let mut out = String::new();
+    let (mut out, mut bytes) = (String::new(), results::BatchBytes::default());
     for row in 0..call.rows {
         if first == 1 && texts[0].is_null(row) {
             builder.append_null();
@@ -217,6 +217,7 @@ fn concatenated(call: &Call, first: usize) -> Result<ArrayRef> {
             out.push_str(text.value(row));
             some = true;
         }
+        bytes.add(out.len())?;
         builder.append_value(&out);
     }
     Ok(Arc::new(builder.finish()))

@@ -125,6 +125,12 @@ fn read(sql_type: &SqlType, values: &ArrayRef, time_zone: &str) -> Result<ArrayR
 
 fn mismatch(name: &str, sql_type: &SqlType, source: &Field) -> SqlError {
     let (wanted, found) = (sql_type.name(), SqlType::of_field(source).name());
+    if let (SqlType::Array(wanted_item), SqlType::Array(found_item)) = (sql_type, SqlType::of_field(source))
+        && wanted_item.scalar() == found_item.scalar()
+    {
+        return SqlError::unsupported(format!("an array of type {found} in column \"{name}\" of type {wanted}"))
+            .with_hint("Declare the column with as many pairs of brackets as the values have dimensions, for instance integer[][].");
+    }
     let message = format!("column \"{name}\" is of type {wanted} but expression is of type {found}");
     SqlError::new(SqlState::DATATYPE_MISMATCH, message).with_hint("You will need to rewrite or cast the expression.")
 }

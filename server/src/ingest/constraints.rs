@@ -79,11 +79,18 @@ fn check_not_null(target: &Target, batch: &RecordBatch) -> Result<()> {
     let row = (0..values.len()).find(|row| values.is_null(*row)).unwrap_or(0);
     let message = format!("null value in column \"{}\" of relation \"{}\" violates not-null constraint", column.name, target.name);
     let error = SqlError::new(SqlState::NOT_NULL_VIOLATION, message).of_table(&target.schema, &target.name).of_column(&column.name);
-    Err(error.with_detail(failing_row(target, batch, row)))
+    Err(with_row(error, target, batch, row))
 }
 
 fn violated(target: &Target, name: &str, batch: &RecordBatch, row: usize) -> SqlError {
     let message = format!("new row for relation \"{}\" violates check constraint \"{name}\"", target.name);
     let error = SqlError::new(SqlState::CHECK_VIOLATION, message).of_table(&target.schema, &target.name).of_constraint(name);
-    error.with_detail(failing_row(target, batch, row))
+    with_row(error, target, batch, row)
+}
+
+fn with_row(error: SqlError, target: &Target, batch: &RecordBatch, row: usize) -> SqlError {
+    match failing_row(target, batch, row) {
+        Some(detail) => error.with_detail(detail),
+        None => error,
+    }
 }

@@ -8,6 +8,8 @@ use crate::query::QueryContext;
 use crate::session::CopyFormat;
 use crate::session::transaction::Transaction;
 use arrow::array::{ArrayRef, RecordBatch};
+use datafusion::physical_expr::PhysicalExpr;
+use std::sync::Arc;
 
 /// Rows are handed on when so many bytes have been decoded.
 const BATCH_BYTES: usize = 1 << 20;
@@ -47,6 +49,12 @@ impl CopyInto {
             positions,
             defaults,
         })
+    }
+
+    /// Leaves out rows of which a condition is not true.
+    pub fn only_where(mut self, condition: Option<Arc<dyn PhysicalExpr>>) -> Self {
+        self.inserter = self.inserter.only_where(condition);
+        self
     }
 
     /// Number of columns in the data.
@@ -92,7 +100,7 @@ impl CopyInto {
                 (None, None) => return Err(SqlError::internal("a column has neither data nor default")),
             });
         }
-        Ok(RecordBatch::try_new(self.target.arrow.clone(), columns)?)
+        self.target.rows(columns, rows)
     }
 }
 

@@ -1,13 +1,17 @@
 //! The table that a statement writes, and what is prepared once for all statements that write it.
 
 use super::constraints::Checks;
+use crate::access::acl::{self, Kind};
+use crate::access::rights::Rights;
 use crate::catalog::lookup::Found;
 use crate::catalog::{Relation, TableDefinition, columns};
 use crate::error::Result;
+use crate::types::convert::rounded_to;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Tables in the cache, before it is emptied.
@@ -26,6 +30,23 @@ pub struct Target {
     pub arrow: SchemaRef,
     /// What was prepared for it.
     prepared: Arc<Prepared>,
+    /// What errors show of its rows.
+    told: Told,
+}
+
+/// What errors show of a table's rows: nothing that the role may neither read nor has given itself.
+#[derive(Clone, Debug, Default)]
+pub enum Told {
+    /// All of them.
+    #[default]
+    Everything,
+    /// Columns by position.
+    Columns {
+        /// Those that the role may read.
+        readable: BTreeSet<usize>,
+        /// Those that the statement gives values for.
+        given: BTreeSet<usize>,
+    },
 }
 
 /// Compiled once for a definition and a time zone.
@@ -41,7 +62,41 @@ impl Target {
         let declared = columns::arrow_schema(&definition);
         let nullable = declared.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
         let arrow = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
-        Self { schema: schema.to_string(), name: name.to_string(), definition: Arc::new(definition), arrow, prepared: Arc::default() }
+        Self {
+            schema: schema.to_string(),
+            name: name.to_string(),
+            definition: Arc::new(definition),
+            arrow,
+            prepared: Arc::default(),
+            told: Told::Everything,
+        }
+    }
+
+    /// The same table, of which errors tell no more than a role may know that gives values for some columns.
+    pub fn told_to(self, rights: &Rights<'_>, given: &[usize]) -> Self {
+        if rights.has(Kind::Table, self.oid(), acl::SELECT) {
+            return self;
+        }
+        let columns = self.definition.columns.iter().enumerate();
+        let readable = columns.filter(|(_, column)| rights.has_on_column(self.definition.oid, column.id, acl::SELECT));
+        let (readable, given) = (readable.map(|(at, _)| at).collect(), given.iter().copied().collect());
+        Self { told: Told::Columns { readable, given }, ..self }
+    }
+
+    /// What errors show of its rows.
+    pub(super) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Complete rows of it: moments are rounded to the digits that their columns keep.
+    pub fn rows(&self, mut columns: Vec<ArrayRef>, count: usize) -> Result<RecordBatch> {
+        for (column, values) in self.definition.columns.iter().zip(&mut columns) {
+            if let Some(digits) = column.digits {
+                *values = rounded_to(values, digits)?;
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        Ok(RecordBatch::try_new_with_options(self.arrow.clone(), columns, &options)?)
     }
 
     /// Its OID.

@@ -235,7 +235,10 @@ impl Key {
         let key = row_text::key(target, arrays, &self.columns, row);
         let error =
             SqlError::new(SqlState::UNIQUE_VIOLATION, message).of_table(&target.schema, &target.name).of_constraint(&self.constraint);
-        error.with_detail(format!("Key {key} already exists."))
+        match key {
+            Some(key) => error.with_detail(format!("Key {key} already exists.")),
+            None => error,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rows -> segments, with bounded memory.
 //!
 //! Few rows stay in memory and ride inside the commit. When more come, a segment writer starts on a blocking thread, fed by a channel that
-//! holds few batches: whoever pushes waits for the disk. Its memory is reserved from the pool that queries share; under a low limit its
-//! segments are smaller.
+//! holds few batches; the next rows come together while it makes a segment of the last ones, and whoever pushes faster than that waits for the
+//! disk. Its memory is reserved from the pool that queries share; under a low limit its segments are smaller.
 
 use crate::catalog::{TableDefinition, columns};
 use crate::engine::Engine;
@@ -146,7 +146,7 @@ fn reserve(engine: &Engine) -> Result<(MemoryReservation, usize)> {
     let share = usize::try_from(engine.memory_limit_bytes / 16).unwrap_or(usize::MAX);
     let mut bytes = engine.config.segment_bytes_max.min(share).max(SEGMENT_BYTES_MIN);
     loop {
-        match memory.try_grow(2 * bytes) {
+        match memory.try_grow(3 * bytes) {
             Ok(()) => return Ok((memory, bytes)),
             Err(_) if bytes > SEGMENT_BYTES_MIN => bytes = (bytes / 2).max(SEGMENT_BYTES_MIN),
             Err(error) => {

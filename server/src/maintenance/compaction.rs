@@ -18,12 +18,19 @@ const RUNS_MAX: usize = 64;
 
 /// Rewrites what is worth it, until nothing is.
 pub(super) async fn compact_table(engine: &Arc<Engine>, table: u32, stop: &CancellationToken) -> Result<()> {
+    let policy = CompactionPolicy::default();
     for _ in 0..RUNS_MAX {
-        if stop.is_cancelled() || !run(engine, table, stop).await? {
+        if stop.is_cancelled() || !run(engine, table, &policy, stop).await? {
             return Ok(());
         }
     }
     engine.changes.tables_changed([table]);
+    Ok(())
+}
+
+/// Rewrites what a policy finds worth it, until nothing is, or a run comes to nothing because the table has changed.
+pub(super) async fn compact(engine: &Arc<Engine>, table: u32, policy: &CompactionPolicy, stop: &CancellationToken) -> Result<()> {
+    while !stop.is_cancelled() && run(engine, table, policy, stop).await? {}
     Ok(())
 }
 
@@ -36,8 +43,8 @@ struct Job {
 }
 
 /// One run; false when there was nothing to do, or it came to nothing.
-async fn run(engine: &Arc<Engine>, table: u32, stop: &CancellationToken) -> Result<bool> {
-    let Some(job) = job(engine, table)? else { return Ok(false) };
+async fn run(engine: &Arc<Engine>, table: u32, policy: &CompactionPolicy, stop: &CancellationToken) -> Result<bool> {
+    let Some(job) = job(engine, table, policy)? else { return Ok(false) };
     let mut pace = Pace::new(engine.config.compaction_bytes_per_second_max, stop);
     let pass = Box::new(move |bytes: u64| pace.pass(bytes));
     let Some(written) = writer::rewrite(engine, &job.definition, job.units.clone(), pass).await? else { return Ok(false) };
@@ -48,7 +55,7 @@ async fn run(engine: &Arc<Engine>, table: u32, stop: &CancellationToken) -> Resu
     commit(engine, table, job, written).await
 }
 
-fn job(engine: &Engine, table: u32) -> Result<Option<Job>> {
+fn job(engine: &Engine, table: u32, policy: &CompactionPolicy) -> Result<Option<Job>> {
     let snapshot = engine.pin();
     let catalog = engine.catalog(&snapshot.state)?;
     let Some(found) = catalog.by_oid(table) else { return Ok(None) };
@@ -57,7 +64,7 @@ fn job(engine: &Engine, table: u32) -> Result<Option<Job>> {
     let assertion = Assertion { key, version: found.entry.version };
     let view = View { snapshot: snapshot.clone(), catalog: catalog.clone(), changes: Arc::default() };
     let units = view.units(table);
-    let chosen: BTreeSet<_> = choose(&units, &CompactionPolicy::default()).into_iter().collect();
+    let chosen: BTreeSet<_> = choose(&units, policy).into_iter().collect();
     let units: Vec<Unit> = units.iter().filter(|unit| chosen.contains(&unit.id)).cloned().collect();
     Ok((!units.is_empty()).then_some(Job { snapshot, assertion, definition, units }))
 }

@@ -21,7 +21,8 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     }
 }
 
-async fn sweep(engine: &Arc<Engine>) {
+/// Removes what no snapshot in use names.
+pub(super) async fn sweep(engine: &Arc<Engine>) {
     let sweeper = engine.clone();
     match tokio::task::spawn_blocking(move || sweeper.sweep()).await {
         Ok(Ok((0, _))) => {}

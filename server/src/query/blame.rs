@@ -159,9 +159,9 @@ impl Visitor for Names {
             Expr::Identifier(name) => self.add_column(std::slice::from_ref(name)),
             Expr::CompoundIdentifier(parts) => self.add_column(parts),
             Expr::Function(function) => self.functions.push((function.clone(), self.depth.last().copied())),
-            Expr::Substring { expr, substring_from, substring_for, special: false, .. } => {
+            Expr::Substring { expr, substring_from, substring_for, shorthand, .. } => {
                 let args = [Some(expr), substring_from.as_ref(), substring_for.as_ref()].into_iter().flatten();
-                self.add_special("substring", args.map(|arg| (**arg).clone()).collect());
+                self.add_special(if *shorthand { "substr" } else { "substring" }, args.map(|arg| (**arg).clone()).collect());
             }
             Expr::Extract { field, expr, .. } => {
                 self.add_special("extract", vec![Expr::value(Value::SingleQuotedString(field.to_string())), (**expr).clone()]);

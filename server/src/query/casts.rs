@@ -5,6 +5,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::functions::casts;
 use crate::functions::datetime::clock;
 use crate::types::SqlType;
+use crate::types::convert::result_type;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, Interval, ObjectName, ObjectNamePart, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
@@ -62,18 +63,13 @@ fn rewritten(expr: &Expr) -> Result<Option<Expr>> {
         },
         Expr::Function(call) if call.name.0.len() == 1 && call.over.is_none() => match clock(call)? {
             Some(clock) => Ok(Some(clock)),
-            None => Ok(series(call, expr).or_else(|| named_interval(call))),
+            None => Ok(named_interval(call)),
         },
         Expr::Interval(interval) => {
             Ok(interval_text(interval).map(|text| interval_within(interval, call(string(text), &SqlType::Interval))))
         }
         _ => Ok(None),
     }
-}
-
-/// In an expression it gives rows, not a list.
-fn series(call: &Function, expr: &Expr) -> Option<Expr> {
-    call.name.to_string().eq_ignore_ascii_case("generate_series").then(|| function("unnest", vec![expr.clone()]))
 }
 
 /// The functions that say what time it is, without and with digits after the point.
@@ -238,7 +234,13 @@ fn string(text: String) -> Expr {
     Expr::value(Value::SingleQuotedString(text))
 }
 
+/// A literal says more of its type than the name does: how many digits it has, how many dimensions.
 fn call(value: Expr, target: &SqlType) -> Expr {
+    let written = match &value {
+        Expr::Value(value) => value.value.clone().into_string(),
+        _ => None,
+    };
+    let target = result_type(&SqlType::Text, target, written.as_deref());
     function(casts::NAME, vec![value, string(target.name())])
 }
 

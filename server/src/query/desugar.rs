@@ -1,7 +1,7 @@
 //! Phrases of PostgreSQL that DataFusion does not know, or takes for something else, said in words that it understands.
 //!
 //! Runs after [`super::naming`], so that a column is still called what its own phrase is called.
-//! [`phrases`] and [`operators`] are small; [`ordered_sets`] are aggregates with WITHIN GROUP; [`samples`] are TABLESAMPLE; [`windows`] resolves WINDOW; [`subqueries`] gives EXISTS, IN, ANY and ALL their meaning; [`with_names`] keeps
+//! [`phrases`] and [`operators`] are small; [`ordered_sets`] are aggregates with WITHIN GROUP; [`samples`] are TABLESAMPLE; [`set_returning`] are functions that return rows; [`windows`] resolves WINDOW; [`subqueries`] gives EXISTS, IN, ANY and ALL their meaning; [`with_names`] keeps
 //! queries of the same name apart.
 
 use crate::error::{Result, SqlError};
@@ -29,8 +29,10 @@ pub mod with_names;
 /// Rewrites a statement.
 pub fn statement(statement: &mut Statement) -> Result<()> {
     done(statement.visit(&mut phrases::Precedence::default()))?;
+    done(statement.visit(&mut set_returning::Aliases))?;
     done(statement.visit(&mut Rows))?;
     done(statement.visit(&mut phrases::Phrases))?;
+    done(statement.visit(&mut set_returning::Arrays::default()))?;
     done(statement.visit(&mut with_names::Apart::default()))?;
     done(statement.visit(&mut Selects))
 }
@@ -54,8 +56,12 @@ struct Rows;
 
 impl VisitorMut for Rows {
     type Break = SqlError;
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        set_returning::in_from(query);
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        set_returning::rows_from(factor);
+        ControlFlow::Continue(())
+    }
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        set_returning::table(factor);
         ControlFlow::Continue(())
     }
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
@@ -92,7 +98,7 @@ impl VisitorMut for Selects {
         if let Err(error) = windows::resolve(select) {
             return ControlFlow::Break(error);
         }
-        if let Err(error) = samples::select(select).and_then(|()| samples::no_windows_in_lateral(select)) {
+        if let Err(error) = samples::select(select) {
             return ControlFlow::Break(error);
         }
         if let Err(error) = phrases::joins_have_conditions(select) {

@@ -1,6 +1,7 @@
 //! A rule of analysis, after types are coerced: arithmetic that fails instead of wrapping around, casts to integers that round.
 
 use crate::functions::{arithmetic, like, math};
+use crate::types::SqlType;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -59,11 +60,23 @@ fn exact(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded(*expr)), field }))
         }
         Expr::ScalarFunction(call) if call.func.name() == "log2" && call.args.len() == 1 => within_domain(call, schema),
+        Expr::Like(mut like) if is_character(&like.expr, schema) => {
+            like.expr = Box::new(like::padded(*like.expr));
+            Transformed::yes(exact(Expr::Like(like), schema).data)
+        }
         Expr::Like(like) => match like::checked(&like) {
             Some(call) if is_text(&like.expr, schema) => Transformed::yes(call),
             _ => Transformed::no(Expr::Like(like)),
         },
         other => Transformed::no(other),
+    }
+}
+
+/// Whether a value is of type character(n), casts of the engine aside.
+fn is_character(expr: &Expr, schema: &DFSchema) -> bool {
+    match expr {
+        Expr::Cast(cast) => is_character(&cast.expr, schema),
+        expr => expr.to_field(schema).is_ok_and(|(_, field)| matches!(SqlType::of_field(&field), SqlType::Char(_))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files of the server as tables: `read_parquet('path')`, `read_csv`, `read_json`, and COPY from and to Parquet and JSON files.
+//! Files of the server as tables: `read_parquet('path')`, `read_csv`, `read_json`, and COPY from Parquet files.
 //!
 //! Finding out a file's columns waits for the disk, which a table function may not do while it is planned. So the functions are rewritten to
 //! tables of the catalog [`FILES_CATALOG`]: the schema is the kind of file, the table its path and options.
@@ -6,7 +6,6 @@
 use super::Scope;
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::catalog::TableProvider;
-use datafusion::dataframe::DataFrameWriteOptions;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
@@ -14,10 +13,8 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart};
 use futures::StreamExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The catalog of files.
@@ -153,60 +150,4 @@ fn one_byte(name: &str, value: &str) -> Result<u8> {
 
 fn unknown_option(name: &str) -> SqlError {
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("option \"{name}\" not recognized"))
-}
-
-/// Writes a plan's rows to a file: under another name first, synced, then renamed, so that nobody sees half of it.
-pub async fn write(scope: &Scope, plan: LogicalPlan, kind: FileKind, path: &str, options: &[(String, String)]) -> Result<u64> {
-    scope.rights().require_writing_files()?;
-    if let Some((name, _)) = options.first() {
-        return Err(unknown_option(name));
-    }
-    let target = PathBuf::from(path);
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    let folder = folder.canonicalize().map_err(|error| io_error(path, "open", &error))?;
-    let temporary = folder.join(format!(".{}.{}", uuid::Uuid::new_v4(), kind.name()));
-    let written = write_to(scope, plan, kind, &temporary).await;
-    let finished = match &written {
-        Ok(_) => publish(&temporary, &target, &folder).map_err(|error| io_error(path, "write", &error)),
-        Err(error) => Err(error.clone()),
-    };
-    if finished.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    finished.and(written)
-}
-
-async fn write_to(scope: &Scope, plan: LogicalPlan, kind: FileKind, file: &Path) -> Result<u64> {
-    let frame = DataFrame::new(scope.state(), plan);
-    let path = file.to_string_lossy().into_owned();
-    let one_file = DataFrameWriteOptions::new().with_single_file_output(true);
-    let counts = match kind {
-        FileKind::Parquet => frame.write_parquet(&path, one_file, None).await?,
-        FileKind::Csv => frame.write_csv(&path, one_file, None).await?,
-        FileKind::Json => frame.write_json(&path, one_file, None).await?,
-    };
-    let count = |batch: &arrow::array::RecordBatch| {
-        datafusion::common::cast::as_uint64_array(batch.column(0)).map(|c| c.iter().flatten().sum::<u64>())
-    };
-    Ok(counts.iter().map(count).sum::<datafusion::common::Result<u64>>()?)
-}
-
-fn publish(temporary: &Path, target: &Path, folder: &Path) -> std::io::Result<()> {
-    if !temporary.exists() {
-        // No rows, and a writer that makes no file for them.
-        std::fs::File::create(temporary)?;
-    }
-    std::fs::File::open(temporary)?.sync_all()?;
-    std::fs::rename(temporary, target)?;
-    std::fs::File::open(folder)?.sync_all()
-}
-
-fn io_error(path: &str, operation: &str, error: &std::io::Error) -> SqlError {
-    let state = match error.kind() {
-        std::io::ErrorKind::NotFound => SqlState::UNDEFINED_FILE,
-        std::io::ErrorKind::PermissionDenied => SqlState::INSUFFICIENT_PRIVILEGE,
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => SqlState::DISK_FULL,
-        _ => SqlState::IO_ERROR,
-    };
-    SqlError::new(state, format!("could not {operation} file \"{path}\": {error}"))
 }

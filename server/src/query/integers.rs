@@ -95,10 +95,29 @@ impl VisitorMut for Narrow {
             Expr::CompoundFieldAccess { access_chain, .. } => access_chain.iter_mut().for_each(keep_subscript),
             _ => {}
         }
+        if let Some(number) = twice_negative(expr) {
+            *expr = number;
+        }
         if let Some(digits) = digits(expr) {
             *expr = phrase(&digits);
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// The number of `-(-7)`: signs belong to numbers before these have a width.
+fn twice_negative(expr: &Expr) -> Option<Expr> {
+    fn negated(expr: &Expr) -> Option<&Expr> {
+        match expr {
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => Some(expr),
+            Expr::Nested(inner) => negated(inner),
+            _ => None,
+        }
+    }
+    let Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } = expr else { return None };
+    match negated(inner)? {
+        Expr::Value(value) if matches!(value.value, Value::Number(_, false)) => Some(Expr::Value(value.clone())),
+        _ => None,
     }
 }
 
@@ -202,6 +221,7 @@ mod tests {
 
     #[test]
     fn numbers_get_the_width_that_postgresql_gives_them() {
+        assert_eq!(narrowed("select -(-2147483648), - -7"), "SELECT 2147483648, POSITION('7')");
         assert_eq!(narrowed("select 1, -2147483648, 2147483648, 1.5"), "SELECT POSITION('1'), POSITION('-2147483648'), 2147483648, 1.5");
         assert_eq!(narrowed("select a + 1 from t where b in (2)"), "SELECT a + POSITION('1') FROM t WHERE b IN (POSITION('2'))");
     }

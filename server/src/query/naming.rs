@@ -4,6 +4,7 @@
 //! a mark that no SQL can write; [`output_schema`] takes the mark off again. In subqueries, where others may refer to a name, an item gets
 //! its plain name if that can mean nothing else.
 
+use crate::session::declared;
 use crate::types::SqlType;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -11,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Ident, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, Value, Visit, VisitMut, Visitor, VisitorMut,
+    self, Expr, Ident, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, Visit, VisitMut, Visitor, VisitorMut,
 };
 use futures::StreamExt;
 use std::collections::HashMap;
@@ -127,15 +128,15 @@ fn is_column(expr: &Expr) -> bool {
 fn name_nested(select: &mut Select) {
     let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
     let taken = identifiers(select);
-    for (item, name) in select.projection.iter_mut().zip(&names) {
+    for (position, (item, name)) in select.projection.iter_mut().zip(&names).enumerate() {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
-        let Some(name) = name else { continue };
+        let Some(name) = name.as_ref().filter(|_| !is_column(expr)) else { continue };
         let unique = names.iter().flatten().filter(|other| *other == name).count() == 1;
         // A cast column keeps its name: no other part of the SELECT than HAVING looks for aliases before columns.
         let free = !taken.contains(name) || (matches!(expr, Expr::Cast { .. }) && select.having.is_none() && select.qualify.is_none());
-        if !is_column(expr) && unique && name != NAMELESS && free {
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name.clone()) };
-        }
+        // The engine's own name, which is the expression's text, is never shown.
+        let alias = if unique && free { Ident::with_quote('"', name.clone()) } else { marked(name, position) };
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
     }
 }
 
@@ -181,6 +182,7 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
             Some(ast::AccessExpr::Dot(field)) => figure(field),
             _ => figure(root),
         },
+        typed if declared::is_typed(typed) => None,
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
         Expr::Function(function) => last_part(&function.name),
         Expr::Cast { expr, data_type, .. } => match figure(expr) {
@@ -189,7 +191,6 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         },
         Expr::TypedString(typed) => Some((type_name(&typed.data_type), false)),
         Expr::Interval(_) => Some(("interval".into(), false)),
-        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some(("bool".into(), false)),
         Expr::Case { else_result, .. } => match else_result.as_deref().and_then(figure) {
             Some((name, true)) => Some((name, true)),
             _ => Some(("case".into(), false)),
@@ -203,7 +204,7 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         Expr::Ceil { .. } => good("ceil"),
         Expr::Floor { .. } => good("floor"),
         Expr::Position { .. } => good("position"),
-        Expr::Substring { .. } => good("substring"),
+        Expr::Substring { shorthand, .. } => good(if *shorthand { "substr" } else { "substring" }),
         Expr::Overlay { .. } => good("overlay"),
         Expr::AtTimeZone { .. } => good("timezone"),
         Expr::Trim { trim_where, .. } => good(match trim_where {
@@ -238,7 +239,8 @@ fn subquery_name(query: &Query) -> Option<(String, bool)> {
 /// A type's name in the system catalog, which is what a cast is called.
 fn type_name(data_type: &ast::DataType) -> String {
     match SqlType::from_ast(data_type) {
-        Ok(sql_type) => internal_type_name(&sql_type),
+        // An array is called as its elements are.
+        Ok(sql_type) => internal_type_name(sql_type.scalar()),
         Err(_) => match super::casts::without_precision(data_type) {
             Some((plain, ..)) => type_name(&plain),
             None => data_type.to_string().to_lowercase(),
@@ -345,12 +347,14 @@ mod tests {
             ("extract(year from d)", "extract"),
             ("(select max(x) from t)", "max"),
             ("exists (select 1)", "exists"),
-            ("true", "bool"),
+            ("true", "?column?"),
             ("date '2020-01-01'", "date"),
             ("trim(a)", "btrim"),
             ("array[1]", "array"),
             ("a is null", "?column?"),
             ("substring(a from 1)", "substring"),
+            ("substr('abc', 1)", "substr"),
+            ("'{1}'::int[]", "int4"),
         ];
         for (sql, name) in cases {
             assert_eq!(name_of(&parse_expression(sql).unwrap()), name, "{sql}");
@@ -385,6 +389,8 @@ mod tests {
         assert_eq!(named("select count from (select count(*) from t) s"), "SELECT count FROM (SELECT count(*) AS \"count\" FROM t) s");
         assert_eq!(named("select a from (select t.a::int from t) s"), "SELECT a FROM (SELECT t.a::INT AS \"a\" FROM t) s");
         // `sum` is a column here, which the alias would hide.
-        assert_eq!(named("select 1 as a from (select sum(sum) from t) s"), "SELECT 1 AS a FROM (SELECT sum(sum) FROM t) s");
+        assert_eq!(named("select 1 as a from (select sum(sum) from t) s"), "SELECT 1 AS a FROM (SELECT sum(sum) AS \"sum#0\" FROM t) s");
+        assert_eq!(named("select * from (select 1) s"), "SELECT * FROM (SELECT 1 AS \"?column?\") s");
+        assert_eq!(named("select * from (select 1, 2) s"), "SELECT * FROM (SELECT 1 AS \"?column?#0\", 2 AS \"?column?#1\") s");
     }
 }

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF, cast};
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
 use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
 use std::sync::Arc;
@@ -170,8 +170,12 @@ fn of_one_length(exprs: &[Expr]) -> bool {
 }
 
 /// Operators of regular expressions and of prefixes. A literal pattern is translated here, so that it is compiled once for all rows.
-fn pattern_match(raw: RawBinaryExpr, left: &Operand) -> Result<PlannerResult<RawBinaryExpr>> {
+fn pattern_match(mut raw: RawBinaryExpr, left: &Operand) -> Result<PlannerResult<RawBinaryExpr>> {
+    use BinaryOperator::{PGILikeMatch, PGLikeMatch, PGNotILikeMatch, PGNotLikeMatch};
     use BinaryOperator::{PGRegexIMatch, PGRegexMatch, PGRegexNotIMatch, PGRegexNotMatch, PGStartsWith};
+    if matches!(left, Operand::Typed(SqlType::Char(_))) && matches!(raw.op, PGLikeMatch | PGILikeMatch | PGNotLikeMatch | PGNotILikeMatch) {
+        raw.left = functions::like::padded(raw.left);
+    }
     let (flags, negated) = match &raw.op {
         PGStartsWith => {
             return call(functions::named("starts_with").map(Arc::unwrap_or_clone), vec![raw.left.clone(), raw.right.clone()], raw);
@@ -182,6 +186,9 @@ fn pattern_match(raw: RawBinaryExpr, left: &Operand) -> Result<PlannerResult<Raw
         PGRegexNotIMatch => ("i", true),
         _ => return Ok(PlannerResult::Original(raw)),
     };
+    if matches!(left, Operand::Typed(SqlType::Char(_))) {
+        raw.left = functions::like::padded(raw.left);
+    }
     if let Operand::Typed(found) = left
         && !is_string(found)
         && !of_catalog(found)
@@ -353,9 +360,14 @@ fn typed(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<PlannerR
     }
 }
 
-/// A decimal beside a float becomes a float.
+/// A decimal beside a float becomes a float, and a real beside anything else than a real is of double precision.
 fn inexact(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> RawBinaryExpr {
     let RawBinaryExpr { op, left: l, right: r } = raw;
+    let widened = |expr: Expr, own: &SqlType, other: &SqlType| match own {
+        SqlType::Float4 if is_number(other) && *other != SqlType::Float4 => cast(expr, DataType::Float64),
+        _ => expr,
+    };
+    let (l, r) = (widened(l, left, right), widened(r, right, left));
     match (left, right) {
         (left, SqlType::Numeric(_)) if is_float(left) => RawBinaryExpr { op, left: l, right: casts::call(r, &SqlType::Float8) },
         (SqlType::Numeric(_), right) if is_float(right) => RawBinaryExpr { op, left: casts::call(l, &SqlType::Float8), right: r },
@@ -415,8 +427,11 @@ fn arithmetic(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
             Some(function) => Ok(PlannerResult::Planned(function.call(zoned_alike(l, left, r, right)))),
             None => same(l, r),
         },
-        (Class::Moment, Minus, Class::Moment)
-        | (Class::Interval, Plus, Class::Time)
+        (Class::Moment, Minus, Class::Moment) => {
+            let days = Expr::BinaryExpr(BinaryExpr { left: Box::new(l), op: Operator::Minus, right: Box::new(r) });
+            Ok(PlannerResult::Planned(cast(days, DataType::Int32)))
+        }
+        (Class::Interval, Plus, Class::Time)
         | (Class::Interval, Plus | Minus, Class::Interval)
         | (Class::Time, Plus | Minus, Class::Interval)
         | (Class::Time, Minus, Class::Time)

@@ -87,9 +87,7 @@ fn refuse_mixtures(union: &Union) -> Result<()> {
             let mixed = text(l) != text(r) && !l.is_null() && !r.is_null();
             let literal = is_literal(&union.inputs[0], at) || is_literal(input, at);
             if mixed && literal && (l.is_numeric() || r.is_numeric()) {
-                return Err(
-                    SqlError::new(SqlState("22P02"), "invalid input syntax: a number and a text literal have no common type").into()
-                );
+                return Err(no_number(&union.inputs, at, if text(l) { right } else { left }).into());
             }
             let number_and_time = (l.is_temporal() && r.is_numeric()) || (l.is_numeric() && r.is_temporal());
             if number_and_time || (mixed && !literal) {
@@ -102,6 +100,18 @@ fn refuse_mixtures(union: &Union) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A literal that is no number, or a text that is typed as one.
+fn no_number(inputs: &[Arc<LogicalPlan>], at: usize, number: &Field) -> SqlError {
+    let literal = inputs.iter().find_map(|input| match of_column(input, at) {
+        Given::Unknown(text) => Some(text),
+        _ => None,
+    });
+    match literal {
+        Some(literal) => SqlError::new(SqlState("22P02"), format!("invalid input syntax for type {}: \"{literal}\"", shown(number))),
+        None => SqlError::new(SqlState::DATATYPE_MISMATCH, format!("UNION types {} and text cannot be matched", shown(number))),
+    }
 }
 
 fn shown(field: &Field) -> String {

@@ -3,8 +3,9 @@
 use super::operators::Operators;
 use super::semantics::{self, FunctionKinds};
 use super::{
-    ActivitySource, SequenceAccess, blame, casts, common_types, date_arithmetic, desugar, exactness, explain, integers, join_rule,
-    lateral_rows, merged_columns, multisets, naming, ordered_groups, output_types, rewrite, row_values, safe_pushdown, typing,
+    ActivitySource, SequenceAccess, apply, blame, casts, common_types, date_arithmetic, dependencies, desugar, exactness, explain,
+    integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups, output_types, repeated_rows, rewrite, row_values,
+    safe_pushdown, scalar_nulls, short_aliases, typing,
 };
 use crate::access::rights::Rights;
 use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
@@ -21,14 +22,13 @@ use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream, Session
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::physical_plan::execute_stream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
-use futures::StreamExt;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use storage::Store;
+use tokio_util::sync::CancellationToken;
 
 /// Rows in a batch.
 const BATCH_ROWS: usize = 8192;
@@ -70,6 +70,10 @@ pub struct Scope {
     pub acting: Option<u32>,
     /// How many views the names are resolved within.
     pub view_depth: usize,
+    /// Whether planning sees the keys of tables: only for what PostgreSQL takes from a primary key in GROUP BY.
+    pub keys_visible: bool,
+    /// Nobody waits for the result any more: what runs within a step of a query, and never pauses, asks.
+    pub ended: CancellationToken,
 }
 
 impl fmt::Debug for Scope {
@@ -82,7 +86,7 @@ impl fmt::Debug for Scope {
 static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
     let mut state = SessionStateBuilder::new_with_default_features()
         .with_config(base_config())
-        .with_optimizer_rules(join_rule::rules())
+        .with_optimizer_rules(dependencies::without(join_rule::rules()))
         .with_query_planner(Arc::new(explain::Planner))
         .with_type_planner(Arc::new(super::operators::Types))
         .with_expr_planners(expr_planners())
@@ -94,6 +98,9 @@ static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
     state.add_analyzer_rule(Arc::new(super::intervals::CompareIntervals));
     functions::stateless().into_iter().for_each(|function| replace_function(&mut state, function));
     let _ = state.register_expr_planner(Arc::new(date_arithmetic::DateArithmetic));
+    for ranking in functions::ranks::retyped(|name| state.window_functions().get(name)) {
+        let _ = state.register_udwf(ranking);
+    }
     for aggregate in functions::math::aggregates() {
         let _ = state.register_udaf(aggregate);
     }
@@ -153,20 +160,28 @@ fn base_config() -> SessionConfig {
 }
 
 impl Scope {
-    /// A session of DataFusion for this statement.
+    /// A session of DataFusion in which this statement's names are resolved.
     pub fn state(&self) -> SessionState {
+        let mut state = self.state_for_plans();
+        for function in functions::of_session(self) {
+            let _ = state.register_udf(Arc::new(function));
+        }
+        state
+    }
+
+    /// The same for what names nothing any more.
+    fn state_for_plans(&self) -> SessionState {
         let mut config = TEMPLATE.config().clone().with_default_catalog_and_schema(&self.database, SEARCH_PATH_SCHEMA);
         let threads = if self.query_threads == 0 { cores() } else { self.query_threads };
         config.options_mut().execution.target_partitions = threads.max(1);
         config.options_mut().execution.time_zone = Some(self.time_zone.clone());
+        config.set_extension(Arc::new(self.ended.clone()));
         let mut state = SessionStateBuilder::new_from_existing(TEMPLATE.clone())
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_catalog_list(Arc::new(ViewCatalogs::new(self.clone())))
             .build();
-        for function in functions::of_session(self) {
-            let _ = state.register_udf(Arc::new(function));
-        }
+        state.add_analyzer_rule(Arc::new(apply::Apply::new(self.clone())));
         state.mark_start_execution();
         state
     }
@@ -184,8 +199,12 @@ impl Scope {
     async fn plan_checked(&self, statement: &ast::Statement) -> Result<LogicalPlan> {
         semantics::check(statement, &FUNCTION_KINDS)?;
         row_values::check(statement)?;
+        if let Err(error) = semantics::foreign::check(statement) {
+            return Err(blame::refine(self, statement, error).await);
+        }
         blame::aliases_in_having(self, statement).await?;
         let mut rewritten = statement.clone();
+        short_aliases::complete(self, &mut rewritten);
         rewrite::statement(&mut rewritten);
         row_values::statement(&mut rewritten);
         naming::name_outputs(&mut rewritten);
@@ -202,21 +221,35 @@ impl Scope {
         let mut statement = statement;
         desugar::statement(&mut statement)?;
         merged_columns::resolve(self, &mut statement).await?;
-        let plan = lateral_rows::settle(self.plan_as_it_is(statement).await?)?;
-        Ok(output_types::settle(multisets::count_copies(plan)?)?)
+        let planned = lateral::inline(scalar_nulls::settle(self.plan_as_it_is(statement).await?)?)?;
+        Ok(output_types::settle(multisets::count_copies(repeated_rows::settle(planned)?)?)?)
     }
 
     /// Plans what DataFusion understands as it is.
     pub(super) async fn plan_as_it_is(&self, mut statement: ast::Statement) -> Result<LogicalPlan> {
         integers::narrow(&mut statement);
+        match self.to_plan(statement.clone()).await {
+            Err(error) if error.state == SqlState::GROUPING_ERROR && !self.keys_visible => {
+                Self { keys_visible: true, ..self.clone() }.to_plan(statement).await.map_err(|_| error)
+            }
+            planned => planned,
+        }
+    }
+
+    /// Columns that depend on a primary key in GROUP BY may stand outside of aggregates. Planning sees keys only where that is needed: what
+    /// the optimizer concludes from them is not right for rows that were multiplied afterwards.
+    async fn to_plan(&self, statement: ast::Statement) -> Result<LogicalPlan> {
         let planned = self.state().statement_to_plan(Statement::Statement(Box::new(statement))).await;
         planned.and_then(common_types::settle).map_err(|error| planning_error(error, self))
     }
 
-    /// Optimizes and starts a plan.
-    pub async fn run(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        let state = self.state();
+    /// Optimizes and starts a plan; who wants to see it is shown it.
+    pub async fn run(&self, plan: LogicalPlan, ran: Option<explain::Ran>) -> Result<SendableRecordBatchStream> {
+        let state = self.state_for_plans();
         let physical = state.create_physical_plan(&plan).await?;
+        if let Some(ran) = ran {
+            ran.note(&physical);
+        }
         let stream = execute_stream(physical, state.task_ctx())?;
         Ok(self.pinned(naming::renamed(stream)))
     }
@@ -224,20 +257,21 @@ impl Scope {
     /// Keeps the snapshot pinned for as long as the stream lives: segments are opened when they are first touched, and until then only the pin
     /// keeps the sweep from them.
     fn pinned(&self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
-        let snapshot = Arc::clone(&self.view.snapshot);
-        let schema = stream.schema();
-        let held = stream.inspect(move |_| {
-            let _held = &snapshot;
-        });
-        Box::pin(RecordBatchStreamAdapter::new(schema, held))
+        super::held(stream, Arc::clone(&self.view.snapshot))
     }
 
     /// The scope in which a view's query is planned.
-    pub fn within_view(&self, search_path: &[String], owner: u32) -> Result<Self> {
+    /// `owner`: whose rights count; `None`: those of whoever asks.
+    pub fn within_view(&self, search_path: &[String], owner: Option<u32>) -> Result<Self> {
         if self.view_depth >= VIEW_DEPTH_MAX {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("views are nested more than {VIEW_DEPTH_MAX} deep")));
         }
-        Ok(Self { search_path: search_path.to_vec(), view_depth: self.view_depth + 1, acting: Some(owner), ..self.clone() })
+        Ok(Self { search_path: search_path.to_vec(), view_depth: self.view_depth + 1, acting: owner, ..self.clone() })
+    }
+
+    /// What whoever sent the statement may do: functions act for their caller, in a view too.
+    pub fn rights_of_user(&self) -> Rights<'_> {
+        Rights::of(&self.view.catalog, &self.user)
     }
 
     /// What the statement may do.

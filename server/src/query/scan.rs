@@ -7,6 +7,7 @@
 //! 4. Conditions that other operators learn while the query runs (dynamic filters) are looked at before each morsel and granule.
 
 use super::explain::ScanShown;
+use super::pauses;
 use super::pruning::{Conjunct, DynamicPredicate, is_dynamic};
 use super::ranges::{Ranges, divide};
 use super::statistics;
@@ -36,6 +37,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use storage::scan::{Morsel, ScanMetrics, morsels};
 use storage::{ColumnId, ColumnPredicate, ColumnSpec, Scan, ScanRequest, Store, Unit, UnitSource};
+use tokio_util::sync::CancellationToken;
 
 /// Granules in one morsel: enough to amortize taking it, few enough that all threads end together and none holds its thread for long.
 const MORSEL_GRANULES_MAX: usize = 4;
@@ -341,13 +343,14 @@ impl ExecutionPlan for SegmentScanExec {
         Ok(Arc::new(Self { run: Arc::default(), metrics: ExecutionPlanMetricsSet::new(), ..self.as_ref().clone() }))
     }
 
-    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let shared = self.join_run(partition);
         Ok(make_cooperative(Box::pin(MorselStream {
             schema: self.schema(),
             shared,
             partition,
             reading: None,
+            ended: context.session_config().get_extension::<CancellationToken>().unwrap_or_default(),
             baseline: BaselineMetrics::new(&self.metrics, partition),
         })))
     }
@@ -444,6 +447,7 @@ struct MorselStream {
     shared: Arc<Shared>,
     partition: usize,
     reading: Option<Scan>,
+    ended: Arc<CancellationToken>,
     baseline: BaselineMetrics,
 }
 
@@ -524,7 +528,8 @@ impl Stream for MorselStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let timer = self.baseline.elapsed_compute().clone();
         let started = timer.timer();
-        let polled = self.advance(context);
+        let wanted = pauses::check(&self.ended);
+        let polled = wanted.map_or_else(|ended| Poll::Ready(Some(Err(ended))), |()| self.advance(context));
         started.done();
         self.baseline.record_poll(polled)
     }

@@ -4,6 +4,8 @@
 //! 2. [`calls`]: OVER, FILTER, DISTINCT and WITHIN GROUP go with functions that know them; windows are well formed.
 //! 3. [`positions`]: constants in ORDER BY, GROUP BY, LIMIT and OFFSET.
 //! 4. [`relations`]: names in FROM and WITH are distinct.
+//! 5. [`foreign`]: functions that only DataFusion has.
+//! 6. [`sets`]: set-returning functions do not stand in CASE and COALESCE.
 //!
 //! Architecture invariant: nothing here looks at the catalog; a rule that needs types is one of `typing`.
 
@@ -13,9 +15,11 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 mod calls;
+pub mod foreign;
 mod placement;
 mod positions;
 mod relations;
+mod sets;
 
 pub use placement::{Clause, check_clause, constraint};
 pub use relations::folded;
@@ -83,7 +87,7 @@ impl Visitor for Check<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
-        flow(calls::expression(expr, self.kinds))
+        flow(calls::expression(expr, self.kinds).and_then(|()| sets::expression(expr)))
     }
 }
 

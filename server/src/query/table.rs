@@ -17,7 +17,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::split_conjunction;
 use datafusion::physical_plan::ExecutionPlan;
 use std::sync::{Arc, OnceLock};
-use storage::{ColumnSpec, Store};
+use storage::{ColumnSpec, Store, Unit};
 
 /// The hidden column with the id of a row's unit.
 pub const SEGMENT_COLUMN: &str = "__segment";
@@ -44,14 +44,42 @@ impl SegmentTable {
     pub fn new(table: TableView, store: Arc<Store>) -> crate::error::Result<Self> {
         let columns = Arc::new(storage_columns(&table.definition)?);
         let schema = arrow_schema(&table.definition);
-        let constraints = constraints(&table.definition);
-        Ok(Self { table, store, columns, schema, constraints, row_ids: false, readable: None, statistics: OnceLock::new() })
+        Ok(Self {
+            table,
+            store,
+            columns,
+            schema,
+            constraints: Constraints::default(),
+            row_ids: false,
+            readable: None,
+            statistics: OnceLock::new(),
+        })
+    }
+
+    /// The same with its primary key visible to the planner.
+    pub fn with_keys(mut self) -> Self {
+        self.constraints = constraints(&self.table.definition);
+        self
     }
 
     /// The same where the role may read only some columns: a plan that needs another one fails.
     pub fn readable(mut self, readable: Vec<bool>) -> Self {
         self.readable = Some(readable);
         self
+    }
+
+    /// The same with the rows of another view.
+    pub fn with_units(&self, units: Arc<Vec<Unit>>) -> Self {
+        Self {
+            table: TableView { units, ..self.table.clone() },
+            store: Arc::clone(&self.store),
+            columns: Arc::clone(&self.columns),
+            schema: Arc::clone(&self.schema),
+            constraints: self.constraints.clone(),
+            row_ids: self.row_ids,
+            readable: self.readable.clone(),
+            statistics: OnceLock::new(),
+        }
     }
 
     /// 42501 where a plan needs a column that may not be read.
@@ -135,15 +163,14 @@ fn row_id_fields() -> [Field; 2] {
     [Field::new(SEGMENT_COLUMN, DataType::UInt64, false), Field::new(ROW_COLUMN, DataType::UInt32, false)]
 }
 
-/// Keys that the planner may rely on, as positions of columns.
+/// The primary key, as positions of columns. Other keys may hold several NULLs.
 fn constraints(definition: &TableDefinition) -> Constraints {
     let position = |id| definition.columns.iter().position(|column| column.id == id);
     let keys = definition.constraints.iter().filter_map(|constraint| match constraint {
-        TableConstraint::Unique { columns, primary, .. } => {
-            let positions = columns.iter().map(|id| position(*id)).collect::<Option<Vec<_>>>()?;
-            Some(if *primary { Constraint::PrimaryKey(positions) } else { Constraint::Unique(positions) })
+        TableConstraint::Unique { columns, primary: true, .. } => {
+            columns.iter().map(|id| position(*id)).collect::<Option<Vec<_>>>().map(Constraint::PrimaryKey)
         }
-        TableConstraint::Check { .. } => None,
+        _ => None,
     });
     Constraints::new_unverified(keys.collect())
 }

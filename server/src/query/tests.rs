@@ -54,6 +54,9 @@ impl ActivitySource for Nobody {
     fn wait_for_lock(&self, _process_id: i32, _key: Key, _mode: Mode, _limit: Option<Duration>) -> Result<()> {
         Ok(())
     }
+    fn sleep(&self, _process_id: i32, _duration: Duration) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A table `public.t (id bigint, k int, s text, n numeric(10,2))` in several units.
@@ -67,7 +70,16 @@ struct Fixture {
 }
 
 fn column(id: u32, name: &str, sql_type: SqlType) -> ColumnDefinition {
-    ColumnDefinition { id: ColumnId(id), name: name.into(), sql_type, not_null: false, default: None, identity: None, missing: None }
+    ColumnDefinition {
+        id: ColumnId(id),
+        name: name.into(),
+        sql_type,
+        not_null: false,
+        default: None,
+        identity: None,
+        missing: None,
+        digits: None,
+    }
 }
 
 type Row = (Option<i64>, Option<i32>, Option<String>, Option<i128>);
@@ -97,6 +109,7 @@ fn definition() -> TableDefinition {
         constraints: vec![],
         cluster_by: vec![],
         indexes: Vec::new(),
+        on_commit: Default::default(),
     }
 }
 
@@ -159,7 +172,9 @@ impl Fixture {
             sequences: Arc::new(NoSequences),
             activity: Arc::new(Nobody),
             acting: None,
+            keys_visible: false,
             view_depth: 0,
+            ended: Default::default(),
         }
     }
 
@@ -167,7 +182,7 @@ impl Fixture {
         let scope = self.scope();
         let statement = crate::session::parse::parse_query(sql).map(|query| ast::Statement::Query(Box::new(query)))?;
         let plan = scope.plan(&statement).await?;
-        Ok(scope.run(plan).await?.try_collect().await?)
+        Ok(scope.run(plan, None).await?.try_collect().await?)
     }
 
     async fn text(&self, sql: &str) -> String {
@@ -192,7 +207,7 @@ impl Fixture {
         };
         let plan = scope.plan(&statement).await.unwrap();
         assert_eq!(plan.schema().field(0).name(), "QUERY PLAN");
-        let batches: Vec<RecordBatch> = scope.run(plan).await.unwrap().try_collect().await.unwrap();
+        let batches: Vec<RecordBatch> = scope.run(plan, None).await.unwrap().try_collect().await.unwrap();
         batches[0].column(0).as_string_view().iter().flatten().collect::<Vec<_>>().join("\n")
     }
 }
@@ -255,6 +270,36 @@ async fn rows_have_ids() {
     assert!(fixture.error("select __row from t").await.state == SqlState::UNDEFINED_COLUMN);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subqueries_are_asked_until_nobody_waits() {
+    let fixture = Fixture::new(&rows(20), 40);
+    let sql = "select count(*) from t, lateral (select u.id from t u where u.id < t.id order by 1 desc limit 2) l";
+    assert_eq!(first_i64(&fixture.run(sql).await.unwrap()), 37);
+    let scope = fixture.scope();
+    let statement = ast::Statement::Query(Box::new(parse_query(sql).unwrap()));
+    let stream = scope.run(scope.plan(&statement).await.unwrap(), None).await.unwrap();
+    scope.ended.cancel();
+    let failed = stream.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(SqlError::from(failed).state, SqlState::QUERY_CANCELED);
+}
+
+#[tokio::test]
+async fn what_unnest_repeats_is_no_key() {
+    let fixture = Fixture::new(&rows(3), 40);
+    let of = |rest: &str| format!("select {rest} from (select k, unnest(array[max(id), -1]) as u from t group by k) s");
+    let ordered = fixture.text(&format!("{} order by k, u", of("k, u"))).await;
+    assert!(ordered.contains("| 0 | -1 |\n| 0 | 0  |\n| 1 | -1 |"), "{ordered}");
+    let counts = fixture.run(&format!("{} group by k, u", of("count(*)"))).await.unwrap();
+    assert_eq!(counts.iter().map(RecordBatch::num_rows).sum::<usize>(), 6);
+}
+
+#[tokio::test]
+async fn a_subquery_without_a_row_is_null() {
+    let fixture = Fixture::new(&rows(2), 40);
+    let text = fixture.text("select id, (select 1 from t where false) as n from t order by id limit 1").await;
+    assert!(text.contains("| 0  |   |"), "{text}");
+}
+
 #[tokio::test]
 async fn a_column_added_later_holds_its_missing_value() {
     let mut fixture = Fixture::new(&rows(30), 100);
@@ -302,22 +347,6 @@ async fn names_may_come_twice() {
     let schema = batches[0].schema();
     let names: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     assert_eq!(names, ["id", "id", "count", "?column?", "?column?", "id", "k", "s", "n"]);
-}
-
-#[tokio::test]
-async fn files_are_written_whole_and_read_back() {
-    let fixture = Fixture::new(&rows(30), 100);
-    let folder = tempfile::tempdir().unwrap();
-    for (kind, name) in [(FileKind::Parquet, "t.parquet"), (FileKind::Json, "t.json"), (FileKind::Csv, "t.csv")] {
-        let path = folder.path().join(name).to_string_lossy().into_owned();
-        let scope = fixture.scope();
-        let statement = ast::Statement::Query(Box::new(parse_query("select id, s from t").unwrap()));
-        let plan = scope.plan(&statement).await.unwrap();
-        assert_eq!(files::write(&scope, plan, kind, &path, &[]).await.unwrap(), 30);
-        let function = format!("read_{}", name.split_once('.').unwrap().1);
-        assert_eq!(first_i64(&fixture.run(&format!("select sum({function}.id)::bigint from {function}('{path}')")).await.unwrap()), 435);
-    }
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{AggregateFunction, Between, Case, InList, Like, ScalarFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, Between, Case, InList, Like, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Union, Unnest};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Union};
 
 /// Types that compare with one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,6 @@ fn node_checked(node: &LogicalPlan) -> Result<()> {
             }
         }
         LogicalPlan::Union(union) => union_checked(union)?,
-        LogicalPlan::Unnest(unnest) => no_dimensions_left(unnest)?,
         _ => {}
     }
     node.apply_expressions(|expr| {
@@ -104,16 +103,6 @@ fn node_checked(node: &LogicalPlan) -> Result<()> {
         })
     })?;
     Ok(())
-}
-
-/// PostgreSQL's unnest goes through all dimensions at once.
-fn no_dimensions_left(unnest: &Unnest) -> Result<()> {
-    let is_list = |data_type: &DataType| matches!(data_type, DataType::List(_) | DataType::LargeList(_));
-    let nested = unnest.list_type_columns.iter().any(|(at, _)| match unnest.input.schema().field(*at).data_type() {
-        DataType::List(item) | DataType::LargeList(item) => is_list(item.data_type()),
-        _ => false,
-    });
-    if nested { Err(SqlError::unsupported("unnest of an array of several dimensions")) } else { Ok(()) }
 }
 
 fn expression(expr: &Expr, schema: &DFSchema) -> Result<()> {
@@ -136,6 +125,7 @@ fn expression(expr: &Expr, schema: &DFSchema) -> Result<()> {
         Expr::Case(case) => case_checked(case, schema),
         Expr::ScalarFunction(call) => function(call, schema),
         Expr::AggregateFunction(call) => aggregate(call, schema),
+        Expr::WindowFunction(call) => window_arguments(call),
         _ => Ok(()),
     }
 }
@@ -320,6 +310,25 @@ fn aggregate(call: &AggregateFunction, schema: &DFSchema) -> Result<()> {
         return Err(no_function("count", &call.params.args, schema));
     }
     Ok(())
+}
+
+/// Numbers that must be positive.
+fn window_arguments(call: &WindowFunction) -> Result<()> {
+    let (argument, state) = match call.fun.name() {
+        "ntile" => (call.params.args.first(), SqlState("22014")),
+        "nth_value" => (call.params.args.get(1), SqlState("22016")),
+        _ => return Ok(()),
+    };
+    let number = match argument.map(|argument| argument.clone().unalias()) {
+        Some(Expr::Literal(value, _)) => value.cast_to(&DataType::Int64).ok(),
+        _ => None,
+    };
+    match number {
+        Some(ScalarValue::Int64(Some(number))) if number <= 0 => {
+            Err(SqlError::new(state, format!("argument of {} must be greater than zero", call.fun.name())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn union_checked(union: &Union) -> Result<()> {

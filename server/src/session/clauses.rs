@@ -3,6 +3,7 @@
 //! - `INSERT ... OVERRIDING {SYSTEM | USER} VALUE`: kept in the tree as a setting, see [`overriding`].
 //! - `CREATE TABLE name (a, b) AS ...` and `... AS query WITH [NO] DATA`.
 //! - `CREATE TABLE name (..., LIKE source INCLUDING ..., ...)`: kept as a column of a type of its own, see [`like`].
+//! - `CREATE VIEW ... WITH (option)`: `option = true`.
 //! - `CREATE UNLOGGED TABLE`: a table as any other. It survives a crash, which is more than was asked for.
 
 use super::parse;
@@ -53,6 +54,9 @@ pub fn cut(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Cut) {
         if is_word(tokens.get(1), "UNLOGGED") {
             tokens.remove(1);
         }
+        if let Some(open) = view_options(&tokens) {
+            write_values(&mut tokens, open);
+        }
         if let Some(open) = table_list(&tokens) {
             cut.no_data = cut_with_data(&mut tokens);
             cut.column_names = cut_column_names(&mut tokens, open);
@@ -60,6 +64,31 @@ pub fn cut(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Cut) {
         }
     }
     (tokens, cut)
+}
+
+/// Where the list of a view's options begins: behind WITH and its parenthesis, before AS.
+fn view_options(tokens: &[TokenWithSpan]) -> Option<usize> {
+    let before_query = tokens.iter().position(|token| is_word(Some(token), "AS"))?;
+    let head = &tokens[..before_query];
+    head.iter().take(6).position(|token| is_word(Some(token), "VIEW"))?;
+    let with = head.iter().rposition(|token| is_word(Some(token), "WITH"))?;
+    (head.get(with + 1)?.token == Token::LParen).then_some(with + 2)
+}
+
+/// An option without a value is on.
+fn write_values(tokens: &mut Vec<TokenWithSpan>, open: usize) {
+    let mut at = open;
+    while at + 1 < tokens.len() && matches!(tokens[at].token, Token::Word(_)) {
+        if matches!(tokens[at + 1].token, Token::Comma | Token::RParen) {
+            let span = tokens[at].span;
+            let word = [Token::Eq, Token::make_keyword("TRUE")].map(|token| TokenWithSpan { token, span });
+            tokens.splice(at + 1..at + 1, word);
+        }
+        match tokens[at..].iter().position(|token| matches!(token.token, Token::Comma | Token::RParen)) {
+            Some(next) if tokens[at + next].token == Token::Comma => at += next + 1,
+            _ => return,
+        }
+    }
 }
 
 /// Puts what was cut out into the tree.
@@ -178,7 +207,8 @@ fn cut_column_names(tokens: &mut Vec<TokenWithSpan>, open: usize) -> Vec<Ident> 
     }
     let Some(length) = tokens[open..].iter().position(|t| t.token == Token::RParen) else { return Vec::new() };
     let (close, list) = (open + length, &tokens[open + 1..open + length]);
-    if !is_word(tokens.get(close + 1), "AS") || list.is_empty() {
+    let before_query = is_word(tokens.get(close + 1), "AS") || is_word(tokens.get(close + 1), "ON");
+    if !before_query || list.is_empty() {
         return Vec::new();
     }
     let mut names = Vec::new();

@@ -6,6 +6,7 @@ use crate::catalog::Catalog;
 use crate::ddl::decision::Scope;
 use crate::engine::Engine;
 use crate::query::QueryContext;
+use crate::query::explain::Ran;
 use crate::session::cursors::CursorFacts;
 use crate::session::effects::Effects;
 use crate::session::prepared::PreparedFacts;
@@ -42,6 +43,8 @@ pub struct ContextSource {
     pub engine: Arc<Engine>,
     /// Where unqualified names are looked up, in order.
     pub search_path: Vec<String>,
+    /// Of which the first that exists takes what is new.
+    pub creation_path: Vec<String>,
     /// `TimeZone`.
     pub time_zone: String,
     /// Who.
@@ -52,13 +55,18 @@ pub struct ContextSource {
     pub session: Arc<SessionFacts>,
     /// The session's sequences.
     pub sequences: Arc<SessionSequences>,
+    /// Who wants to see the plan that is run.
+    pub ran: Option<Ran>,
 }
 
 impl ContextSource {
-    /// A context of a view; the session's sequence functions see the same from now on.
+    /// A context of a view; the session's sequence functions see the same from now on. It is made anew for each attempt at a statement.
     pub fn context(&self, view: View) -> QueryContext {
         let search_path = usable(&view.catalog, &self.user, &self.search_path);
         self.sequences.see(view.catalog.clone(), search_path.clone());
+        if let Some(ran) = &self.ran {
+            ran.forget();
+        }
         QueryContext {
             engine: self.engine.clone(),
             view,
@@ -68,10 +76,11 @@ impl ContextSource {
             database: self.database.clone(),
             session: self.session.clone(),
             sequences: self.sequences.clone(),
+            ran: self.ran.clone(),
         }
     }
     /// What DDL is decided with.
     pub fn scope<'a>(&'a self, catalog: &'a Catalog) -> Scope<'a> {
-        Scope { catalog, search_path: &self.search_path, database: &self.database, user: &self.user }
+        Scope { catalog, search_path: &self.search_path, creation_path: &self.creation_path, database: &self.database, user: &self.user }
     }
 }

@@ -3,7 +3,7 @@
 use super::grammar::{self, Grammar, GrammarError, Read};
 use super::{CopyFormat, CopyHeader, CopyKind};
 use crate::error::{Result, SqlError, SqlState};
-use datafusion::sql::sqlparser::ast::{ObjectName, Query};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct CopyStatement {
     pub target: CopyTarget,
     /// Options as written.
     pub options: CopyOptions,
+    /// COPY FROM: rows of which this is not true are left out.
+    pub condition: Option<Expr>,
 }
 
 /// What is copied.
@@ -108,12 +110,11 @@ pub(super) fn read(grammar: &mut Grammar<'_>) -> Read<CopyStatement> {
             return grammar.unexpected("COPY options");
         }
     }
-    if grammar.peek("WHERE") {
-        return Err(SqlError::unsupported("COPY FROM ... WHERE")
-            .with_hint("Copy into a staging table, then INSERT ... SELECT ... WHERE.")
-            .into());
-    }
-    Ok(CopyStatement { source, to, target, options })
+    let condition = match !to && grammar.accept("WHERE") {
+        true => Some(grammar.parser.parse_expr()?),
+        false => None,
+    };
+    Ok(CopyStatement { source, to, target, options, condition })
 }
 
 fn source(grammar: &mut Grammar<'_>) -> Read<CopySource> {
@@ -440,7 +441,7 @@ mod tests {
     fn copy(sql: &str) -> Result<CopyStatement> {
         let statements = super::super::parse::parse(sql)?;
         match statements[0].ours.as_deref() {
-            Some(Ours::Copy(copy)) => Ok(copy.clone()),
+            Some(Ours::Copy(copy)) => Ok(CopyStatement::clone(copy)),
             other => panic!("{other:?}"),
         }
     }

@@ -3,20 +3,25 @@
 use super::copy_options::{CopySource, CopyStatement, CopyTarget, FileFormat};
 use super::dispatch::{check_writable, read_context};
 use super::transaction::Transaction;
-use super::{CopyFormat, CopyHeader, CopyIn, CopyKind, Outcome, Session};
+use super::{CopyIn, CopyKind, Outcome, Session};
 use crate::access::acl;
 use crate::catalog::names::{QualifiedName, quote};
 use crate::catalog::{Relation, TableDefinition};
+use crate::copy::to_file;
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
-use crate::ingest::copy_file::{copy_file, insert_rows};
+use crate::ingest::copy_file::{copy_file, copy_parquet};
 use crate::ingest::copy_in::CopyInto;
-use crate::query::{FileKind, QueryContext};
+use crate::ingest::copy_json::copy_json;
+use crate::query::QueryContext;
 use crate::session::parse::parse_query;
+use crate::types::SqlType;
 use async_trait::async_trait;
 use bytes::Bytes;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Runs COPY.
 pub(super) async fn run(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
@@ -43,29 +48,11 @@ async fn to_file(session: &mut Session, copy: &CopyStatement, path: &str) -> Res
     let plan = context.plan(&source_query(&context, &copy.source)?).await?;
     let schema = context.output_schema(&plan);
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    let (kind, options) = file_kind(&copy.options.file_format(true, &names)?)?;
-    let rows = context.write_file(plan, kind, path, &options).await?;
+    let format = copy.options.file_format(true, &names)?;
+    let batches = context.run(plan).await?;
+    let written = to_file::write(schema, batches, format, session.output_style(), path.to_string());
+    let rows = session.engine.threads.run(written).await?;
     Ok(Outcome::Done(format!("COPY {rows}")))
-}
-
-/// What query's files are asked for.
-fn file_kind(format: &FileFormat) -> Result<(FileKind, Vec<(String, String)>)> {
-    match format {
-        FileFormat::Parquet => Ok((FileKind::Parquet, Vec::new())),
-        FileFormat::Json => Ok((FileKind::Json, Vec::new())),
-        FileFormat::Copy(CopyFormat { kind: CopyKind::Csv, header, delimiter, quote, .. }) => {
-            let header = if *header == CopyHeader::Off { "false" } else { "true" };
-            let options = [
-                ("header", header.to_string()),
-                ("delimiter", char::from(*delimiter).to_string()),
-                ("quote", char::from(*quote).to_string()),
-            ];
-            Ok((FileKind::Csv, options.map(|(name, value)| (name.to_string(), value)).into()))
-        }
-        FileFormat::Copy(_) => {
-            Err(SqlError::unsupported("a file in text or binary form").with_hint("Use FORMAT csv, parquet or json, or \\copy."))
-        }
-    }
 }
 
 fn source_query(context: &QueryContext, source: &CopySource) -> Result<ast::Statement> {
@@ -119,16 +106,17 @@ async fn from(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
     }
     let (target, columns, listed) = target(&context, &copy.source)?;
     let listed = listed.then_some(columns.as_slice());
+    let condition = condition(&context, &target, copy)?;
     match &copy.target {
         CopyTarget::Client => {
             let format = copy.options.resolve(false, &columns)?;
             let binary = format.kind == CopyKind::Binary;
-            let rows = CopyInto::new(&context, &target, listed, &format)?;
+            let rows = CopyInto::new(&context, &target, listed, &format)?.only_where(condition);
             Ok(Outcome::CopyIn(Box::new(FromClient { rows, transaction: own, binary })))
         }
         CopyTarget::File(path) => {
             let format = copy.options.file_format(false, &columns)?;
-            let rows = from_file(&context, transaction, &target, listed, &format, path).await?;
+            let rows = from_file(&context, transaction, &target, listed, condition, &format, path).await?;
             if let Some(own) = own {
                 own.commit().await?;
             }
@@ -156,7 +144,8 @@ fn target(context: &QueryContext, source: &CopySource) -> Result<(Target, Vec<St
     if !columns.iter().all(on_column) {
         rights.require_on(&found, acl::INSERT)?;
     }
-    Ok((Target::new(found.schema, found.name, table.clone()), columns, listed))
+    let given: Vec<usize> = columns.iter().filter_map(|name| table.columns.iter().position(|column| column.name == *name)).collect();
+    Ok((Target::new(found.schema, found.name, table.clone()).told_to(&rights, &given), columns, listed))
 }
 
 async fn from_file(
@@ -164,16 +153,22 @@ async fn from_file(
     transaction: &mut Transaction,
     target: &Target,
     columns: Option<&[String]>,
+    condition: Option<Arc<dyn PhysicalExpr>>,
     format: &FileFormat,
     path: &str,
 ) -> Result<u64> {
-    let kind = match format {
-        FileFormat::Copy(format) => return copy_file(context, transaction, target, columns, format, Path::new(path)).await,
-        FileFormat::Parquet => FileKind::Parquet,
-        FileFormat::Json => FileKind::Json,
-    };
-    let rows = context.run(context.read_file(kind, path, &[]).await?).await?;
-    insert_rows(context, transaction, target, columns, rows).await
+    match format {
+        FileFormat::Copy(format) => copy_file(context, transaction, target, columns, condition, format, Path::new(path)).await,
+        FileFormat::Parquet => copy_parquet(context, transaction, target, columns, condition, path).await,
+        FileFormat::Json => copy_json(context, transaction, target, columns, condition, Path::new(path)).await,
+    }
+}
+
+/// The condition of WHERE, over the table's columns.
+fn condition(context: &QueryContext, target: &Target, copy: &CopyStatement) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+    let Some(condition) = &copy.condition else { return Ok(None) };
+    let table = (target.name.as_str(), target.arrow.clone());
+    context.plan_expression(condition, Some(table), Some(&SqlType::Boolean)).map(Some)
 }
 
 /// COPY FROM STDIN on its way.

@@ -138,7 +138,7 @@ pub(super) async fn declare(
         let message = format!("a session can have at most {CURSORS_MAX} cursors");
         return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Use CLOSE."));
     }
-    let (schema, batches) = dispatch::open_query(session, &declare.query.ast, parameters).await?;
+    let (schema, batches) = dispatch::open_query(session, &declare.query, parameters).await?;
     let mut rows = Rows::new(batches, declare.scroll, &session.engine.runtime.memory_pool);
     let held = session.block.is_none();
     if held {

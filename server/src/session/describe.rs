@@ -1,5 +1,6 @@
 //! Describing a statement without running it: types of its parameters, columns of its result.
 
+use super::declared;
 use super::dispatch::{self, read_context};
 use super::grammar::Ours;
 use super::parameters::{self, placeholder};
@@ -14,28 +15,32 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{self, visit_expressions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Parameters of one statement, at most: the protocol counts them in 16 bits.
 const PARAMETERS_MAX: usize = 65_535;
 
-pub(super) async fn describe(session: &mut Session, statement: Option<Statement>, declared: &[Option<SqlType>]) -> Result<Prepared> {
+pub(super) async fn describe(session: &mut Session, statement: Option<Statement>, types_declared: &[Option<SqlType>]) -> Result<Prepared> {
     let Some(statement) = statement else {
-        return Ok(Prepared { statement: None, parameters: declared.iter().flatten().cloned().collect(), columns: None });
+        return Ok(Prepared { statement: None, parameters: types_declared.iter().flatten().cloned().collect(), columns: None });
     };
     if session.block.as_ref().is_some_and(|block| block.failed) && !dispatch::ends_block(&statement) {
         return Err(super::block::in_failed_block());
     }
+    let statement = declared::apply(statement, types_declared)?;
+    let planned_as = declared::planned_as(&statement, types_declared);
     let (inferred, columns) = match statement.ours.as_deref() {
         Some(Ours::Show(name)) => (BTreeMap::new(), Some(dispatch::show_schema(session, name.as_deref())?)),
         Some(Ours::ExplainPlacement(_)) => (BTreeMap::new(), Some(super::explain_placement::schema())),
         Some(Ours::Fetch { name, moves: false, .. }) => (BTreeMap::new(), session.cursors.schema(name)),
-        Some(Ours::Declare(declare)) => (infer_told(&read_context(session)?, &declare.query.ast).await?.0, None),
+        Some(Ours::Declare(declare)) => (infer_told(&read_context(session)?, &declare.query.ast, None).await?.0, None),
         Some(Ours::Execute { name, .. }) => (BTreeMap::new(), session.find_prepared(name)?.columns.clone()),
         Some(_) => (BTreeMap::new(), None),
         None if ddl::is_ddl(&statement) => (BTreeMap::new(), None),
-        None => infer_told(&read_context(session)?, &statement.ast).await?,
+        None => infer_told(&read_context(session)?, &statement.ast, Some(&planned_as)).await?,
     };
-    let parameters = parameters(&statement, declared, inferred)?;
+    let parameters = parameters(&statement, types_declared, inferred)?;
+    let statement = Statement { planned_as: Some(planned_as), ..statement };
     Ok(Prepared { statement: Some(statement), parameters, columns })
 }
 
@@ -70,14 +75,15 @@ fn used_parameters(statement: &ast::Statement) -> BTreeSet<usize> {
     used
 }
 
-/// What the text tells comes first, then what the planner finds.
-async fn infer_told(context: &QueryContext, statement: &ast::Statement) -> Result<Inferred> {
+/// What the text tells comes first, then what the planner finds. With `text` the plan is kept for the execution, if it is the same.
+async fn infer_told(context: &QueryContext, statement: &ast::Statement, text: Option<&Arc<str>>) -> Result<Inferred> {
     if used_parameters(statement).is_empty() {
-        return infer(context, statement).await;
+        return infer(context, statement, text).await;
     }
     let mut rewritten = statement.clone();
     let told = parameters::tell(&mut rewritten);
-    let (mut types, columns) = infer(context, &rewritten).await?;
+    let text = text.filter(|_| rewritten == *statement);
+    let (mut types, columns) = infer(context, &rewritten, text).await?;
     for number in &told.arrays {
         if let Some(element) = types.remove(number) {
             types.insert(*number, SqlType::Array(Box::new(element)));
@@ -99,19 +105,24 @@ fn without_digits(sql_type: SqlType) -> SqlType {
     }
 }
 
-async fn infer(context: &QueryContext, statement: &ast::Statement) -> Result<Inferred> {
+async fn infer(context: &QueryContext, statement: &ast::Statement, text: Option<&Arc<str>>) -> Result<Inferred> {
     if dml::is_dml(statement) {
         let described = dml::describe(context, statement).await?;
         return Ok((described.parameters, described.columns));
     }
     match statement {
-        ast::Statement::Query(_) | ast::Statement::Explain { .. } | ast::Statement::ExplainTable { .. } => query(context, statement).await,
+        ast::Statement::Query(_) | ast::Statement::Explain { .. } | ast::Statement::ExplainTable { .. } => {
+            query(context, statement, text).await
+        }
         _ => Ok((BTreeMap::new(), None)),
     }
 }
 
-async fn query(context: &QueryContext, statement: &ast::Statement) -> Result<Inferred> {
-    let plan = context.plan(statement).await?;
+async fn query(context: &QueryContext, statement: &ast::Statement, text: Option<&Arc<str>>) -> Result<Inferred> {
+    let plan = match text {
+        Some(text) if matches!(statement, ast::Statement::Query(_)) => context.plan_prepared(text, statement).await?,
+        _ => dispatch::plan(context, statement).await?,
+    };
     let types = parameter_types(&plan)?;
     Ok((types, Some(context.output_schema(&plan))))
 }

@@ -5,20 +5,27 @@ use super::context::ContextSource;
 use super::grammar::{DiscardKind, Ours, TransactionModes};
 use super::parameters::put_into_functions;
 use super::roles;
+use super::settings::confidential;
 use super::transaction::{Transaction, conflict_is_retryable};
-use super::{Notice, Outcome, Session, Statement, copying, cursors, explain_placement, prepared, savepoints};
+use super::{Notice, Outcome, Session, Statement, copying, cursors, explain_placement, prepared, savepoints, temporary, vacuum};
+use crate::access::rights::Rights;
+use crate::catalog::Catalog;
 use crate::engine::advisory::Held;
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::QueryContext;
+use crate::query::explain::{self, Ran};
 use crate::types::SqlType;
 use crate::{ddl, dml};
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast;
+use futures::TryStreamExt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How often a statement of a READ COMMITTED block is run when others change its rows meanwhile.
 const WRITE_TRIES_MAX: usize = 16;
@@ -37,14 +44,14 @@ pub(super) async fn execute(session: &mut Session, statement: &Statement, parame
 }
 
 pub(super) fn ends_block(statement: &Statement) -> bool {
-    matches!(statement.ours.as_deref(), Some(Ours::Commit | Ours::Rollback | Ours::RollbackTo(_)))
+    matches!(statement.ours.as_deref(), Some(Ours::Commit { .. } | Ours::Rollback { .. } | Ours::RollbackTo(_)))
 }
 
 async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, parameters: &[ScalarValue]) -> Result<Outcome> {
     match ours {
         Ours::Begin(modes) => begin(session, *modes, &statement.text),
-        Ours::Commit => end(session, true).await,
-        Ours::Rollback => end(session, false).await,
+        Ours::Commit { chain } => end(session, true, *chain).await,
+        Ours::Rollback { chain } => end(session, false, *chain).await,
         Ours::Savepoint(name) => savepoints::set(session, name),
         Ours::Release(name) => savepoints::release(session, name),
         Ours::RollbackTo(name) => savepoints::roll_back_to(session, name),
@@ -54,7 +61,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         Ours::SetRole { local, role } => roles::set_role(session, *local, role.as_deref()),
         Ours::SetSessionAuthorization { local, role } => roles::set_authorization(session, *local, role.as_deref()),
         Ours::Show(name) => show(session, name.as_deref()),
-        Ours::Discard { kind } => discard(session, *kind),
+        Ours::Discard { kind } => discard(session, *kind).await,
         Ours::Prepare { name, types, statement: inner } => prepared::prepare(session, &statement.text, name, types, inner).await,
         Ours::Execute { name, arguments } => prepared::execute(session, name, arguments).await,
         Ours::Deallocate(name) => prepared::deallocate(session, name.as_deref()),
@@ -66,6 +73,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
             Ok(Outcome::Done(if name.is_some() { "CLOSE CURSOR" } else { "CLOSE CURSOR ALL" }.into()))
         }
         Ours::Copy(copy) => Box::pin(copying::run(session, copy)).await,
+        Ours::Vacuum(vacuum) => vacuum::run(session, vacuum).await,
         Ours::ExplainPlacement(explain) => explain_placement::run(session, explain),
         Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
         Ours::Unsupported(error) => Err((**error).clone()),
@@ -86,9 +94,12 @@ async fn run_standard(session: &mut Session, statement: &Statement, parameters: 
         return Box::pin(write(session, statement, parameters)).await;
     }
     match &*statement.ast {
-        ast::Statement::Query(_) => Box::pin(query(session, &statement.ast, parameters, "SELECT", true)).await,
+        ast::Statement::Query(_) => Box::pin(query(session, statement, parameters, "SELECT", true)).await,
+        explained @ ast::Statement::Explain { statement: inner, .. } if dml::is_dml(inner) && explain::analyzes(explained)? => {
+            Box::pin(explain_write(session, statement, inner, parameters)).await
+        }
         ast::Statement::Explain { .. } | ast::Statement::ExplainTable { .. } => {
-            query(session, &statement.ast, parameters, "EXPLAIN", false).await
+            query(session, statement, parameters, "EXPLAIN", false).await
         }
         _ => Err(SqlError::unsupported(first_words(&statement.text))),
     }
@@ -98,8 +109,10 @@ fn first_word(text: &str) -> String {
     text.split_whitespace().next().unwrap_or_default().to_uppercase()
 }
 
+/// The command, for instance CREATE TABLE also where the table is temporary.
 fn first_words(text: &str) -> String {
-    text.split_whitespace().take(2).map(str::to_uppercase).collect::<Vec<_>>().join(" ")
+    let plain = |word: &&str| !["GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "UNLOGGED"].iter().any(|other| word.eq_ignore_ascii_case(other));
+    text.split_whitespace().filter(plain).take(2).map(str::to_uppercase).collect::<Vec<_>>().join(" ")
 }
 
 /// What a statement sees: the block's transaction, or the newest snapshot.
@@ -122,7 +135,7 @@ pub(super) fn open_implicit(session: &mut Session) {
 
 async fn query(
     session: &mut Session,
-    statement: &ast::Statement,
+    statement: &Statement,
     parameters: &[ScalarValue],
     tag: &'static str,
     tag_rows: bool,
@@ -134,20 +147,31 @@ async fn query(
 /// Plans a query and starts it.
 pub(super) async fn open_query(
     session: &mut Session,
-    statement: &ast::Statement,
+    statement: &Statement,
     parameters: &[ScalarValue],
 ) -> Result<(SchemaRef, SendableRecordBatchStream)> {
     let context = read_context(session)?;
-    let mut with_values = None;
-    if !parameters.is_empty() {
-        put_into_functions(with_values.insert(statement.clone()), parameters);
-    }
-    let statement = with_values.as_ref().unwrap_or(statement);
-    let plan = context.bind(context.plan(statement).await?, parameters)?;
+    let with_values = put_into_functions(&statement.ast, parameters);
+    let ast = with_values.as_ref().unwrap_or(&statement.ast);
+    let plan = match &statement.planned_as {
+        Some(planned_as) if with_values.is_none() && matches!(ast, ast::Statement::Query(_)) => {
+            context.plan_prepared(planned_as, ast).await?
+        }
+        _ => plan(&context, ast).await?,
+    };
+    let plan = context.bind(plan, parameters)?;
     let schema = context.output_schema(&plan);
     match context.run(plan).await {
         Ok(batches) => Ok((schema, batches)),
-        Err(error) => Err(Box::pin(context.refine(statement, error)).await),
+        Err(error) => Err(Box::pin(context.refine(ast, error)).await),
+    }
+}
+
+/// Plans a query, or an EXPLAIN of anything.
+pub(super) async fn plan(context: &QueryContext, statement: &ast::Statement) -> Result<LogicalPlan> {
+    match dml::explain::explained(statement) {
+        Some(_) => dml::explain::plan(context, statement).await,
+        None => context.plan(statement).await,
     }
 }
 
@@ -265,7 +289,11 @@ fn set_isolation_default(session: &mut Session, level: &str) -> Result<()> {
     session.settings.set("default_transaction_isolation", Some(&[level.to_string()]), false)
 }
 
-async fn end(session: &mut Session, commit: bool) -> Result<Outcome> {
+async fn end(session: &mut Session, commit: bool, chain: bool) -> Result<Outcome> {
+    if chain && session.block.as_ref().is_none_or(|block| block.implicit) {
+        let message = format!("{} AND CHAIN can only be used in transaction blocks", if commit { "COMMIT" } else { "ROLLBACK" });
+        return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+    }
     let tag = |committed: bool| Ok(Outcome::Done(if committed { "COMMIT" } else { "ROLLBACK" }.into()));
     let Some(block) = session.block.take() else {
         session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
@@ -274,8 +302,13 @@ async fn end(session: &mut Session, commit: bool) -> Result<Outcome> {
     if block.implicit {
         session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
     }
-    let failed = block.failed;
+    let (failed, read_only, read_committed) = (block.failed, block.read_only, block.read_committed);
     session.end_block(block, commit).await?;
+    if chain {
+        session.block = Some(Block::new(session.engine.clone(), false, &session.settings));
+        let isolation = Some(if read_committed { "read committed" } else { "repeatable read" });
+        apply_modes(session, TransactionModes { isolation, read_only: Some(read_only) })?;
+    }
     tag(commit && !failed)
 }
 
@@ -324,10 +357,19 @@ fn reset(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
     Ok(Outcome::Done("RESET".into()))
 }
 
+/// SHOW takes no snapshot.
+fn latest_catalog(session: &Session) -> Result<Arc<Catalog>> {
+    session.engine.catalog(&session.engine.placement.state())
+}
+
 /// The columns of SHOW.
 pub(super) fn show_schema(session: &Session, name: Option<&str>) -> Result<SchemaRef> {
     let names = match name {
-        Some(name) => vec![session.settings.show(name)?.0],
+        Some(name) => {
+            let catalog = latest_catalog(session)?;
+            confidential::check(name, &Rights::of(&catalog, roles::current(&session.settings)))?;
+            vec![session.settings.show(name)?.0]
+        }
         None => ["name", "setting", "description"].map(String::from).into(),
     };
     Ok(Arc::new(Schema::new(names.into_iter().map(|name| SqlType::Text.field(&name, false)).collect::<Vec<_>>())))
@@ -338,7 +380,10 @@ fn show(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
     let columns: Vec<ArrayRef> = match name {
         Some(name) => vec![Arc::new(StringViewArray::from_iter_values([session.settings.show(name)?.1]))],
         None => {
-            let (names, values): (Vec<_>, Vec<_>) = session.settings.all().unzip();
+            let catalog = latest_catalog(session)?;
+            let rights = Rights::of(&catalog, roles::current(&session.settings));
+            let shown = session.settings.all().filter(|(name, _)| confidential::check(name, &rights).is_ok());
+            let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
             let descriptions = vec![""; names.len()];
             vec![
                 Arc::new(StringViewArray::from_iter_values(names)),
@@ -352,7 +397,7 @@ fn show(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
     Ok(Outcome::Rows { schema, batches, tag: "SHOW", tag_rows: false })
 }
 
-fn discard(session: &mut Session, kind: DiscardKind) -> Result<Outcome> {
+async fn discard(session: &mut Session, kind: DiscardKind) -> Result<Outcome> {
     if kind == DiscardKind::All {
         if session.block.is_some() {
             let message = "DISCARD ALL cannot run inside a transaction block";
@@ -367,22 +412,68 @@ fn discard(session: &mut Session, kind: DiscardKind) -> Result<Outcome> {
     if matches!(kind, DiscardKind::All | DiscardKind::Sequences) {
         session.sequences.forget();
     }
+    if matches!(kind, DiscardKind::All | DiscardKind::Temp) {
+        temporary::discard(session).await?;
+    }
     Ok(Outcome::Done(kind.tag().into()))
 }
 
 /// INSERT, UPDATE, DELETE, TRUNCATE, MERGE.
 async fn write(session: &mut Session, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
-    check_writable(session, &first_word(&statement.text))?;
-    let source = session.context_source();
-    match &mut session.block {
-        Some(block) => Box::pin(write_in_block(block, &source, statement, parameters)).await,
-        None => Box::pin(dml::execute_alone(&session.engine, |view| source.context(view), &statement.ast, parameters)).await,
+    if let Err(refused) = check_writable(session, &first_word(&statement.text))
+        && !dml::changes_temporary_rows(&read_context(session)?, &statement.ast)
+    {
+        return Err(refused);
     }
+    let source = session.context_source();
+    write_seen(session, &source, &statement.ast, parameters).await
+}
+
+async fn write_seen(
+    session: &mut Session,
+    source: &ContextSource,
+    statement: &ast::Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    match &mut session.block {
+        Some(block) => Box::pin(write_in_block(block, source, statement, parameters)).await,
+        None => Box::pin(dml::execute_alone(&session.engine, |view| source.context(view), statement, parameters)).await,
+    }
+}
+
+/// EXPLAIN ANALYZE of a change: makes it, and shows how.
+async fn explain_write(
+    session: &mut Session,
+    statement: &Statement,
+    inner: &ast::Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    check_writable(session, "EXPLAIN")?;
+    let started = Instant::now();
+    let change = dml::explain::change(&read_context(session)?, inner)?;
+    let ran = Ran::default();
+    let source = ContextSource { ran: Some(ran.clone()), ..session.context_source() };
+    let rows = match write_seen(session, &source, inner, parameters).await? {
+        Outcome::Rows { batches, .. } => {
+            batches.try_fold(0, async |rows, batch| Ok(rows + batch.num_rows())).await.map_err(SqlError::from)?
+        }
+        Outcome::Done(tag) => tag.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0),
+        _ => return Err(SqlError::internal("a change answers with rows or a tag")),
+    };
+    let shown = explain::changed(&statement.ast, &change, rows, &ran, started.elapsed())?;
+    let schema = shown.schema();
+    let batches = RecordBatchStreamAdapter::new(schema.clone(), futures::stream::once(async { Ok(shown) }));
+    Ok(Outcome::Rows { schema, batches: Box::pin(batches), tag: "EXPLAIN", tag_rows: false })
 }
 
 /// Runs a statement in a block. Rows that somebody else has changed meanwhile are found now, not at COMMIT: at READ COMMITTED the
 /// statement is then undone and run again on what is there, otherwise it is 40001.
-async fn write_in_block(block: &mut Block, source: &ContextSource, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
+async fn write_in_block(
+    block: &mut Block,
+    source: &ContextSource,
+    statement: &ast::Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
     let mut tries = 0;
     loop {
         let read_committed = block.read_committed;
@@ -391,7 +482,7 @@ async fn write_in_block(block: &mut Block, source: &ContextSource, statement: &S
         transaction.check_conflicts()?;
         let before = transaction.savepoint();
         let context = source.context(transaction.view());
-        let outcome = Box::pin(dml::execute(&context, transaction, &statement.ast, parameters)).await?;
+        let outcome = Box::pin(dml::execute(&context, transaction, statement, parameters)).await?;
         tries += 1;
         match transaction.check_conflicts() {
             Err(_) if read_committed && tries < WRITE_TRIES_MAX => transaction.roll_back_to(&before),

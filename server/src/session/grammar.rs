@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::sync::Arc;
 
 pub mod cursors;
+pub mod vacuum;
 
 /// A statement of the session's own grammar.
 #[derive(Clone, Debug)]
@@ -22,9 +23,15 @@ pub enum Ours {
     /// BEGIN, START TRANSACTION.
     Begin(TransactionModes),
     /// COMMIT, END.
-    Commit,
+    Commit {
+        /// AND CHAIN.
+        chain: bool,
+    },
     /// ROLLBACK, ABORT.
-    Rollback,
+    Rollback {
+        /// AND CHAIN.
+        chain: bool,
+    },
     /// SAVEPOINT.
     Savepoint(String),
     /// RELEASE SAVEPOINT.
@@ -88,11 +95,13 @@ pub enum Ours {
     /// CLOSE; `None` is ALL.
     Close(Option<String>),
     /// COPY.
-    Copy(CopyStatement),
+    Copy(Box<CopyStatement>),
     /// EXPLAIN PLACEMENT.
     ExplainPlacement(ExplainPlacement),
     /// CREATE SEQUENCE.
     CreateSequence {
+        /// TEMPORARY.
+        temporary: bool,
         /// IF NOT EXISTS.
         if_not_exists: bool,
         /// Its name.
@@ -156,6 +165,8 @@ pub enum Ours {
         /// What is said; `None` takes it back.
         text: Option<String>,
     },
+    /// VACUUM, ANALYZE.
+    Vacuum(vacuum::Vacuum),
     /// A statement that does nothing here, and nothing needs to be done: its tag.
     Nothing(&'static str),
     /// A statement that PostgreSQL has and this server has not.
@@ -180,7 +191,7 @@ pub enum DiscardKind {
     Plans,
     /// currval, lastval.
     Sequences,
-    /// Temporary tables (there are none).
+    /// Temporary tables.
     Temp,
 }
 
@@ -364,16 +375,14 @@ impl<'a> Grammar<'a> {
         } else if self.accept("START TRANSACTION") {
             Ours::Begin(self.modes()?)
         } else if self.accept("COMMIT") || self.accept("END") {
-            self.after_end()?;
-            Ours::Commit
+            Ours::Commit { chain: self.after_end()? }
         } else if self.accept("ROLLBACK") || self.accept("ABORT") {
             let _ = self.accept("WORK") || self.accept("TRANSACTION");
             if self.accept("TO") {
                 self.accept("SAVEPOINT");
                 Ours::RollbackTo(self.name()?)
             } else {
-                self.after_end()?;
-                Ours::Rollback
+                Ours::Rollback { chain: self.after_end()? }
             }
         } else if self.accept("SAVEPOINT") {
             Ours::Savepoint(self.name()?)
@@ -386,13 +395,14 @@ impl<'a> Grammar<'a> {
         Ok(Some(ours))
     }
 
-    fn after_end(&mut self) -> Read<()> {
+    /// What follows the end of a block; whether another begins at once.
+    fn after_end(&mut self) -> Read<bool> {
         let _ = self.accept("WORK") || self.accept("TRANSACTION");
-        if self.accept("AND CHAIN") {
-            return Err(SqlError::unsupported("AND CHAIN").into());
+        let chain = self.accept("AND CHAIN");
+        if !chain {
+            self.accept("AND NO CHAIN");
         }
-        self.accept("AND NO CHAIN");
-        Ok(())
+        Ok(chain)
     }
 
     fn modes(&mut self) -> Read<TransactionModes> {
@@ -566,7 +576,7 @@ impl<'a> Grammar<'a> {
         super::strictness::check(&ast)?;
         self.skip_rest();
         let text = ast.to_string().into();
-        Ok(Statement { text, ast: Arc::new(ast), ours: None, notices: Vec::new() })
+        Ok(Statement { text, ast: Arc::new(ast), ours: None, notices: Vec::new(), planned_as: None })
     }
 
     /// A closing parenthesis.
@@ -576,7 +586,7 @@ impl<'a> Grammar<'a> {
 
     fn utility(&mut self) -> Read<Option<Ours>> {
         if self.accept("COPY") {
-            return Ok(Some(Ours::Copy(copy_options::read(self)?)));
+            return Ok(Some(Ours::Copy(Box::new(copy_options::read(self)?))));
         }
         if let Some(explain) = explain_placement::read(self)? {
             return Ok(Some(Ours::ExplainPlacement(explain)));
@@ -584,10 +594,15 @@ impl<'a> Grammar<'a> {
         if self.accept("COMMENT ON CONSTRAINT") {
             return self.comment_on_constraint().map(Some);
         }
-        if self.accept("CREATE SEQUENCE") {
-            return self.create_sequence().map(Some);
+        for (words, temporary) in [("CREATE SEQUENCE", false), ("CREATE TEMP SEQUENCE", true), ("CREATE TEMPORARY SEQUENCE", true)] {
+            if self.accept(words) {
+                return self.create_sequence(temporary).map(Some);
+            }
         }
-        for (words, tag) in [("CHECKPOINT", "CHECKPOINT"), ("UNLISTEN", "UNLISTEN"), ("ANALYZE", "ANALYZE"), ("VACUUM", "VACUUM")] {
+        if let Some(ours) = self.vacuum()? {
+            return Ok(Some(ours));
+        }
+        for (words, tag) in [("CHECKPOINT", "CHECKPOINT"), ("UNLISTEN", "UNLISTEN")] {
             if self.peek(words) {
                 self.skip_rest();
                 return Ok(Some(Ours::Nothing(tag)));
@@ -605,9 +620,9 @@ impl<'a> Grammar<'a> {
         Ok(Ours::CommentOnConstraint { constraint, table, text })
     }
 
-    fn create_sequence(&mut self) -> Read<Ours> {
+    fn create_sequence(&mut self, temporary: bool) -> Read<Ours> {
         let if_not_exists = self.accept("IF NOT EXISTS");
-        Ok(Ours::CreateSequence { if_not_exists, name: self.object_name()?, options: self.sequence_options()? })
+        Ok(Ours::CreateSequence { temporary, if_not_exists, name: self.object_name()?, options: self.sequence_options()? })
     }
 
     /// ALTER where the SQL parser lacks the form; it looks ahead before it takes a statement for its own.
@@ -714,17 +729,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE EXTENSION", ""),
     ("CREATE FOREIGN TABLE", ""),
     ("CREATE FUNCTION", ""),
-    ("CREATE GLOBAL TEMP", TEMPORARY),
-    ("CREATE GLOBAL TEMPORARY", TEMPORARY),
     ("CREATE LANGUAGE", ""),
-    ("CREATE LOCAL TEMP", TEMPORARY),
-    ("CREATE LOCAL TEMPORARY", TEMPORARY),
     ("CREATE MATERIALIZED VIEW", "Use CREATE TABLE ... AS, or a view."),
     ("CREATE OPERATOR", ""),
     ("CREATE OR REPLACE FUNCTION", ""),
     ("CREATE OR REPLACE PROCEDURE", ""),
-    ("CREATE OR REPLACE TEMP VIEW", TEMPORARY),
-    ("CREATE OR REPLACE TEMPORARY VIEW", TEMPORARY),
     ("CREATE OR REPLACE TRIGGER", ""),
     ("CREATE POLICY", ""),
     ("CREATE PROCEDURE", ""),
@@ -735,8 +744,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE STATISTICS", ""),
     ("CREATE SUBSCRIPTION", ""),
     ("CREATE TABLESPACE", ""),
-    ("CREATE TEMP", TEMPORARY),
-    ("CREATE TEMPORARY", TEMPORARY),
     ("CREATE TRIGGER", ""),
     ("CREATE TYPE", ""),
     ("DO", ""),
@@ -758,7 +765,6 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 const INDEXES: &str = "There are no indexes: segments carry statistics by which scans skip what cannot match. Unique keys are UNIQUE or PRIMARY KEY constraints.";
-const TEMPORARY: &str = "Use a table in a schema of its own, and drop it afterwards.";
 
 fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))

@@ -5,8 +5,8 @@ use crate::catalog::pg_catalog::procedures;
 use crate::types::SqlType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause, Query, TableFactor, Value,
-    VisitMut, VisitorMut,
+    self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause, ObjectName, Query, TableFactor,
+    Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -47,11 +47,10 @@ impl Told {
         }
     }
     /// Where all of PostgreSQL's functions of a name and a number of arguments agree on an argument's type.
-    fn note_arguments(&mut self, function: &Function) {
-        let FunctionArguments::List(list) = &function.args else { return };
-        let arguments: Vec<Option<&Expr>> = list.args.iter().map(plain).collect();
+    fn note_arguments(&mut self, name: &ObjectName, arguments: &[FunctionArg]) {
+        let arguments: Vec<Option<&Expr>> = arguments.iter().map(plain).collect();
         let given = |argument: &Option<&Expr>| argument.is_some_and(|expr| placeholder(expr).is_some());
-        let Some(name) = function.name.0.last().and_then(ast::ObjectNamePart::as_ident).filter(|_| arguments.iter().any(given)) else {
+        let Some(name) = name.0.last().and_then(ast::ObjectNamePart::as_ident).filter(|_| arguments.iter().any(given)) else {
             return;
         };
         let known = procedures::named(&name.value.to_lowercase());
@@ -64,6 +63,22 @@ impl Told {
             };
             if let (Some(expr), Some(sql_type)) = (argument, SqlType::from_oid(oid)) {
                 self.note(expr, sql_type);
+            }
+        }
+    }
+    /// A series is of what its other arguments are; of integers if they do not say.
+    fn note_series(&mut self, args: &mut [FunctionArg]) {
+        let known: Vec<SqlType> = args.iter().filter_map(|arg| plain(arg).and_then(said)).collect();
+        let has = |wanted: &[SqlType]| known.iter().find(|found| wanted.contains(found)).cloned();
+        let moment = has(&[SqlType::Timestamptz, SqlType::Timestamp]).or_else(|| has(&[SqlType::Date]).map(|_| SqlType::Timestamptz));
+        let of = moment.clone().or_else(|| has(&[SqlType::Numeric(None), SqlType::Int8])).unwrap_or(SqlType::Int4);
+        for (at, arg) in args.iter_mut().enumerate() {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { continue };
+            if placeholder(expr).is_some() {
+                self.note(expr, if at == 2 && moment.is_some() { SqlType::Interval } else { of.clone() });
+                if of == SqlType::Int4 {
+                    *expr = number("1");
+                }
             }
         }
     }
@@ -86,6 +101,22 @@ fn plain(argument: &FunctionArg) -> Option<&Expr> {
     }
 }
 
+/// The type that an expression says by itself.
+fn said(expr: &Expr) -> Option<SqlType> {
+    match expr {
+        Expr::Nested(inner) => said(inner),
+        Expr::Cast { data_type, .. } => SqlType::from_ast(data_type).ok(),
+        Expr::TypedString(typed) => SqlType::from_ast(&typed.data_type).ok(),
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) if digits.parse::<i32>().is_ok() => Some(SqlType::Int4),
+            Value::Number(digits, _) if digits.parse::<i64>().is_ok() => Some(SqlType::Int8),
+            Value::Number(..) => Some(SqlType::Numeric(None)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn is_integer(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(digits, _) if digits.parse::<i32>().is_ok()))
 }
@@ -104,11 +135,11 @@ impl VisitorMut for Told {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        for expr in function_arguments(factor) {
-            if placeholder(expr).is_some() {
-                self.note(expr, SqlType::Int4);
-                *expr = number("1");
-            }
+        let Some((name, args)) = function(factor) else { return ControlFlow::Continue(()) };
+        if name.to_string().eq_ignore_ascii_case("generate_series") {
+            self.note_series(args);
+        } else {
+            self.note_arguments(name, args);
         }
         ControlFlow::Continue(())
     }
@@ -128,7 +159,7 @@ impl VisitorMut for Told {
                 }
             }
             Expr::BinaryOp { left, op, right } => self.note_operands(left, op, right),
-            Expr::Function(function) => self.note_arguments(function),
+            Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) => self.note_arguments(name, &list.args),
             Expr::AnyOp { left, compare_op, right, .. } | Expr::AllOp { left, compare_op, right } => {
                 if let Some(number) = placeholder(right) {
                     self.arrays.insert(number);
@@ -153,12 +184,17 @@ fn equal_columns(left: &[Expr], right: &[Expr]) -> Option<Expr> {
     pairs.reduce(|all, next| Expr::BinaryOp { left: Box::new(all), op: BinaryOperator::And, right: Box::new(next) })
 }
 
-fn function_arguments(factor: &mut TableFactor) -> Vec<&mut Expr> {
-    let args = match factor {
-        TableFactor::Table { args: Some(args), .. } => &mut args.args,
-        TableFactor::Function { args, .. } => args,
-        _ => return Vec::new(),
-    };
+/// A function in FROM, and its arguments.
+fn function(factor: &mut TableFactor) -> Option<(&ObjectName, &mut Vec<FunctionArg>)> {
+    match factor {
+        TableFactor::Table { name, args: Some(args), .. } => Some((name, &mut args.args)),
+        TableFactor::Function { name, args, .. } => Some((name, args)),
+        _ => None,
+    }
+}
+
+pub(super) fn function_arguments(factor: &mut TableFactor) -> Vec<&mut Expr> {
+    let Some((_, args)) = function(factor) else { return Vec::new() };
     let plain = args.iter_mut().filter_map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,
@@ -170,22 +206,33 @@ fn number(digits: &str) -> Expr {
     Expr::Value(Value::Number(digits.into(), false).into())
 }
 
-/// Functions in FROM are planned with their arguments: puts the values of whole numbers in the place of parameters there.
-pub(super) fn put_into_functions(statement: &mut ast::Statement, parameters: &[ScalarValue]) {
-    let _ = VisitMut::visit(statement, &mut IntoFunctions(parameters));
+/// Functions in FROM are planned with their arguments: the statement with the values of whole numbers in the place of parameters there;
+/// `None` if there are none.
+pub(super) fn put_into_functions(statement: &ast::Statement, parameters: &[ScalarValue]) -> Option<ast::Statement> {
+    if parameters.is_empty() {
+        return None;
+    }
+    let mut statement = statement.clone();
+    let mut visitor = IntoFunctions { parameters, changed: false };
+    let _ = VisitMut::visit(&mut statement, &mut visitor);
+    visitor.changed.then_some(statement)
 }
 
-struct IntoFunctions<'a>(&'a [ScalarValue]);
+struct IntoFunctions<'a> {
+    parameters: &'a [ScalarValue],
+    changed: bool,
+}
 
 impl VisitorMut for IntoFunctions<'_> {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         for expr in function_arguments(factor) {
-            let Some(value) = placeholder(expr).and_then(|n| self.0.get(n - 1)) else { continue };
+            let Some(value) = placeholder(expr).and_then(|n| self.parameters.get(n - 1)) else { continue };
             match value {
                 ScalarValue::Int16(_) | ScalarValue::Int32(_) | ScalarValue::Int64(_) if !value.is_null() => {
                     *expr = number(&value.to_string());
+                    self.changed = true;
                 }
                 _ => {}
             }
@@ -216,6 +263,9 @@ mod tests {
             ("select a from t fetch first $1 rows only", SqlType::Int8),
             ("select $1 + 1", SqlType::Int4),
             ("select * from generate_series(1, $1) g", SqlType::Int4),
+            ("select * from generate_series(1::bigint, $1) g", SqlType::Int8),
+            ("select * from generate_series('2020-01-01'::timestamp, $1, '1 day') g", SqlType::Timestamp),
+            ("select * from generate_series(date '2020-01-01', now(), $1) g", SqlType::Interval),
             ("select a from (select a from t limit $1) x", SqlType::Int8),
         ];
         for (sql, expected) in table {
@@ -232,8 +282,12 @@ mod tests {
 
     #[test]
     fn functions_get_their_values() {
-        let mut statement = (*parse("select * from generate_series($2, $1) g where g > $1").unwrap()[0].ast).clone();
-        put_into_functions(&mut statement, &[ScalarValue::Int32(Some(5)), ScalarValue::Int64(Some(-2))]);
-        assert_eq!(statement.to_string(), "SELECT * FROM generate_series(-2, 5) g WHERE g > $1");
+        let with_values = |sql| {
+            let parameters = [ScalarValue::Int32(Some(5)), ScalarValue::Int64(Some(-2))];
+            put_into_functions(&parse(sql).unwrap()[0].ast, &parameters).map(|statement| statement.to_string())
+        };
+        let expected = "SELECT * FROM generate_series(-2, 5) g WHERE g > $1";
+        assert_eq!(with_values("select * from generate_series($2, $1) g where g > $1").as_deref(), Some(expected));
+        assert_eq!(with_values("select a from t where a > $1"), None);
     }
 }

@@ -8,7 +8,7 @@
 use super::balanced;
 use super::grammar::{self, Grammar, GrammarError, Ours};
 use super::sql_dialect::SqlDialect;
-use super::{Notice, Statement, clauses, spellings, strictness};
+use super::{Notice, Statement, clauses, spellings, strictness, symmetric};
 use crate::catalog::names::{is_reserved, truncated};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast;
@@ -32,6 +32,8 @@ const CALLS_MAX: usize = 128;
 /// Splits and parses SQL text.
 pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
     let mut tokens = tokenize(sql)?;
+    refuse_empty_names(sql, &tokens)?;
+    check_numbers(&tokens, sql)?;
     let notices = truncate_identifiers(&mut tokens);
     let mut places = Places::new(sql);
     let mut statements = Vec::new();
@@ -45,7 +47,13 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
             }
             _ => text.to_string(),
         };
-        statements.push(Statement { text: text.into(), ast: Arc::new(ast), ours: ours.map(Arc::new), notices: Vec::new() });
+        statements.push(Statement {
+            text: text.into(),
+            ast: Arc::new(ast),
+            ours: ours.map(Arc::new),
+            notices: Vec::new(),
+            planned_as: None,
+        });
     }
     if let Some(first) = statements.first_mut() {
         first.notices = notices;
@@ -61,6 +69,7 @@ pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
     let parsed = parser.parse_expr().and_then(|expr| expect_end(&parser).map(|()| expr));
     let mut expr = parsed.map_err(|error| syntax_error(sql, &error))?;
     balanced::conditions(&mut expr);
+    symmetric::conditions(&mut expr);
     Ok(expr)
 }
 
@@ -72,11 +81,13 @@ pub fn parse_query(sql: &str) -> Result<ast::Query> {
     let parsed = parser.parse_query().and_then(|query| expect_end(&parser).map(|()| *query));
     let mut query = parsed.map_err(|error| syntax_error(sql, &error))?;
     balanced::conditions(&mut query);
+    symmetric::conditions(&mut query);
     Ok(query)
 }
 
 fn parse_tokens(sql: &str, tokens: &[TokenWithSpan]) -> Result<(ast::Statement, Option<Ours>)> {
     check_depth(tokens)?;
+    let tokens = &spellings::plain(tokens)[..];
     let mut grammar = Grammar::new(parser(tokens.to_vec()), tokens);
     let parsed = match grammar.statement() {
         Ok(Some(ours)) => expect_end(&grammar.parser).map(|()| (ast::Statement::UnlockTables, Some(ours))).map_err(GrammarError::from),
@@ -106,6 +117,7 @@ pub(super) fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement,
         create.cluster_by = cluster_by;
     }
     clauses::put(cut, &mut statement);
+    symmetric::conditions(&mut statement);
     Ok(statement)
 }
 
@@ -133,6 +145,20 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     })
 }
 
+/// A number ends where a name begins: there must be something between them.
+fn check_numbers(tokens: &[TokenWithSpan], sql: &str) -> Result<()> {
+    for pair in tokens.windows(2) {
+        if let (Token::Number(digits, _), Token::Word(word)) = (&pair[0].token, &pair[1].token)
+            && word.quote_style.is_none()
+            && pair[0].span.end == pair[1].span.start
+        {
+            let message = format!("trailing junk after numeric literal at or near \"{digits}{}\"", word.value);
+            return Err(at_place(SqlError::new(SqlState::SYNTAX_ERROR, message), sql, pair[0].span.start));
+        }
+    }
+    Ok(())
+}
+
 /// Text literals with nothing but space between them, and a new line in it, are one.
 fn joined_literals(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
@@ -153,6 +179,17 @@ fn joined_literals(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     joined
+}
+
+fn refuse_empty_names(sql: &str, tokens: &[TokenWithSpan]) -> Result<()> {
+    let is_empty = |token: &&TokenWithSpan| matches!(&token.token, Token::Word(word) if word.value.is_empty());
+    match tokens.iter().find(is_empty) {
+        Some(token) => {
+            let message = "zero-length delimited identifier at or near \"\"\"\"";
+            Err(at_place(SqlError::new(SqlState::SYNTAX_ERROR, message), sql, token.span.start))
+        }
+        None => Ok(()),
+    }
 }
 
 fn truncate_identifiers(tokens: &mut [TokenWithSpan]) -> Vec<Notice> {

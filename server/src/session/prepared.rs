@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use datafusion::sql::sqlparser::ast;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Prepared statements by name in one session, at most.
 const PREPARED_MAX: usize = 10_000;
@@ -36,14 +36,17 @@ struct Named {
 #[derive(Default)]
 pub(super) struct PreparedStatements {
     named: BTreeMap<String, Named>,
+    /// Made when first asked for after a change.
+    facts: OnceLock<Arc<[PreparedFacts]>>,
 }
 
 impl PreparedStatements {
     pub(super) fn clear(&mut self) {
         self.named.clear();
+        self.facts = OnceLock::new();
     }
     pub(super) fn facts(&self) -> Arc<[PreparedFacts]> {
-        self.named.values().map(|named| named.facts.clone()).collect()
+        self.facts.get_or_init(|| self.named.values().map(|named| named.facts.clone()).collect()).clone()
     }
     fn check_new(&self, name: &str) -> Result<()> {
         if self.named.contains_key(name) {
@@ -60,6 +63,11 @@ impl PreparedStatements {
         let parameters = prepared.parameters.clone();
         let facts = PreparedFacts { name: name.to_string(), statement, prepared: Utc::now(), parameters, from_sql };
         self.named.insert(name.to_string(), Named { prepared: Arc::new(prepared), facts });
+        self.facts = OnceLock::new();
+    }
+    fn remove(&mut self, name: &str) {
+        self.named.remove(name);
+        self.facts = OnceLock::new();
     }
 }
 
@@ -81,7 +89,7 @@ impl Session {
     }
     /// Forgets a name, if it is one.
     pub fn forget_prepared(&mut self, name: &str) {
-        self.prepared.named.remove(name);
+        self.prepared.remove(name);
     }
 }
 
@@ -148,3 +156,6 @@ fn same_columns(before: &SchemaRef, now: &SchemaRef) -> bool {
     };
     Arc::ptr_eq(before, now) || (before.fields().len() == now.fields().len() && before.fields().iter().zip(now.fields()).all(same))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use values::{Unit, cannot_change, in_unit, is_custom, normalize, split_list, split_names, split_options, zone_text};
 
+pub mod confidential;
 mod known;
 mod values;
 

@@ -1,15 +1,107 @@
 //! PostgreSQL's spellings that the SQL parser does not know, as tokens that it does.
 
+use super::symmetric;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
-/// `x ISNULL`, `x NOTNULL`, `ORDER BY x USING >`, `TABLE t`, `FROM ONLY t`.
+/// `x ISNULL`, `x NOTNULL`, `ORDER BY x USING >`, `TABLE t`, `FROM ONLY t`, `BETWEEN SYMMETRIC`, `ROWS FROM (f(x), g(y))`.
 pub(super) fn known_to_the_parser(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let wanted = tokens.iter().any(|token| is_word(token, "isnull") || is_word(token, "notnull") || is_word(token, "using"))
-        || tokens.iter().any(|token| is_word(token, "only"))
+    const WORDS: [&str; 7] = ["isnull", "notnull", "using", "only", "symmetric", "asymmetric", "rows"];
+    let wanted = tokens.iter().any(|token| WORDS.iter().any(|word| is_word(token, word)))
         || first(&tokens).is_some_and(|at| is_word(&tokens[at], "table"));
     if wanted { respelled(tokens) } else { tokens }
+}
+
+/// What the tokens of any statement become before anything reads them: operators that end where PostgreSQL's do (`j->-1`), types by one name
+/// (`national character(3)`, `int ARRAY`), `TABLE t` as a query, `trim(leading from x)`, and comments in dollar quotes.
+pub(super) fn plain(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let words: Vec<usize> = (0..tokens.len()).filter(|at| !is_space(&tokens[*at])).collect();
+    let begins_with = |word: &str| words.first().is_some_and(|at| is_word(&tokens[*at], word));
+    let (explain, comment) = (begins_with("explain"), begins_with("comment"));
+    let mut result = Vec::with_capacity(tokens.len());
+    let mut place = 0usize;
+    for (at, token) in tokens.iter().enumerate() {
+        if is_space(token) {
+            result.push(token.clone());
+            continue;
+        }
+        let near = |offset: isize| words.get(place.checked_add_signed(offset)?).map(|at| &tokens[*at]);
+        let before = |offset: isize, word: &str| near(offset).is_some_and(|token| is_word(token, word));
+        let is = |offset: isize, wanted: &Token| near(offset).is_some_and(|token| token.token == *wanted);
+        match &token.token {
+            Token::CustomBinaryOperator(operator) if split_operator(operator).is_some() => {
+                let (first, signs) = split_operator(operator).unwrap_or((operator, ""));
+                result.extend(spelled(first, token));
+                signs.chars().for_each(|sign| result.extend(spelled(&sign.to_string(), token)));
+            }
+            Token::DollarQuotedString(text) if comment => {
+                result.push(TokenWithSpan { token: Token::SingleQuotedString(text.value.clone()), span: token.span });
+            }
+            Token::Word(_) if is_word(token, "table") && (before(-1, "as") || is(-1, &Token::LParen)) => {
+                result.extend(spelled("SELECT * FROM", token));
+            }
+            Token::Word(_) if explain && is_word(token, "table") && explained(near(-1)) => {
+                result.extend(spelled("SELECT * FROM", token));
+            }
+            Token::Word(_) if is_word(token, "from") && trims(near(-1), near(-2), near(-3)) => {}
+            Token::Word(_) if is_word(token, "national") && (before(1, "character") || before(1, "char")) => {}
+            Token::Word(_) if is_word(token, "nchar") && (is(1, &Token::LParen) || is(-1, &Token::DoubleColon) || before(1, "varying")) => {
+                result.extend(spelled("CHARACTER", token));
+            }
+            Token::Word(_) if is_word(token, "array") && near(-1).is_some_and(names_a_type) => {
+                result.extend(spelled(if is(1, &Token::LBracket) { "" } else { "[]" }, token));
+            }
+            _ => result.push(tokens[at].clone()),
+        }
+        place += 1;
+    }
+    result
+}
+
+/// An operator of more than one character ends in a sign only if it has one of these in it: all other signs belong to what follows.
+fn split_operator(operator: &str) -> Option<(&str, &str)> {
+    let first = operator.trim_end_matches(['+', '-']);
+    let whole = operator.contains(['~', '!', '@', '#', '%', '^', '&', '|', '`', '?']) || first.is_empty() || first.len() == operator.len();
+    (!whole).then(|| operator.split_at(first.len()))
+}
+
+fn explained(before: Option<&TokenWithSpan>) -> bool {
+    before.is_some_and(|token| token.token == Token::RParen || ["explain", "analyze", "verbose"].iter().any(|word| is_word(token, word)))
+}
+
+/// Whether these tokens are `trim (` or `trim ( leading`, last to first.
+fn trims(last: Option<&TokenWithSpan>, second: Option<&TokenWithSpan>, third: Option<&TokenWithSpan>) -> bool {
+    let opens = |bracket: Option<&TokenWithSpan>, name: Option<&TokenWithSpan>| {
+        bracket.is_some_and(|token| token.token == Token::LParen) && name.is_some_and(|token| is_word(token, "trim"))
+    };
+    let side = |token: &TokenWithSpan| ["leading", "trailing", "both"].iter().any(|word| is_word(token, word));
+    opens(last, second) || (last.is_some_and(side) && opens(second, third))
+}
+
+/// Types of which `ARRAY` makes arrays.
+fn names_a_type(token: &TokenWithSpan) -> bool {
+    const TYPES: [&str; 18] = [
+        "int",
+        "integer",
+        "bigint",
+        "smallint",
+        "int2",
+        "int4",
+        "int8",
+        "text",
+        "varchar",
+        "numeric",
+        "decimal",
+        "real",
+        "float4",
+        "float8",
+        "boolean",
+        "date",
+        "timestamp",
+        "uuid",
+    ];
+    TYPES.iter().any(|name| is_word(token, name))
 }
 
 fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -28,7 +120,13 @@ fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             token if begins == Some(at) && is_word(token, "table") => "SELECT * FROM",
             token if is_word(token, "isnull") && operand => "IS NULL",
             token if is_word(token, "notnull") && operand => "IS NOT NULL",
+            token if is_word(token, "rows") && is_rows_from(&tokens, at) => {
+                skipped = next;
+                ROWS_FROM
+            }
             token if is_word(token, "only") && before.is_some_and(|before| is_word(before, "from")) => "",
+            token if is_word(token, "symmetric") && before.is_some_and(|before| is_word(before, "between")) => symmetric::SIGN,
+            token if is_word(token, "asymmetric") && before.is_some_and(|before| is_word(before, "between")) => "",
             token if is_word(token, "using") && matches!(next_token, Some(Token::Lt | Token::Gt)) => {
                 skipped = next;
                 if next_token == Some(&Token::Lt) { "ASC" } else { "DESC" }
@@ -41,6 +139,22 @@ fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         result.extend(spelled(words, token));
     }
     result
+}
+
+/// The function that stands for `ROWS FROM`.
+pub const ROWS_FROM: &str = "plimsoll_rows_from";
+
+/// `ROWS FROM (f(`: in parentheses after a column called `rows` stands no call.
+fn is_rows_from(tokens: &[TokenWithSpan], rows: usize) -> bool {
+    let mut at = rows;
+    let mut next = || {
+        at = following(tokens, at)?;
+        Some(&tokens[at])
+    };
+    let from = next().is_some_and(|token| is_word(token, "from"));
+    let opened = next().is_some_and(|token| token.token == Token::LParen);
+    let named = next().is_some_and(|token| matches!(&token.token, Token::Word(word) if word.keyword != Keyword::SELECT));
+    from && opened && named && next().is_some_and(|token| token.token == Token::LParen)
 }
 
 /// Tokens in the place of another.
@@ -98,5 +212,14 @@ mod tests {
         assert_eq!(shown("table t"), "SELECT * FROM t");
         assert_eq!(shown("select a from only t order by a using >, b"), "SELECT a FROM t ORDER BY a DESC, b");
         assert_eq!(shown("select a from t join u using (a)"), "SELECT a FROM t JOIN u USING(a)");
+        assert_eq!(shown("select * from rows from (f(1), g(2))"), "SELECT * FROM plimsoll_rows_from(f(1), g(2))");
+        assert_eq!(shown("select a, rows from (select 1) x"), "SELECT a, rows FROM (SELECT 1) x");
+        assert_eq!(shown("create table x as table t"), "CREATE TABLE x AS SELECT * FROM t");
+        assert_eq!(
+            shown("select j->-1, j ->> -1, trim(leading from a), trim(from a)"),
+            "SELECT j -> -1, j ->> -1, TRIM(LEADING a), TRIM(a)"
+        );
+        assert_eq!(shown("select array[1], a as array from t"), "SELECT ARRAY[1], a AS array FROM t");
+        assert_eq!(shown("select a::national character(3), b::nchar(2)"), "SELECT a::CHARACTER(3), b::CHARACTER(2)");
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Insert, ObjectName, OnConflictAction, OnInsert, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableObject,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, Insert,
+    LimitClause, ObjectName, OnConflictAction, OnInsert, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, TableObject,
     Visit, Visitor,
 };
 use std::ops::ControlFlow;
@@ -151,16 +152,103 @@ fn string_alias(item: &SelectItem) -> Option<SqlError> {
     }
 }
 
+fn limited_twice(query: &Query) -> Option<SqlError> {
+    let limited = matches!(&query.limit_clause, Some(LimitClause::LimitOffset { limit: Some(_), .. }));
+    (limited && query.fetch.is_some()).then(|| SqlError::new(SqlState::SYNTAX_ERROR, "multiple LIMIT clauses not allowed"))
+}
+
+/// Calls in a form that PostgreSQL does not read.
+fn call(function: &Function) -> Option<SqlError> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let star = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
+    let nulls = |clause: &FunctionArgumentClause| matches!(clause, FunctionArgumentClause::IgnoreOrRespectNulls(_));
+    if function.null_treatment.is_some() || list.clauses.iter().any(nulls) {
+        let treatment = function.null_treatment.map_or_else(|| "ignore".into(), |treatment| treatment.to_string().to_lowercase());
+        return Some(near(treatment.split(' ').next().unwrap_or("ignore")));
+    }
+    if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) && list.args.iter().any(star) {
+        return Some(near("*"));
+    }
+    let is_count = function.name.to_string().eq_ignore_ascii_case("count");
+    (is_count && list.args.is_empty()).then(|| {
+        let message = "count(*) must be used to call a parameterless aggregate function";
+        SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+    })
+}
+
+/// `1 IN (SELECT 1, 2)`, as far as the columns are written one by one.
+fn of_another_width(expr: &Expr, subquery: &Query) -> Option<SqlError> {
+    let SetExpr::Select(select) = subquery.body.as_ref() else { return None };
+    let plain = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    let wanted = match expr {
+        Expr::Tuple(fields) => fields.len(),
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => return None,
+        _ => 1,
+    };
+    let given = select.projection.iter().all(plain).then_some(select.projection.len())?;
+    let what = match given.cmp(&wanted) {
+        std::cmp::Ordering::Greater => "many",
+        std::cmp::Ordering::Less => "few",
+        std::cmp::Ordering::Equal => return None,
+    };
+    Some(SqlError::new(SqlState::SYNTAX_ERROR, format!("subquery has too {what} columns")).at(expr.span()))
+}
+
+/// Values that are written without parentheses.
+const WITHOUT_PARENTHESES: [&str; 6] = ["current_date", "current_user", "current_role", "session_user", "user", "current_catalog"];
+/// Values whose parentheses hold the number of digits.
+const WITH_DIGITS: [&str; 4] = ["current_time", "current_timestamp", "localtime", "localtimestamp"];
+
+/// `current_date()`.
+fn not_callable(function: &Function) -> Option<SqlError> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [part] = function.name.0.as_slice() else { return None };
+    let name = part.as_ident().filter(|name| name.quote_style.is_none() && list.args.is_empty())?;
+    let is = |known: &&str| name.value.eq_ignore_ascii_case(known);
+    if WITHOUT_PARENTHESES.iter().any(is) {
+        return Some(near("(").at(name.span));
+    }
+    WITH_DIGITS.iter().any(is).then(|| near(")").at(name.span))
+}
+
 impl Visitor for Strict<'_> {
     type Break = Box<SqlError>;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        if let Some(error) = limited_twice(query) {
+            return ControlFlow::Break(Box::new(error));
+        }
         let Some(lock) = query.locks.first() else { return ControlFlow::Continue(()) };
         let hint = "There are no row locks: of two transactions that write the same rows, the second gets a serialization failure (40001).";
         ControlFlow::Break(Box::new(SqlError::unsupported(format!("SELECT FOR {}", lock.lock_type)).with_hint(hint)))
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        let TableFactor::Derived { subquery, alias: None, .. } = factor else { return ControlFlow::Continue(()) };
+        let (what, example) = match &*subquery.body {
+            SetExpr::Values(_) => ("VALUES", "VALUES ..."),
+            _ => ("subquery", "SELECT ..."),
+        };
+        let error = SqlError::new(SqlState::SYNTAX_ERROR, format!("{what} in FROM must have an alias"));
+        ControlFlow::Break(Box::new(error.with_hint(format!("For example, FROM ({example}) [AS] foo.")).at(subquery.span())))
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Function(function) = expr
+            && let Some(error) = call(function)
+        {
+            return ControlFlow::Break(Box::new(error.at(function.name.span())));
+        }
+        if let Expr::Function(function) = expr
+            && let Some(error) = not_callable(function)
+        {
+            return ControlFlow::Break(Box::new(error));
+        }
+        if let Expr::InSubquery { expr, subquery, .. } = expr
+            && let Some(error) = of_another_width(expr, subquery)
+        {
+            return ControlFlow::Break(Box::new(error));
+        }
         let Expr::Identifier(ident) = expr else { return ControlFlow::Continue(()) };
         if ident.quote_style.is_some() || !ident.value.eq_ignore_ascii_case("default") {
             return self.name(ident);
@@ -197,10 +285,36 @@ mod tests {
             ("insert t values (1)", "syntax error at or near \"t\"", 8),
             ("select a from t where a = default", "DEFAULT is not allowed in this context", 27),
             ("insert into t values (default + 1)", "DEFAULT is not allowed in this context", 23),
+            ("select count(distinct *) from t", "syntax error at or near \"*\"", 8),
+            ("select lag(a) ignore nulls over (order by a) from t", "syntax error at or near \"ignore\"", 8),
+            ("select 1 as \"\"", "zero-length delimited identifier at or near \"\"\"\"", 13),
+            ("select 1a", "trailing junk after numeric literal at or near \"1a\"", 8),
         ];
         for (sql, message, position) in table {
             let error = parse(sql).unwrap_err();
             assert_eq!((error.state.0, &*error.message, error.position), ("42601", message, Some(position)), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_postgresql_cannot_read() {
+        for sql in [
+            "select * from (select 1)",
+            "select * from (values (1))",
+            "select count(distinct *) from t",
+            "select current_date()",
+            "select current_timestamp()",
+            "select 1.5e",
+            "select 1 in (select 1, 2)",
+            "select (1, 2, 3) in (select 1, 2)",
+        ] {
+            assert_eq!(parse(sql).unwrap_err().state.0, "42601", "{sql}");
+        }
+        for sql in [
+            "select * from (select 1) s, lateral (select 2) l",
+            "select (1, 2) in (select 1, 2), row(1, 2) in (select 1, 2), current_timestamp(3), count(*), 1 a, 1.5e3, 1 as a1",
+        ] {
+            assert!(parse(sql).is_ok(), "{sql}: {:?}", parse(sql).err());
         }
     }
 

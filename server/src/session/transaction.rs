@@ -27,6 +27,7 @@ mod commit;
 mod guards;
 mod refresh;
 mod savepoint;
+mod temporary;
 
 pub use commit::conflict_is_retryable;
 pub use savepoint::Savepoint;

@@ -118,6 +118,11 @@ const MORE: [(&str, i32); 14] = [
     ("sadt", 630),
 ];
 
+/// All abbreviations, and how many minutes they are east of Greenwich.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, i32)> {
+    ABBREVIATIONS.iter().chain(&MORE).copied()
+}
+
 /// Seconds east of Greenwich of an abbreviation in any case.
 pub(super) fn seconds_east(word: &str) -> Option<i32> {
     let found = ABBREVIATIONS.iter().chain(&MORE).find(|(name, _)| name.eq_ignore_ascii_case(word));

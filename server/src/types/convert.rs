@@ -5,7 +5,7 @@
 
 use super::input::ColumnBuilder;
 use super::output::{ColumnEncoder, OutputStyle};
-use super::{SqlType, datetime};
+use super::{SqlType, UNCONSTRAINED, datetime};
 use crate::error::{Result, SqlError, SqlState};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, IntervalMonthDayNanoArray, ListArray,
@@ -201,11 +201,28 @@ pub fn numbers(values: &ArrayRef, to: &SqlType) -> Result<ArrayRef> {
     if let (Some(decimals), DataType::Float64) = (values.as_any().downcast_ref::<Decimal128Array>(), &target) {
         return Ok(Arc::new(doubles(decimals)));
     }
+    if *to == SqlType::Numeric(None) {
+        require_places(values)?;
+    }
     let rounded = if target.is_integer() { rounded(values)? } else { values.clone() };
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let result = cast_with_options(&rounded, &target, &strict).map_err(|_| out_of_range(to))?;
     check_infinities(values, &result)?;
     Ok(result)
+}
+
+/// That a numeric without precision keeps all digits of numerics that were declared or written with theirs. Those of full precision are
+/// results of divisions and the like, which are rounded anyway.
+fn require_places(values: &ArrayRef) -> Result<()> {
+    let (DataType::Decimal128(precision, scale), (_, places)) = (values.data_type(), UNCONSTRAINED) else { return Ok(()) };
+    if *precision == UNCONSTRAINED.0 || *scale <= places {
+        return Ok(());
+    }
+    let unit = 10i128.pow(u32::from((scale - places).unsigned_abs()));
+    match values.as_primitive::<Decimal128Type>().iter().flatten().any(|value| value % unit != 0) {
+        true => Err(super::numeric::too_many_places(places)),
+        false => Ok(()),
+    }
 }
 
 /// `integer out of range`.

@@ -190,7 +190,7 @@ pub(super) fn parse_time(text: &str, zone: &Zone) -> Result<i64> {
     let parts = read_time(text, zone).map_err(|fault| error(fault, "time", text))?;
     let time = parts.time_of_day().map_err(|fault| error(fault, "time", text))?;
     match time {
-        Some(time) if time < DAY_MICROSECONDS => Ok(time),
+        Some(time) if time <= DAY_MICROSECONDS => Ok(time),
         Some(_) => Err(error(Fault::Range, "time", text)),
         None => Err(error(Fault::Syntax, "time", text)),
     }

@@ -293,7 +293,7 @@ impl<'a> BinaryReader<'a> {
 }
 
 fn wrong_dimensions(text: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("array value has another number of dimensions than its type: \"{text}\""))
+    SqlError::unsupported(format!("an array with another number of dimensions than its type has (\"{text}\")"))
         .with_hint("Declare the type with as many pairs of brackets as the values have dimensions, for instance integer[][].")
 }
 

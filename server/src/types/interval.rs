@@ -81,7 +81,7 @@ pub(super) fn parse_interval(text: &str) -> Result<Interval> {
     let unsigned = trimmed.strip_prefix('-').unwrap_or(trimmed);
     let sum = match unsigned.strip_prefix('P') {
         Some(iso) => iso_8601(iso).map(|sum| if unsigned.len() < trimmed.len() { sum.negated() } else { sum }),
-        None => verbose(trimmed),
+        None => verbose(&joined_signs(trimmed)),
     };
     let out_of_range = || SqlError::new(SqlState::INTERVAL_FIELD_OVERFLOW, format!("interval field value out of range: \"{text}\""));
     // An interval's nanoseconds are 64 bits in Arrow.
@@ -126,6 +126,16 @@ fn verbose(text: &str) -> Option<Sum> {
         sum.add(seconds, Unit::Microseconds(SECOND));
     }
     any.then(|| if ago { sum.negated() } else { sum })
+}
+
+/// A sign that stands alone belongs to what follows: `1 month - 1 day`.
+fn joined_signs(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    for word in text.split_ascii_whitespace() {
+        joined.push_str(word);
+        joined.push_str(if matches!(word, "+" | "-") { "" } else { " " });
+    }
+    joined
 }
 
 /// Splits at blanks, and between a number and its unit (`1d`).

@@ -15,6 +15,11 @@ pub fn kind(text: &str) -> &'static str {
     }
 }
 
+/// Checks a text of type `json` (22P02).
+pub fn check(text: &str) -> crate::error::Result<()> {
+    super::json::validate(text)
+}
+
 /// The value of a key; the last, if the text has more than one.
 pub fn member<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     members(text)?.into_iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)

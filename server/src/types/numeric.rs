@@ -310,6 +310,9 @@ pub(super) fn parse_decimal(text: &str, precision: u8, scale: i8, constrained: b
     // The value is digits * 10^(exponent - fraction); shifted to the scale, digits below it are rounded away.
     let shift = exponent.saturating_sub(fraction as i64).saturating_add(i64::from(scale));
     let digits: Vec<u8> = mantissa.iter().filter(|byte| **byte != b'.').skip_while(|byte| **byte == b'0').map(|byte| byte - b'0').collect();
+    if !constrained && loses_digits(&digits, shift) {
+        return Err(too_many_places(scale));
+    }
     let value = scaled(&digits, shift).ok_or_else(overflow)?;
     if value >= 10i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX) {
         return Err(overflow());
@@ -354,6 +357,19 @@ fn scaled(digits: &[u8], shift: i64) -> Option<i128> {
     }
     let round_up = digits.get(kept).is_some_and(|digit| *digit >= 5);
     value.checked_add(i128::from(round_up))
+}
+
+/// Whether digits other than zeros are below the scale.
+fn loses_digits(digits: &[u8], shift: i64) -> bool {
+    let kept = usize::try_from((digits.len() as i64).saturating_add(shift)).unwrap_or(0);
+    digits.iter().skip(kept).any(|digit| *digit != 0)
+}
+
+/// A value that a numeric without precision cannot keep as it is given.
+pub(super) fn too_many_places(scale: i8) -> SqlError {
+    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("value has more than {scale} digits after the decimal point"))
+        .with_detail("A numeric without precision holds 28 digits before and 10 after the decimal point.")
+        .with_hint("Declare the type as numeric(precision, scale), with a precision of up to 38.")
 }
 
 fn not_a_numeric(text: &str, trimmed: &str) -> SqlError {

@@ -4,6 +4,7 @@
 //! branch on the form and a write by hand.
 
 mod columnar;
+mod json_form;
 mod tuples;
 
 pub(crate) use columnar::Cells;
@@ -209,6 +210,11 @@ impl ColumnEncoder {
             SqlType::Char(length) => Values::Padded(array, *length as usize),
             SqlType::Uuid if self.binary => Values::Uuid(array),
             SqlType::Jsonb if self.binary => Values::Jsonb(array),
+            // Without a character it is one byte of zero.
+            SqlType::Catalog(CatalogType::Char) if self.binary => {
+                let byte = |text: &'static str, found: &str| if found.is_empty() { text.to_string() } else { found.to_string() };
+                Values::Utf8View(array.iter().map(|found| found.map(|found| byte("\0", found))).collect())
+            }
             _ => Values::Utf8View(array),
         }
     }
@@ -281,7 +287,11 @@ impl BoundColumn {
             Values::LargeBinary(values) => write_hex(values.value(row), out),
             Values::BinaryView(values) => write_hex(values.value(row), out),
             Values::Date(values) => datetime::write_date(values.value(row), out),
-            Values::Time(values) => datetime::write_time(values.value(row).rem_euclid(DAY_MICROSECONDS), out),
+            // Midnight is also the end of the day: 24:00.
+            Values::Time(values) => match values.value(row) {
+                DAY_MICROSECONDS => datetime::write_time(DAY_MICROSECONDS, out),
+                time => datetime::write_time(time.rem_euclid(DAY_MICROSECONDS), out),
+            },
             Values::Timestamp(values, zone) => datetime::write_timestamp(values.value(row), zone.as_ref(), out),
             Values::Interval(values) => interval::write_interval(interval_at(values, row), out),
             Values::List(list, elements, _) => write_array_text(list, elements, row, out)?,

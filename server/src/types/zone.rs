@@ -3,6 +3,16 @@
 use chrono::{NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
+/// The names of the IANA database.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
+}
+
+/// Abbreviations that texts may have, and how many minutes they are east of Greenwich.
+pub fn abbreviations() -> impl Iterator<Item = (&'static str, i32)> {
+    super::abbreviations::all()
+}
+
 /// A time zone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Zone {
@@ -62,6 +72,12 @@ impl Zone {
                 moment(unix_seconds).and_then(named).unwrap_or_default()
             }
         }
+    }
+    /// Whether clocks show summer time at a moment, given in seconds since 1970 UTC.
+    pub fn is_summer_at(&self, unix_seconds: i64) -> bool {
+        use chrono_tz::OffsetComponents;
+        let Self::Named(zone) = self else { return false };
+        moment(unix_seconds).is_some_and(|utc| !zone.offset_from_utc_datetime(&utc).dst_offset().is_zero())
     }
     /// Seconds east of Greenwich at a moment, given in seconds since 1970 UTC.
     pub fn offset_at(&self, unix_seconds: i64) -> i32 {

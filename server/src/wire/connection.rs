@@ -7,7 +7,7 @@
 use super::authenticate::authenticate;
 use super::backend::Backend;
 use super::extended::Extended;
-use super::frame::{Frontend, Input};
+use super::frame::{Frontend, Input, Malformed};
 use super::listener::Shared;
 use super::message::Output;
 use super::security;
@@ -171,7 +171,7 @@ impl<B: Backend> Connection<B> {
     }
     /// Handles one message; only what ends the connection comes back.
     async fn handle(&mut self, message: Frontend) -> Result<(), Failure> {
-        let simple = matches!(message, Frontend::Query(_) | Frontend::FunctionCall);
+        let simple = matches!(message, Frontend::Query(_) | Frontend::FunctionCall | Frontend::Malformed(Malformed { simple: true, .. }));
         if self.extended.skipping && message != Frontend::Sync {
             return Ok(());
         }
@@ -182,7 +182,10 @@ impl<B: Backend> Connection<B> {
         let failure = match result {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(Failure::Statement(error))) => error,
-            Ok(Err(other)) => return Err(other),
+            Ok(Err(other)) => {
+                self.stop.cancel.cancel();
+                return Err(other);
+            }
             Err(panic) => panicked(panic.as_ref()),
         };
         // What waits on another thread for the statement waits no longer.
@@ -225,6 +228,7 @@ impl<B: Backend> Connection<B> {
             // What is left of a COPY that has failed.
             Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail(_) | Frontend::Terminate => Ok(()),
             Frontend::FunctionCall => Err(SqlError::unsupported("the function call protocol").with_hint("Use SELECT.").into()),
+            Frontend::Malformed(malformed) => Err(malformed.error.into()),
             Frontend::Password(_) => Err(Failure::Fatal(violation("unexpected password message"))),
         }
     }

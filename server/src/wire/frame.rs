@@ -1,7 +1,7 @@
 //! What clients send: bytes -> messages. Every length is checked before it is believed.
 
 use super::stop::violation;
-use crate::error::Result;
+use crate::error::{Result, SqlError};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -40,6 +40,22 @@ pub(super) enum Frontend {
     /// A call of a function by its OID, which is long out of use.
     FunctionCall,
     Password(Bytes),
+    /// A message whose length is right, and whose content is not: the client hears of it, and goes on.
+    Malformed(Malformed),
+}
+
+/// A message that says nothing.
+#[derive(Debug)]
+pub(super) struct Malformed {
+    /// Of the simple protocol: the next message is wanted at once, rather than Sync.
+    pub(super) simple: bool,
+    pub(super) error: SqlError,
+}
+
+impl PartialEq for Malformed {
+    fn eq(&self, other: &Self) -> bool {
+        self.simple == other.simple && self.error.state == other.error.state && self.error.message == other.error.message
+    }
 }
 
 /// Parameters for a statement.
@@ -165,10 +181,15 @@ pub(super) fn decode(buffer: &mut BytesMut) -> Result<Option<Frontend>> {
     let mut frame = buffer.split_to(length + 1).freeze();
     frame.advance(5);
     let mut body = Body { bytes: frame };
-    let message = body.message(kind)?;
-    match body.bytes.is_empty() {
-        true => Ok(Some(message)),
+    let message = body.message(kind).and_then(|message| match body.bytes.is_empty() {
+        true => Ok(message),
         false => Err(violation("invalid message format")),
+    });
+    match message {
+        Err(error) if matches!(kind, b'Q' | b'P' | b'B' | b'D' | b'C' | b'E') => {
+            Ok(Some(Frontend::Malformed(Malformed { simple: kind == b'Q', error })))
+        }
+        message => message.map(Some),
     }
 }
 
@@ -317,19 +338,37 @@ mod tests {
 
     #[test]
     fn lies_are_refused() {
-        let table: [(&str, BytesMut); 7] = [
+        let table: [(&str, BytesMut); 4] = [
             ("too long", BytesMut::from(b"Q\x7f\xff\xff\xff".as_slice())),
             ("too short", BytesMut::from(b"S\0\0\0\x03".as_slice())),
             ("unknown", framed(b'?', b"")),
-            ("no end of text", framed(b'Q', b"select")),
             ("more than it says", framed(b'S', b"x")),
-            ("counts beyond the end", framed(b'P', b"\0\0\xff\xff")),
-            ("a parameter beyond the end", framed(b'B', b"\0\0\0\0\0\x01\0\0\0\x09a")),
         ];
         for (name, mut bytes) in table {
             assert_eq!(decode(&mut bytes).unwrap_err().state.0, "08P01", "{name}");
         }
         assert!(decode_startup(&mut BytesMut::from(b"\0\0\xff\xff".as_slice())).is_err());
+    }
+
+    #[test]
+    fn a_message_that_says_nothing_is_taken_whole() {
+        let table: [(&str, &str, BytesMut); 6] = [
+            ("no end of text", "08P01", framed(b'Q', b"select")),
+            ("no text", "22021", framed(b'Q', b"select '\xff'\0")),
+            ("counts beyond the end", "08P01", framed(b'P', b"\0\0\xff\xff")),
+            ("a parameter beyond the end", "08P01", framed(b'B', b"\0\0\0\0\0\x01\0\0\0\x09a")),
+            ("neither statement nor portal", "08P01", framed(b'D', b"Xa\0")),
+            ("more than it says", "08P01", framed(b'E', b"\0\0\0\0\0more")),
+        ];
+        for (name, state, mut bytes) in table {
+            let simple = bytes[0] == b'Q';
+            bytes.extend_from_slice(&framed(b'S', b""));
+            match decode(&mut bytes).unwrap() {
+                Some(Frontend::Malformed(found)) => assert_eq!((found.error.state.0, found.simple), (state, simple), "{name}"),
+                other => unreachable!("{name}: {other:?}"),
+            }
+            assert_eq!(decode(&mut bytes).unwrap(), Some(Frontend::Sync), "{name}");
+        }
     }
 
     proptest! {

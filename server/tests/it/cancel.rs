@@ -8,14 +8,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::{Client, NoTls};
 
 /// Statements that take longer than anybody waits, each in another way.
-const ENDLESS: [(&str, &str); 7] = [
+const ENDLESS: [(&str, &str); 9] = [
     ("a cross join", "SELECT count(*) FROM generate_series(1, 10000000) a, generate_series(1, 10000000) b"),
     ("a join that finds nothing", "SELECT 1 FROM generate_series(1, 10000000) a(x), generate_series(1, 10000000) b(y) WHERE x + y < 0"),
     ("an aggregate", "SELECT sum(i) FROM generate_series(1, 100000000000) g(i)"),
     ("a sort", "SELECT i FROM generate_series(1, 100000000000) g(i) ORDER BY -i LIMIT 1"),
     ("a recursion", "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT 1 FROM r) SELECT count(*) FROM r"),
     ("an insert", "INSERT INTO sink SELECT i FROM generate_series(1, 100000000000) g(i) WHERE i < 0"),
+    (
+        "a subquery for each row",
+        "SELECT count(*) FROM generate_series(1, 1000000) a(x), LATERAL (SELECT y FROM generate_series(1, 1000000) b(y) WHERE y <> x OFFSET 999990) c",
+    ),
     ("a lock", "SELECT pg_advisory_lock(42)"),
+    ("a pause", "SELECT pg_sleep(100000)"),
 ];
 
 fn code(error: &tokio_postgres::Error) -> String {
@@ -172,4 +177,29 @@ fn startup() -> Vec<u8> {
 
 fn query(sql: &str) -> Vec<u8> {
     [b"Q".as_slice(), &(sql.len() as u32 + 5).to_be_bytes(), sql.as_bytes(), b"\0"].concat()
+}
+
+/// The story: a join whose condition rejects every pair computed on after it was cancelled, on all threads that queries have, and no other
+/// statement was planned until it was through, hours later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_cancelled_keeps_nobody_waiting() {
+    let server = ServerProcess::start();
+    let other = server.connect().await;
+    let mut statements = Vec::new();
+    for _ in 0..4 {
+        let client = server.connect().await;
+        client.batch_execute("SET statement_timeout = '300ms'").await.unwrap();
+        statements.push(tokio::spawn(async move {
+            client.batch_execute("SELECT 1 FROM generate_series(1, 10000000) a(x), generate_series(1, 10000000) b(y) WHERE x * y < 0").await
+        }));
+    }
+    // Beside them, and after them.
+    let limit = std::time::Duration::from_secs(120);
+    let beside = tokio::time::timeout(limit, other.query_one("SELECT count(*) FROM pg_class", &[])).await;
+    beside.expect("an answer while the joins run").unwrap();
+    for statement in statements {
+        assert_eq!(code(&statement.await.unwrap().unwrap_err()), "57014");
+    }
+    let after = tokio::time::timeout(limit, other.query_one("SELECT count(*) FROM pg_class", &[])).await;
+    after.expect("an answer after the joins").unwrap();
 }

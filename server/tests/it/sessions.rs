@@ -140,3 +140,24 @@ async fn errors_and_columns_say_what_they_are_about() {
     let origins: Vec<_> = statement.columns().iter().map(|column| (column.table_oid(), column.column_id())).collect();
     assert_eq!(origins, [(Some(oid), Some(2)), (None, None), (Some(oid), Some(1))]);
 }
+
+/// What is temporary ends with its session, however that ends, and with its server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_temporary_outlives_its_session_or_a_crash() {
+    const LEFT: &str = "SELECT count(*) FROM pg_class WHERE relpersistence = 't'";
+    let mut server = ServerProcess::start();
+    let (observer, client) = (server.connect().await, server.connect().await);
+    client.batch_execute("CREATE TEMP TABLE t (a serial PRIMARY KEY); INSERT INTO t DEFAULT VALUES").await.unwrap();
+    assert_eq!(observer.query_one(LEFT, &[]).await.unwrap().get::<_, i64>(0), 3, "the table, its sequence and its key");
+    drop(client);
+    while observer.query_one(LEFT, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        tokio::task::yield_now().await;
+    }
+    observer.batch_execute("CREATE TEMP TABLE t AS SELECT i FROM generate_series(1, 100000) g(i)").await.unwrap();
+    server.kill();
+    server.start_again();
+    let client = server.connect().await;
+    assert_eq!(client.query_one(LEFT, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'pg_temp%'";
+    assert_eq!(client.query_one(schemas, &[]).await.unwrap().get::<_, i64>(0), 0);
+}

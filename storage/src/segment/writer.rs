@@ -1,33 +1,27 @@
 //! Writes segments: collects rows up to a bounded size, chooses encodings, writes, syncs, renames.
 //!
 //! 1. Batches wait in memory until their values take `segment_bytes_max`.
-//! 2. The rows are put into the order of `cluster_by`, if the table has one.
-//! 3. Column by column: statistics per granule, then the encoding that fits all values; the waiting arrays are given back.
-//! 4. Granule by granule, the file is written under a temporary name, synced, renamed, and the folder synced.
+//! 2. A thread makes a segment of them (`build.rs`) while the next rows come together: one segment at a time, so that a writer holds at most the
+//!    rows of two segments and what one takes while it is built.
 
 use super::buffered::{Buffered, value_bytes};
-use super::encoding::{EncodedColumn, Encoding, encode};
-use super::file::SegmentFile;
-use super::format::{Block, Column};
-use super::order::{is_sorted, natural_order, sorting};
-use super::sketch::Sketch;
-use super::statistics::{ColumnStatistics, Extremes, extremes, merge_extremes};
-use super::{SegmentSummary, SummaryColumns};
-use crate::array_bytes::{put_array, supported};
-use crate::error::Result;
+use super::build::{SegmentBuild, StagedSegment};
+use super::reader::file_name;
+use crate::array_bytes::supported;
+use crate::error::{Result, StorageError};
 use crate::schema::{ColumnId, ColumnSpec, SegmentId};
-use crate::store::{Staged, Store};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringViewArray, UInt32Array, new_null_array};
-use arrow::compute::{concat, take};
-use arrow::datatypes::{DataType, Field, Schema};
+use crate::store::Store;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
-use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 /// Bounds and wishes of a writer.
 #[derive(Clone, Debug)]
 pub struct SegmentWriterOptions {
-    /// A segment is finished when its rows take this much memory (bytes). The writer holds about twice this at its peak.
+    /// A segment is finished when its rows take this much memory (bytes). The writer holds about three times this at its peak.
     pub segment_bytes_max: usize,
     /// ... or when it has this many rows.
     pub segment_rows_max: usize,
@@ -46,10 +40,11 @@ impl Default for SegmentWriterOptions {
 /// Writes a stream of batches as one or more segments, each of bounded size.
 pub struct SegmentWriter {
     store: Arc<Store>,
-    columns: Vec<ColumnSpec>,
+    columns: Arc<[ColumnSpec]>,
     options: SegmentWriterOptions,
     next_id: Box<dyn FnMut() -> SegmentId + Send>,
     waiting: Buffered,
+    building: Option<JoinHandle<Result<StagedSegment>>>,
     segments: Vec<StagedSegment>,
     rows: u64,
 }
@@ -63,10 +58,10 @@ impl SegmentWriter {
         next_id: Box<dyn FnMut() -> SegmentId + Send>,
     ) -> Self {
         let waiting = Buffered::new(&columns);
-        Self { store, columns, options, next_id, waiting, segments: Vec::new(), rows: 0 }
+        Self { store, columns: columns.into(), options, next_id, waiting, building: None, segments: Vec::new(), rows: 0 }
     }
 
-    /// Takes a batch (logical types, the columns in order); writes and syncs a segment when enough has come together. Blocking.
+    /// Takes a batch (logical types, the columns in order); a segment is written and synced when enough has come together. Blocking: while the segment before that is not done.
     pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.check(&batch)?;
         let step = self.step_rows(&batch);
@@ -115,12 +110,13 @@ impl SegmentWriter {
     pub fn finish(mut self, inline_bytes_max: usize) -> Result<WrittenRows> {
         let mut inline = None;
         let few = inline_bytes_max > 0 && self.waiting.bytes <= inline_bytes_max && self.waiting.rows <= crate::inline::ROWS_MAX;
-        if self.waiting.rows > 0 && self.segments.is_empty() && few {
+        if self.waiting.rows > 0 && self.segments.is_empty() && self.building.is_none() && few {
             inline = Some(self.inline_batch()?);
         } else if self.waiting.rows > 0 {
             self.write_segment()?;
         }
-        Ok(WrittenRows { segments: self.segments, inline, rows: self.rows })
+        self.join()?;
+        Ok(WrittenRows { segments: std::mem::take(&mut self.segments), inline, rows: self.rows })
     }
 
     fn inline_batch(&mut self) -> Result<RecordBatch> {
@@ -131,164 +127,36 @@ impl SegmentWriter {
         Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
     }
 
+    /// Hands the waiting rows on, once the segment before them is done.
     fn write_segment(&mut self) -> Result<()> {
-        let mut waiting = std::mem::replace(&mut self.waiting, Buffered::new(&self.columns));
-        let rows = waiting.rows;
-        let decoded_bytes = waiting.bytes as u64;
-        let sorting = self.sorting(&waiting)?;
-        let granules = granules(rows, waiting.bytes, self.options.granule_rows);
-        let mut prepared = Vec::with_capacity(self.columns.len());
-        for (i, spec) in self.columns.iter().enumerate() {
-            let array = waiting.take(i)?;
-            let array = match &sorting {
-                Some(order) => take(&array, order, None)?,
-                None => array,
-            };
-            prepared.push(prepare(spec, &waiting.types()[i], array, &granules)?);
-        }
+        self.join()?;
+        let rows = std::mem::replace(&mut self.waiting, Buffered::new(&self.columns));
+        let (store, columns, options) = (self.store.clone(), self.columns.clone(), self.options.clone());
         let id = (self.next_id)();
-        let sorted_by = self.sorted_by(&prepared, rows)?;
-        let block = Block {
-            segment: id.0,
-            rows: rows as u64,
-            granules: granules.iter().map(|g| g.len() as u32).collect(),
-            gaps_crc32c: 0,
-            columns: Vec::new(),
-            sorted_by: sorted_by.iter().map(|c| c.0).collect(),
-        };
-        let staged = self.store.stage(id);
-        let (columns, disk_bytes) = write_file(&self.store, id, prepared, block, &granules)?;
-        let (columns, granules) = (SummaryColumns::new(&columns), granules.len() as u32);
-        let summary = SegmentSummary { id, rows: rows as u64, disk_bytes, decoded_bytes, granules, columns, sorted_by };
-        self.segments.push(StagedSegment { summary, _staged: staged });
+        let build = SegmentBuild { id, store, columns, options, rows };
+        let named = thread::Builder::new().name("segment writer".into());
+        let spawned = named.spawn(move || build.write()).map_err(|error| StorageError::io("write", &file_name(id), error))?;
+        self.building = Some(spawned);
         Ok(())
     }
 
-    fn cluster_columns(&self) -> Vec<usize> {
-        let place = |id: &ColumnId| self.columns.iter().position(|c| c.id == *id);
-        self.options.cluster_by.iter().map_while(place).collect()
-    }
-
-    fn sorting(&self, waiting: &Buffered) -> Result<Option<UInt32Array>> {
-        let columns = self.cluster_columns().into_iter().map(|c| waiting.peek(c)).collect::<Result<Vec<_>>>()?;
-        if columns.is_empty() { Ok(None) } else { sorting(&columns, waiting.rows) }
-    }
-
-    fn sorted_by(&self, prepared: &[Prepared], rows: usize) -> Result<Vec<ColumnId>> {
-        let clustered = self.cluster_columns();
-        let order = if clustered.is_empty() {
-            let sorted: Vec<bool> = prepared.iter().map(|p| p.column.sorted).collect();
-            let constant: Vec<bool> = prepared.iter().map(|p| p.statistics.distinct <= 1 && p.statistics.nulls == 0).collect();
-            natural_order(prepared.len(), rows, &sorted, &constant, |c| Ok(prepared[c].encoded.array.clone()))?
-        } else {
-            clustered
-        };
-        Ok(order.into_iter().map(|c| self.columns[c].id).collect())
-    }
-}
-
-/// A granule is copied once while it is written, and is the unit of reading: wide rows make shorter ones (bytes of values).
-const GRANULE_BYTES_MAX: usize = 8 << 20;
-
-fn granules(rows: usize, bytes: usize, granule_rows: usize) -> Vec<Range<usize>> {
-    let parts = bytes.div_ceil(GRANULE_BYTES_MAX).max(1);
-    let step = rows.div_ceil(parts).min(granule_rows).max(1);
-    (0..rows).step_by(step).map(|start| start..(start + step).min(rows)).collect()
-}
-
-/// A column that is ready to be written.
-struct Prepared {
-    spec: ColumnSpec,
-    logical: DataType,
-    encoded: EncodedColumn,
-    column: Column,
-    statistics: ColumnStatistics,
-}
-
-/// Computes a column's statistics and encodes it.
-fn prepare(spec: &ColumnSpec, logical: &DataType, array: ArrayRef, granules: &[Range<usize>]) -> Result<Prepared> {
-    let encoded = encode(&array)?;
-    let mut column = Column::new(spec.id.0, &spec.name, logical, &encoded.encoding);
-    column.sorted = is_sorted(&encoded.array);
-    let mut parts = Vec::with_capacity(granules.len());
-    let mut whole = Sketch::new();
-    for granule in granules {
-        let part = array.slice(granule.start, granule.len());
-        let nulls = part.null_count();
-        let (found, distinct) = match &encoded.encoding {
-            Encoding::Dictionary { .. } => dictionary_statistics(&encoded.array.slice(granule.start, granule.len())),
-            _ => (extremes(&part), whole.add_part(&part)),
-        };
-        column.nulls.push(nulls as u32);
-        column.distinct.push(distinct.min((part.len() - nulls) as u64) as u32);
-        column.exact.push(found.exact);
-        parts.push((found, nulls == part.len()));
-    }
-    column.min = bounds(&parts, logical, |e| e.min.as_ref())?;
-    column.max = bounds(&parts, logical, |e| e.max.as_ref())?;
-    let Extremes { min, max, exact } = merge_extremes(&parts);
-    let present = (array.len() - array.null_count()) as u64;
-    let distinct = match &encoded.encoding {
-        Encoding::Dictionary { .. } => encoded.array.as_any_dictionary().values().len() as u64,
-        _ => whole.estimate(),
-    };
-    let nulls = array.null_count() as u64;
-    let statistics = ColumnStatistics { column: spec.id, min, max, exact, nulls, distinct: distinct.min(present), bytes: 0 };
-    Ok(Prepared { spec: spec.clone(), logical: logical.clone(), encoded, column, statistics })
-}
-
-/// Extremes and distinct values of a part of a dictionary column: its entries are sorted, so the first and the last one used are it.
-fn dictionary_statistics(part: &ArrayRef) -> (Extremes, u64) {
-    let dictionary = part.as_any_dictionary();
-    let values: ArrayRef = dictionary.values().clone();
-    let mut used = vec![false; values.len()];
-    let keys = dictionary.normalized_keys();
-    for row in (0..part.len()).filter(|row| dictionary.is_valid(*row)) {
-        used[keys[row]] = true;
-    }
-    let ends = [used.iter().position(|u| *u), used.iter().rposition(|u| *u)];
-    let ends: StringViewArray = ends.iter().flatten().map(|entry| Some(values.as_string::<i32>().value(*entry))).collect();
-    (extremes(&(Arc::new(ends) as ArrayRef)), used.iter().filter(|u| **u).count() as u64)
-}
-
-/// One bound per granule, NULL where there is none.
-fn bounds(parts: &[(Extremes, bool)], logical: &DataType, of: fn(&Extremes) -> Option<&ArrayRef>) -> Result<Vec<u8>> {
-    let none = new_null_array(logical, 1);
-    let all: Vec<&dyn Array> = parts.iter().map(|(e, _)| of(e).unwrap_or(&none).as_ref()).collect();
-    let mut out = Vec::new();
-    if !all.is_empty() {
-        put_array(&mut out, &concat(&all)?);
-    }
-    Ok(out)
-}
-
-/// Writes, syncs and renames a segment's file; gives the statistics of its columns, now with their sizes, and the file's size.
-fn write_file(
-    store: &Store,
-    id: SegmentId,
-    prepared: Vec<Prepared>,
-    mut block: Block,
-    granules: &[Range<usize>],
-) -> Result<(Vec<ColumnStatistics>, u64)> {
-    let mut statistics = Vec::new();
-    let mut encoded = Vec::new();
-    for p in prepared {
-        block.columns.push(p.column);
-        statistics.push(p.statistics);
-        encoded.push((p.spec, p.logical, p.encoded));
-    }
-    let disk_bytes = store.write_file(id, |out| {
-        let mut file = SegmentFile::new(out, &encoded)?;
-        for granule in granules {
-            let arrays = encoded.iter().map(|(_, _, e)| e.array.slice(granule.start, granule.len())).collect();
-            file.write_granule(granule.len(), arrays, &mut block.columns)?;
+    /// Waits for the segment that is being built, if one is.
+    fn join(&mut self) -> Result<()> {
+        if let Some(building) = self.building.take() {
+            let built = building.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            self.segments.push(built);
         }
-        for (column, statistics) in block.columns.iter().zip(&mut statistics) {
-            statistics.bytes = column.chunks.iter().chain(&column.dictionary).map(|c| c.bytes()).sum();
+        Ok(())
+    }
+}
+
+/// Rows that are given up leave no thread behind, and no file under way.
+impl Drop for SegmentWriter {
+    fn drop(&mut self) {
+        if let Some(building) = self.building.take() {
+            let _ = building.join();
         }
-        file.finish(block)
-    })?;
-    Ok((statistics, disk_bytes))
+    }
 }
 
 /// What a writer leaves behind. Files not committed are swept when the `StagedSegment`s are dropped and no snapshot names them.
@@ -302,27 +170,9 @@ pub struct WrittenRows {
     pub rows: u64,
 }
 
-/// A durable segment that no commit names yet; while it is held, the sweep leaves its file alone.
-///
-/// Hold it until the commit that names the segment was applied *and published* to whoever computes the live set of a sweep.
-#[derive(Debug)]
-pub struct StagedSegment {
-    /// What to commit.
-    pub summary: SegmentSummary,
-    _staged: Staged,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wide_rows_make_short_granules() {
-        assert_eq!(granules(70_000, 1 << 20, 32_768), [0..32_768, 32_768..65_536, 65_536..70_000]);
-        assert_eq!(granules(10, 40 << 20, 32_768), [0..2, 2..4, 4..6, 6..8, 8..10]);
-        assert_eq!(granules(3, 1 << 30, 0), [0..1, 1..2, 2..3]);
-        assert!(granules(0, 0, 100).is_empty());
-    }
 
     #[test]
     fn what_is_staged_can_cross_threads() {

@@ -1,6 +1,6 @@
 //! The tables about what belongs to a table: defaults, constraints, indexes, dependencies.
 
-use super::{built_in, describe, oids, relations};
+use super::{built_in, describe, oids, plain_indexes, relations};
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::{Constraint, TableDefinition};
 use crate::query::Scope;
@@ -116,7 +116,41 @@ fn indexes(scope: &Scope) -> Vec<Row> {
             Cell::Null
         ])
     };
-    oids::indexes(&scope.view.catalog).into_iter().filter_map(row).collect()
+    let mut all: Vec<Row> = oids::indexes(&scope.view.catalog).into_iter().filter_map(row).collect();
+    all.extend(plain_indexes::all(&scope.view.catalog).iter().map(recorded_index));
+    all
+}
+
+/// The row of an index for which nothing is built.
+fn recorded_index(index: &plain_indexes::PlainIndex<'_>) -> Row {
+    let parts = index.parts();
+    let of =
+        |value: fn(&SqlType) -> u32| parts.iter().map(|part| part.column.map_or(0, |column| value(&column.sql_type))).collect::<Vec<_>>();
+    let expressions: Vec<&str> = parts.iter().filter(|part| part.column.is_none()).map(|part| part.text).collect();
+    let condition = index.index.definition.split_once(" WHERE ").map(|(_, condition)| condition.to_string());
+    row![
+        index.oid,
+        index.table.oid,
+        parts.len(),
+        parts.len(),
+        false,
+        false,
+        false,
+        false,
+        true,
+        false,
+        true,
+        false,
+        true,
+        true,
+        false,
+        parts.iter().map(|part| part.column.map_or(0, |column| column.id.0)).collect::<Vec<_>>(),
+        of(relations::collation),
+        of(operator_class),
+        parts.iter().map(|part| part.options).collect::<Vec<_>>(),
+        (!expressions.is_empty()).then(|| expressions.join(", ")),
+        condition
+    ]
 }
 
 /// The operator class by which an index sorts a type.
@@ -135,5 +169,8 @@ fn index_views(scope: &Scope) -> Vec<Row> {
         let (schema, table) = (numbered.found.schema, numbered.found.name);
         row![schema, table, numbered.constraint.name(), Cell::Null, describe::index_text(&numbered)]
     };
-    oids::indexes(&scope.view.catalog).into_iter().map(row).collect()
+    let recorded =
+        |index: plain_indexes::PlainIndex<'_>| row![index.found.schema, index.found.name, &index.index.name, Cell::Null, index.text()];
+    let catalog = &scope.view.catalog;
+    oids::indexes(catalog).into_iter().map(row).chain(plain_indexes::all(catalog).into_iter().map(recorded)).collect()
 }

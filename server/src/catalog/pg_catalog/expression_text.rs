@@ -228,9 +228,18 @@ mod tests {
             default: None,
             identity: None,
             missing: None,
+            digits: None,
         };
         let columns = types.iter().zip(1..).map(column).collect();
-        TableDefinition { oid: 1, columns, next_column_id: 5, constraints: vec![], cluster_by: vec![], indexes: vec![] }
+        TableDefinition {
+            oid: 1,
+            columns,
+            next_column_id: 5,
+            constraints: vec![],
+            cluster_by: vec![],
+            indexes: vec![],
+            on_commit: Default::default(),
+        }
     }
 
     #[test]

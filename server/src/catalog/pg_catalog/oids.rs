@@ -45,6 +45,19 @@ pub fn constraints(catalog: &Catalog) -> Vec<Numbered<'_>> {
     numbered.collect()
 }
 
+/// The OIDs of indexes that no constraint stands for, given with their tables' OIDs and their names.
+pub fn plain_indexes<'a>(catalog: &Catalog, indexes: impl Iterator<Item = (u32, &'a str)>) -> Vec<u32> {
+    let mut taken: BTreeSet<u32> = constraints(catalog).iter().map(|numbered| numbered.oid).collect();
+    let free = |(table, name): (u32, &str)| {
+        let mut oid = made(table, format!("index {name}").as_bytes());
+        while !taken.insert(oid) {
+            oid = MADE | ((oid + 1) % MADE);
+        }
+        oid
+    };
+    indexes.map(free).collect()
+}
+
 /// The constraint of an OID.
 pub fn constraint(catalog: &Catalog, oid: u32) -> Option<Numbered<'_>> {
     if oid < MADE {
@@ -89,6 +102,7 @@ mod tests {
                 constraints,
                 cluster_by: vec![],
                 indexes: vec![],
+                on_commit: crate::catalog::OnCommit::default(),
             };
             let entry = Entry { version: None, definition: Arc::new(Relation::Table(table)) };
             catalog.relations.insert(("public".into(), format!("t{number}")), entry);

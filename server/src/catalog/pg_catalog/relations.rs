@@ -1,12 +1,13 @@
 //! The tables about relations and their columns: `pg_namespace`, `pg_class`, `pg_attribute`, sequences, and the views over them.
 
-use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, describe, oids, ownership};
+use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, describe, oids, ownership, plain_indexes};
 use crate::access::acl::{self, Kind, ObjectAccess, PUBLIC_SCHEMA_OID};
 use crate::access::role::SUPERUSER;
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::lookup::{Found, SEQUENCE_COLUMN_NAMES};
 use crate::catalog::provider::SYSTEM_SCHEMAS;
-use crate::catalog::{Catalog, ColumnDefinition, Constraint, Identity, Relation, SequenceDefinition};
+use crate::catalog::temporary::is_temporary;
+use crate::catalog::{Catalog, ColumnDefinition, Constraint, Identity, Relation, SequenceDefinition, TableDefinition, ViewDefinition};
 use crate::query::Scope;
 use crate::query::statistics::live_rows;
 use crate::row;
@@ -116,6 +117,8 @@ pub struct Class<'a> {
     pub owner: Option<u32>,
     /// `relacl`
     pub acl: Option<Cell>,
+    /// `reloptions`
+    pub options: Option<Vec<String>>,
 }
 
 impl Class<'_> {
@@ -139,7 +142,7 @@ impl Class<'_> {
             0,
             self.indexed,
             false,
-            "p",
+            if is_temporary(self.schema) { "t" } else { "p" },
             self.kind,
             self.columns,
             self.checks,
@@ -155,7 +158,7 @@ impl Class<'_> {
             0,
             0,
             self.acl,
-            Cell::Null,
+            self.options,
             Cell::Null
         ]
     }
@@ -174,7 +177,23 @@ fn classes(scope: &Scope) -> Vec<Row> {
         owner: Some(ownership::owner(catalog, index.table.oid)),
         ..Class::default()
     });
-    relations.chain(indexes).map(|class| (schema_oid(catalog, class.schema), class)).map(|(schema, class)| class.row(schema)).collect()
+    let plain = plain_indexes::all(catalog);
+    let recorded = plain.iter().map(|index| Class {
+        oid: index.oid,
+        name: &index.index.name,
+        schema: index.found.schema,
+        kind: "i",
+        access_method: index.method(),
+        columns: index.parts().len(),
+        owner: Some(ownership::owner(catalog, index.table.oid)),
+        ..Class::default()
+    });
+    relations
+        .chain(indexes)
+        .chain(recorded)
+        .map(|class| (schema_oid(catalog, class.schema), class))
+        .map(|(schema, class)| class.row(schema))
+        .collect()
 }
 
 fn class_of<'a>(scope: &Scope, found: &Found<'a>) -> Class<'a> {
@@ -187,14 +206,23 @@ fn class_of<'a>(scope: &Scope, found: &Found<'a>) -> Class<'a> {
             access_method: HEAP,
             columns: table.columns.len(),
             checks: table.constraints.iter().filter(|constraint| matches!(constraint, Constraint::Check { .. })).count(),
-            indexed: table.constraints.iter().any(|constraint| matches!(constraint, Constraint::Unique { .. })),
+            indexed: has_index(table),
             rows: i64::try_from(rows(scope, table.oid)).unwrap_or(i64::MAX),
             bytes: bytes(scope, table.oid),
             ..class
         },
-        Relation::View(view) => Class { kind: "v", columns: view.columns.len(), ruled: true, ..class },
+        Relation::View(view) => Class { kind: "v", columns: view.columns.len(), ruled: true, options: options(view), ..class },
         Relation::Sequence(_) => Class { kind: "S", columns: SEQUENCE_COLUMNS.len(), rows: 1, ..class },
     }
+}
+
+fn has_index(table: &TableDefinition) -> bool {
+    !table.indexes.is_empty() || table.constraints.iter().any(|constraint| matches!(constraint, Constraint::Unique { .. }))
+}
+
+/// `name=value` of each.
+fn options(view: &ViewDefinition) -> Option<Vec<String>> {
+    (!view.options.is_empty()).then(|| view.options.iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
 /// Rows of a table that are not deleted.
@@ -252,7 +280,7 @@ impl Attribute<'_> {
             self.number,
             dimensions,
             -1,
-            self.sql_type.type_modifier(),
+            self.declared.map_or_else(|| self.sql_type.type_modifier(), ColumnDefinition::type_modifier),
             by_value,
             alignment(self.sql_type),
             storage_kind(self.sql_type),
@@ -323,6 +351,12 @@ fn attributes(scope: &Scope) -> Vec<Row> {
             Attribute { relation: index.oid, name, sql_type, number, declared: None, not_null: false, acl: None }.row()
         }));
     }
+    for index in plain_indexes::all(catalog) {
+        all.extend(index.parts().iter().zip(1..).map(|(part, number)| {
+            let (name, sql_type) = part.column.map_or(("expr", &SqlType::Text), |column| (column.name.as_str(), &column.sql_type));
+            Attribute { relation: index.oid, name, sql_type, number, declared: None, not_null: false, acl: None }.row()
+        }));
+    }
     all
 }
 
@@ -383,8 +417,8 @@ fn sequence_views(scope: &Scope) -> Vec<Row> {
 
 fn tables(scope: &Scope) -> Vec<Row> {
     let all = scope.view.catalog.all().filter_map(|found| Some((found, found.relation().as_table()?)));
-    let row = |(found, table): (Found<'_>, &crate::catalog::TableDefinition)| {
-        let indexed = table.constraints.iter().any(|constraint| matches!(constraint, Constraint::Unique { .. }));
+    let row = |(found, table): (Found<'_>, &TableDefinition)| {
+        let indexed = has_index(table);
         let owner = ownership::owner_name(&scope.view.catalog, table.oid);
         row![found.schema, found.name, owner, Cell::Null, indexed, false, false, false]
     };

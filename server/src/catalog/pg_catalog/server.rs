@@ -1,9 +1,10 @@
 //! The tables about the server: database, roles, settings, sessions.
 
-use super::{OWNER_OID, ownership};
+use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, locks, ownership};
 use crate::catalog::built_table::{Cell, Row};
 use crate::query::Scope;
 use crate::row;
+use crate::session::settings::confidential;
 
 /// Columns and rows of a table of this file.
 pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
@@ -17,6 +18,10 @@ pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
             ],
         ),
         "pg_settings" => (SETTINGS, settings(scope)),
+        "pg_locks" => (locks::LOCKS, locks::rows(scope)),
+        "pg_extension" => {
+            (EXTENSION, vec![row![13_560, "plpgsql", OWNER_OID, SYSTEM_SCHEMA_OIDS[0], false, "1.0", Cell::Null, Cell::Null]])
+        }
         "pg_cursors" => (CURSORS, cursors(scope)),
         "pg_prepared_statements" => (PREPARED, prepared(scope)),
         "pg_stat_activity" => (ACTIVITY, activity(scope)),
@@ -82,8 +87,14 @@ fn settings(scope: &Scope) -> Vec<Row> {
             false
         ]
     };
-    scope.session.settings.described().map(row).collect()
+    let rights = scope.rights_of_user();
+    let shown = scope.session.settings.described().filter(|setting| confidential::check(&setting.name, &rights).is_ok());
+    shown.map(row).collect()
 }
+
+/// PostgreSQL has one extension from the start, and tools look for it.
+const EXTENSION: &str =
+    "oid oid, extname name, extowner oid, extnamespace oid, extrelocatable boolean, extversion text, extconfig oid[], extcondition text[]";
 
 const CURSORS: &str = "name text, statement text, is_holdable boolean, is_binary boolean, is_scrollable boolean, creation_time timestamptz";
 
@@ -110,7 +121,7 @@ const ACTIVITY: &str = "datid oid, datname name, pid integer, leader_pid integer
 
 fn activity(scope: &Scope) -> Vec<Row> {
     let catalog = &scope.view.catalog;
-    let rights = scope.rights();
+    let rights = scope.rights_of_user();
     let all = rights.has_role(crate::access::role::READ_ALL_STATS_OID);
     let row = |session: crate::engine::activity::Activity| {
         let idle = session.state != "active";

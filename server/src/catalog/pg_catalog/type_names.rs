@@ -73,7 +73,21 @@ fn bounded(name: &str, modifier: Option<i64>) -> String {
     }
 }
 
+/// `timestamp(3) without time zone`
+fn with_digits(sql_type: &SqlType, digits: i64) -> String {
+    let name = sql_type.name();
+    match name.split_once(' ') {
+        Some((first, rest)) => format!("{first}({digits}) {rest}"),
+        None => format!("{name}({digits})"),
+    }
+}
+
 fn modified(sql_type: &SqlType, modifier: Option<i64>) -> String {
+    match (sql_type, modifier) {
+        (SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz, Some(digits @ 0..=6)) => return with_digits(sql_type, digits),
+        (SqlType::Interval, Some(packed)) if (0..=6).contains(&(packed & 0xffff)) => return with_digits(sql_type, packed & 0xffff),
+        _ => {}
+    }
     let modifier = modifier.filter(|modifier| *modifier >= 4);
     match (sql_type, modifier) {
         (SqlType::Array(element), _) => format!("{}[]", modified(element, modifier)),
@@ -98,6 +112,10 @@ mod tests {
             let parsed = SqlType::parse(sql_type).unwrap();
             assert_eq!(format(parsed.oid(), Some(i64::from(parsed.type_modifier()))), sql_type);
         }
+        assert_eq!(format(1114, Some(3)), "timestamp(3) without time zone");
+        assert_eq!(format(1083, Some(0)), "time(0) without time zone");
+        assert_eq!(format(1186, Some(0x7fff << 16 | 2)), "interval(2)");
+        assert_eq!(format(1186, Some(-1)), "interval");
         assert_eq!((format(0, None), format(999_999, None), format(18, None)), ("-".into(), "???".into(), "\"char\"".into()));
     }
 }

@@ -1,22 +1,28 @@
 //! `ARRAY(SELECT ...)`: the rows of a query as an array, in the query's order; an empty array if there are none.
+//!
+//! Where the order can be told to an aggregate, it is one; any other such query is run as [`crate::query::apply`] runs queries.
 
 use super::call;
 use super::subqueries::is_aggregate;
 use crate::functions::arrays::EMPTY_FOR_NULL;
+use crate::query::apply::function::ROWS;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
+    visit_expressions,
 };
+use std::ops::ControlFlow;
 
-/// Rewrites such an expression, where the order of the rows can be told to the aggregate.
+/// Rewrites such an expression.
 pub fn rewrite(expr: &mut Expr) {
     let Expr::Function(function) = &*expr else { return };
     if !function.name.to_string().eq_ignore_ascii_case("array") {
         return;
     }
     let FunctionArguments::Subquery(query) = &function.args else { return };
-    if let Some(aggregated) = aggregated(query) {
-        *expr = call(EMPTY_FOR_NULL, vec![Expr::Subquery(Box::new(aggregated))]);
-    }
+    *expr = match aggregated(query) {
+        Some(aggregated) => call(EMPTY_FOR_NULL, vec![Expr::Subquery(Box::new(aggregated))]),
+        None => call(ROWS, vec![Expr::Subquery(query.clone())]),
+    };
 }
 
 /// The query with `array_agg(x ORDER BY ...)` in the place of its only column.
@@ -33,6 +39,9 @@ fn aggregated(query: &Query) -> Option<Query> {
         return None;
     };
     let value = value.clone();
+    if returns_rows(&value) {
+        return None;
+    }
     let alias = match &select.projection[0] {
         SelectItem::ExprWithAlias { alias, .. } => Some(alias.clone()),
         _ => None,
@@ -49,6 +58,15 @@ fn aggregated(query: &Query) -> Option<Query> {
     }
     select.projection = vec![SelectItem::UnnamedExpr(array)];
     Some(query)
+}
+
+/// Whether a value is of many rows, which no aggregate takes.
+fn returns_rows(value: &Expr) -> bool {
+    let is_unnest = |expr: &Expr| match expr {
+        Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("unnest") => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    visit_expressions(value, is_unnest).is_break()
 }
 
 fn is_simple(select: &Select) -> bool {

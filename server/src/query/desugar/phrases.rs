@@ -1,10 +1,10 @@
-//! Small phrases: FETCH FIRST, LIKE ... ESCAPE, SIMILAR TO, functions as tables, literals, and who binds tighter.
+//! Small phrases: FETCH FIRST, LIKE ... ESCAPE, SIMILAR TO, literals, and who binds tighter.
 
-use super::{has_query, operators, ordered_sets, simple_name, template};
+use super::{has_query, operators, ordered_sets, template};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, ExactNumberInfo, Expr, Ident, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, TableAlias,
-    TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, DataType, ExactNumberInfo, Expr, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, UnaryOperator,
+    Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -71,11 +71,6 @@ impl VisitorMut for Phrases {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
-        name_the_column(factor);
-        ControlFlow::Continue(())
-    }
-
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         match expr {
             Expr::Like { escape_char: Some(_), .. } | Expr::ILike { escape_char: Some(_), .. } => escape_with_backslash(expr),
@@ -99,32 +94,6 @@ fn fetch_is_limit(query: &mut Query) {
         _ => None,
     };
     query.limit_clause = Some(LimitClause::LimitOffset { limit, offset, limit_by: Vec::new() });
-}
-
-/// `FROM generate_series(1, 5) AS g` has a column `g`.
-fn name_the_column(factor: &mut TableFactor) {
-    match factor {
-        TableFactor::Table { name, args: Some(_), alias, .. } => {
-            let Some(function) = simple_name(name).map(|name| name.value.to_lowercase()) else { return };
-            if ["generate_series", "range"].contains(&function.as_str()) {
-                column_of(alias.get_or_insert_with(|| plain_alias(&function)));
-            }
-        }
-        TableFactor::UNNEST { array_exprs, alias, with_offset: false, with_ordinality: false, .. } if array_exprs.len() == 1 => {
-            column_of(alias.get_or_insert_with(|| plain_alias("unnest")));
-        }
-        _ => {}
-    }
-}
-
-fn plain_alias(name: &str) -> TableAlias {
-    TableAlias { explicit: true, name: Ident::new(name), columns: Vec::new(), at: None }
-}
-
-fn column_of(alias: &mut TableAlias) {
-    if alias.columns.is_empty() {
-        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
-    }
 }
 
 /// A pattern's own escape character becomes the backslash.
@@ -293,9 +262,8 @@ mod tests {
     }
 
     #[test]
-    fn fetch_and_functions_as_tables() {
+    fn fetch_says_limit() {
         assert_eq!(rewritten("select i from n offset 4 rows fetch next 2 rows only"), "SELECT i FROM n LIMIT 2 OFFSET 4 ROWS");
-        assert_eq!(rewritten("select g from generate_series(1, 5) g"), "SELECT g FROM generate_series(1, 5) g (g)");
     }
 
     #[test]

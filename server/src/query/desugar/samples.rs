@@ -1,11 +1,10 @@
-//! TABLESAMPLE, and what a LATERAL subquery may not hold.
+//! TABLESAMPLE.
 
 use super::template;
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, Select, SetExpr, TableAlias, TableFactor, TableSample, TableSampleKind, TableSampleMethod, Value, Visit, Visitor,
+    Expr, Select, SetExpr, TableAlias, TableFactor, TableSample, TableSampleKind, TableSampleMethod, Value,
 };
-use std::ops::ControlFlow;
 
 /// A sampled table is its rows that are drawn: each with the same chance, by itself.
 pub fn select(select: &mut Select) -> Result<()> {
@@ -59,34 +58,6 @@ fn percentage(sample: &TableSample) -> Result<Expr> {
         Some(_) => Err(SqlError::new(SqlState("2202H"), "sample percentage must be between 0 and 100")),
         None => Err(SqlError::unsupported("a percentage of TABLESAMPLE that is not a number")),
     }
-}
-
-/// The window functions of a LATERAL subquery would see the rows for all others at once.
-pub fn no_windows_in_lateral(select: &Select) -> Result<()> {
-    struct Windows;
-    impl Visitor for Windows {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            match expr {
-                Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
-        }
-    }
-    let has_windows = |query: &Query| query.visit(&mut Windows).is_break();
-    let factors =
-        select.from.iter().flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
-    for factor in factors {
-        if let TableFactor::Derived { lateral: true, subquery, .. } = factor
-            && has_windows(subquery)
-        {
-            return Err(SqlError::unsupported("a window function in a LATERAL subquery"));
-        }
-        if let TableFactor::Table { with_ordinality: true, .. } = factor {
-            return Err(SqlError::unsupported("WITH ORDINALITY"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,20 +1,29 @@
 //! Functions that return rows: each is an `unnest` of a function that returns an array.
 //!
-//! In FROM, `f(x) WITH ORDINALITY AS t(a, n)` becomes a subquery `(SELECT unnest(list_of_f(x)), unnest(ordinals)) AS t(a, n)`, which is
-//! LATERAL if `x` names columns; `query/lateral_rows.rs` plans those.
+//! 1. In the select list, `f(x)` becomes `unnest(list_of_f(x))`.
+//! 2. In FROM, `f(x) AS a (c)` becomes `LATERAL (SELECT unnest(list_of_f(x)) AS c) AS a (c)`; [`crate::query::lateral`] plans what names
+//!    columns of the tables before it without a join. WITH ORDINALITY is one more list, of the numbers from 1.
+//! 3. `ROWS FROM (f(x), g(y))` is the columns of all these functions side by side.
+//! 4. `generate_series` of whole numbers that stand there stays a table: its rows are made as they are read.
 
 use super::{call, simple_name};
+use crate::catalog::names::fold;
+use crate::error::SqlError;
 use crate::functions::arrays::{FLATTEN, ORDINALS};
 use crate::functions::regular::functions::ALL_MATCHES;
-use crate::functions::{casts, expand_array};
+use crate::functions::{casts, expand_array, series};
+use crate::query::planner::FUNCTION_KINDS;
 use crate::session::parse::parse_query;
+use crate::session::spellings::ROWS_FROM;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableAliasColumnDef, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select, SelectItem, SetExpr,
+    SetOperator, SetQuantifier, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, UnaryOperator, Value, Visit, VisitMut,
+    Visitor, VisitorMut, visit_expressions_mut,
 };
 use std::ops::ControlFlow;
 
-/// One column of such a function: its name, the function that gives its values as an array, and the type to read them as.
+/// A column that a function makes: its own name (empty: it has none), the function that gives its values as an array, and the type to read
+/// them as.
 struct Column {
     name: &'static str,
     list: &'static str,
@@ -25,9 +34,31 @@ const fn column(name: &'static str, list: &'static str, read_as: Option<&'static
     Column { name, list, read_as }
 }
 
-/// The columns of a set-returning function; an empty name is the function's own.
+/// The functions that return rows.
+const FUNCTIONS: [&str; 16] = [
+    "generate_series",
+    "unnest",
+    "json_array_elements",
+    "jsonb_array_elements",
+    "json_array_elements_text",
+    "jsonb_array_elements_text",
+    "json_object_keys",
+    "jsonb_object_keys",
+    "json_each",
+    "jsonb_each",
+    "json_each_text",
+    "jsonb_each_text",
+    "string_to_table",
+    "regexp_split_to_table",
+    "regexp_matches",
+    "generate_subscripts",
+];
+
+/// Their columns; `unnest` has one for each argument.
 fn columns(function: &str) -> Option<Vec<Column>> {
     Some(match function {
+        "generate_series" => vec![column("", series::NAME, None)],
+        "unnest" => vec![column("", FLATTEN, None)],
         "json_array_elements" => vec![column("value", "plimsoll_json_elements", Some("json"))],
         "jsonb_array_elements" => vec![column("value", "plimsoll_jsonb_elements", Some("jsonb"))],
         "json_array_elements_text" => vec![column("value", "plimsoll_json_elements_text", None)],
@@ -46,197 +77,458 @@ fn columns(function: &str) -> Option<Vec<Column>> {
     })
 }
 
-/// A set-returning function as a value: `unnest(list(x))`.
+/// Whether a function gives rows.
+pub fn is_set_returning(name: &str) -> bool {
+    FUNCTIONS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// One column of a call.
+struct Made {
+    list: Expr,
+    name: String,
+    read_as: Option<&'static str>,
+}
+
+impl Made {
+    fn rows(&self) -> Expr {
+        let rows = call("unnest", vec![self.list.clone()]);
+        match self.read_as {
+            Some(name) => call(casts::NAME, vec![rows, Expr::value(Value::SingleQuotedString(name.into()))]),
+            None => rows,
+        }
+    }
+}
+
+fn made(name: &str, args: Vec<Expr>) -> Option<Vec<Made>> {
+    if name == "unnest" {
+        let flat = |array: Expr| Made {
+            list: if is_flat(&array) { array } else { call(FLATTEN, vec![array]) },
+            name: String::new(),
+            read_as: None,
+        };
+        return Some(args.into_iter().map(flat).collect());
+    }
+    let of_column = |column: Column| Made { list: call(column.list, args.clone()), name: column.name.into(), read_as: column.read_as };
+    Some(columns(name)?.into_iter().map(of_column).collect())
+}
+
+/// What is a list of rows already: calls that are put here.
+fn is_flat(list: &Expr) -> bool {
+    let Expr::Function(function) = list else { return false };
+    let name = function.name.to_string().to_lowercase();
+    let is_list = |function: &&str| columns(function).is_some_and(|columns| columns.iter().any(|column| column.list == name));
+    name == expand_array::NAME || name == ORDINALS || FUNCTIONS.iter().any(is_list)
+}
+
+/// A function of one column as a value: `unnest(list(x))`.
 pub fn as_value(expr: &mut Expr) {
     let Expr::Function(function) = expr else { return };
-    let Some(name) = simple_name(&function.name).map(|name| name.value.to_lowercase()) else { return };
-    let Some(args) = arguments(&function.args) else { return };
-    if name == "unnest" {
-        if let [arg] = args.as_slice()
-            && !is_series(arg)
-        {
-            *expr = call("unnest", vec![flat(arg.clone())]);
-        }
+    let Some(name) = simple_name(&function.name).map(fold) else { return };
+    let Some(args) = plain_arguments(&function.args) else { return };
+    if name == "unnest" && args.iter().any(is_flat) {
         return;
     }
-    let Some(columns) = columns(&name) else { return };
-    if let [column] = columns.as_slice() {
-        *expr = rows_of(column, &args);
+    if let Some(columns) = made(&name, args)
+        && let [column] = columns.as_slice()
+    {
+        *expr = column.rows();
     }
 }
 
-/// What is a list of one dimension already.
-fn is_series(arg: &Expr) -> bool {
-    match arg {
-        Expr::Function(function) => {
-            let name = function.name.to_string().to_lowercase();
-            name == "generate_series"
-                || name == expand_array::NAME
-                || name.starts_with("plimsoll_")
-                || name.starts_with("string_to_array")
-                || name.starts_with("regexp_split")
-        }
-        _ => false,
+fn plain_arguments(args: &FunctionArguments) -> Option<Vec<Expr>> {
+    match args {
+        FunctionArguments::List(list) => list.args.iter().map(plain_argument).collect(),
+        _ => None,
     }
 }
 
-fn flat(arg: Expr) -> Expr {
-    call(FLATTEN, vec![arg])
-}
-
-fn arguments(args: &FunctionArguments) -> Option<Vec<Expr>> {
-    let FunctionArguments::List(list) = args else { return None };
-    plain(&list.args)
-}
-
-fn plain(args: &[FunctionArg]) -> Option<Vec<Expr>> {
-    let value = |arg: &FunctionArg| match arg {
+fn plain_argument(argument: &FunctionArg) -> Option<Expr> {
+    match argument {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
-    };
-    args.iter().map(value).collect()
-}
-
-fn rows_of(column: &Column, args: &[Expr]) -> Expr {
-    let rows = call("unnest", vec![call(column.list, args.to_vec())]);
-    match column.read_as {
-        Some(name) => call(casts::NAME, vec![rows, Expr::value(Value::SingleQuotedString(name.into()))]),
-        None => rows,
     }
 }
 
-/// Rewrites the functions in the FROM of every SELECT of a query.
-pub fn in_from(query: &mut Query) {
-    in_set(&mut query.body);
-    let mut whole_rows = Vec::new();
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        whole_rows = functions_of(select);
-        if !whole_rows.is_empty() {
-            let _: ControlFlow<()> = VisitMut::visit(select.as_mut(), &mut WholeRows(&whole_rows));
+/// A function in FROM.
+struct Call<'a> {
+    name: String,
+    args: Vec<Expr>,
+    with_ordinality: bool,
+    alias: &'a Option<TableAlias>,
+}
+
+impl<'a> Call<'a> {
+    fn of(factor: &'a TableFactor) -> Option<Self> {
+        let arguments = |args: &[FunctionArg]| args.iter().map(plain_argument).collect::<Option<Vec<_>>>();
+        let (name, args, with_ordinality, alias) = match factor {
+            TableFactor::Table { name, args: Some(args), with_ordinality, alias, .. } => {
+                (simple_name(name)?, arguments(&args.args)?, *with_ordinality, alias)
+            }
+            TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+                (simple_name(name)?, arguments(args)?, *with_ordinality, alias)
+            }
+            TableFactor::UNNEST { array_exprs, with_ordinality, alias, with_offset: false, .. } => {
+                (&Ident::new("unnest"), array_exprs.clone(), *with_ordinality, alias)
+            }
+            _ => return None,
+        };
+        Some(Self { name: fold(name), args, with_ordinality, alias })
+    }
+
+    /// Whether the engine's own table does, which makes rows as they are read; and whether their type is integer.
+    fn lazy_series(&self) -> Option<bool> {
+        let lazy = self.name == "generate_series" && !self.with_ordinality && matches!(self.args.len(), 2 | 3);
+        let widths = self.args.iter().map(width).collect::<Option<Vec<Width>>>().filter(|_| lazy)?;
+        (!self.args.get(2).is_some_and(is_zero)).then(|| widths.iter().all(|width| *width == Width::Integer))
+    }
+}
+
+/// How wide a whole number is that stands there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Width {
+    Integer,
+    Bigint,
+}
+
+fn width(expr: &Expr) -> Option<Width> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) if digits.parse::<i32>().is_ok() => Some(Width::Integer),
+            Value::Number(digits, _) => digits.parse::<i64>().ok().map(|_| Width::Bigint),
+            Value::Null => Some(Width::Integer),
+            _ => None,
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } | Expr::Nested(expr) => width(expr),
+        Expr::BinaryOp { left, op: BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply, right } => {
+            Some(width(left)?.max(width(right)?))
         }
-    }
-    if !whole_rows.is_empty() && query.order_by.is_some() {
-        let _: ControlFlow<()> = VisitMut::visit(&mut query.order_by, &mut WholeRows(&whole_rows));
+        Expr::Function(call) if simple_name(&call.name).is_some_and(|name| name.value == casts::NAME) => cast_width(call),
+        _ => None,
     }
 }
 
-fn in_set(body: &mut SetExpr) {
-    if let SetExpr::SetOperation { left, right, .. } = body {
-        for side in [left, right] {
-            if let SetExpr::Select(select) = side.as_mut() {
-                let whole_rows = functions_of(select);
-                let _: ControlFlow<()> = VisitMut::visit(select.as_mut(), &mut WholeRows(&whole_rows));
-            } else {
-                in_set(side);
+fn cast_width(call: &Function) -> Option<Width> {
+    let args = plain_arguments(&call.args)?;
+    let [value, Expr::Value(target)] = args.as_slice() else { return None };
+    let width = width(value)?;
+    match &target.value {
+        Value::SingleQuotedString(name) if name == "integer" && width == Width::Integer => Some(Width::Integer),
+        Value::SingleQuotedString(name) if name == "bigint" => Some(Width::Bigint),
+        _ => None,
+    }
+}
+
+/// Whether it is 0, or may be.
+fn is_zero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_zero(inner),
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits.parse() == Ok(0)),
+        _ => true,
+    }
+}
+
+/// Makes a query of a function in FROM.
+pub fn table(factor: &mut TableFactor) {
+    if let TableFactor::Derived { lateral: true, subquery, .. } = factor {
+        return values_are_selected(subquery);
+    }
+    let Some(call) = Call::of(factor) else { return };
+    if let Some(integers) = call.lazy_series() {
+        *factor = lazy_series(&call, integers);
+        return;
+    }
+    let made = made(&call.name, call.args.clone()).filter(|columns| !columns.is_empty());
+    let columns = match (made, value(factor, &call)) {
+        (Some(columns), _) => columns,
+        (None, Some(value)) => vec![value],
+        (None, None) => return,
+    };
+    *factor = derived(&call, &columns);
+}
+
+/// A function that gives one value has one row.
+fn value(factor: &TableFactor, called: &Call<'_>) -> Option<Made> {
+    let (TableFactor::Table { name, args: Some(TableFunctionArgs { args, .. }), .. } | TableFactor::Function { name, args, .. }) = factor
+    else {
+        return None;
+    };
+    simple_name(name).filter(|_| FUNCTION_KINDS.scalar.contains(&called.name) && called.name != "range")?;
+    let args = args.iter().map(plain_argument).collect::<Option<Vec<_>>>()?;
+    Some(one_row(&call(&called.name, args), ""))
+}
+
+/// Makes a query of `ROWS FROM (...)`, before its functions are rewritten as values.
+pub fn rows_from(factor: &mut TableFactor) {
+    let Some(call) = Call::of(factor).filter(|call| call.name == ROWS_FROM) else { return };
+    let columns: Vec<Made> = call.args.iter().flat_map(of_item).collect();
+    if !columns.is_empty() {
+        *factor = derived(&call, &columns);
+    }
+}
+
+/// The columns of a function among others, which are called as it is; one that gives no rows has one value.
+fn of_item(item: &Expr) -> Vec<Made> {
+    let Expr::Function(function) = item else { return vec![one_row(item, "column")] };
+    let name = simple_name(&function.name).map(fold).unwrap_or_default();
+    let made = plain_arguments(&function.args).and_then(|args| made(&name, args));
+    let Some(mut columns) = made else { return vec![one_row(item, &name)] };
+    for column in columns.iter_mut().filter(|column| column.name.is_empty()) {
+        column.name.clone_from(&name);
+    }
+    columns
+}
+
+fn one_row(value: &Expr, name: &str) -> Made {
+    Made { list: call("make_array", vec![value.clone()]), name: name.into(), read_as: None }
+}
+
+fn derived(call: &Call<'_>, columns: &[Made]) -> TableFactor {
+    let lateral = call.args.iter().any(names_something);
+    let alias = alias(call, columns);
+    let query = query(columns, &alias, call.with_ordinality);
+    TableFactor::Derived { lateral, subquery: Box::new(query), alias: Some(alias), sample: None }
+}
+
+/// The table of the engine, whose numbers are bigint; LATERAL before it means nothing of its own.
+fn lazy_series(call: &Call<'_>, integers: bool) -> TableFactor {
+    let alias = alias(call, &[Made { list: Expr::value(Value::Null), name: String::new(), read_as: None }]);
+    let args: Vec<String> = call.args.iter().map(|number| without_casts(number).to_string()).collect();
+    let read = if integers { "CAST(n AS INT)" } else { "n" };
+    let sql = format!("SELECT {read} AS n FROM generate_series({}) AS s (n)", args.join(", "));
+    let query = parse_query(&sql).expect("a query");
+    TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None }
+}
+
+/// A number without casts: their types are those that it has.
+fn without_casts(number: &Expr) -> Expr {
+    let mut number = number.clone();
+    let _ = visit_expressions_mut(&mut number, |expr| {
+        while let Expr::Function(call) = &*expr {
+            let Some(value) = plain_arguments(&call.args).and_then(|args| args.into_iter().next()) else { break };
+            *expr = Expr::Nested(Box::new(value));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    number
+}
+
+/// The planner looks for outer columns in SELECT, not in VALUES.
+fn values_are_selected(query: &mut Query) {
+    let SetExpr::Values(values) = query.body.as_ref() else { return };
+    let select = |row: Vec<Expr>| {
+        let mut one = parse_query("SELECT 1").expect("a query");
+        if let SetExpr::Select(select) = one.body.as_mut() {
+            let named = row.into_iter().enumerate();
+            let named = named.map(|(at, expr)| SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("column{}", at + 1)) });
+            select.projection = named.collect();
+        }
+        one.body
+    };
+    let rows = values.rows.iter().map(|row| select(row.content.clone()));
+    let all = rows
+        .reduce(|left, right| Box::new(SetExpr::SetOperation { op: SetOperator::Union, set_quantifier: SetQuantifier::All, left, right }));
+    if let Some(all) = all {
+        query.body = all;
+    }
+}
+
+/// Whether an expression names a column or holds a query.
+fn names_something(expr: &Expr) -> bool {
+    struct Find;
+    impl Visitor for Find {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
             }
         }
     }
+    expr.visit(&mut Find).is_break()
 }
 
-/// An alias that stands for the whole row is its only column.
-struct WholeRows<'a>(&'a [(String, String)]);
+/// The names of the table and of all its columns: a single column without a name of its own is called as the table is.
+fn alias(call: &Call<'_>, columns: &[Made]) -> TableAlias {
+    let given = call.alias.clone();
+    let name = given.as_ref().map_or_else(|| Ident::new(call.name.clone()), |alias| alias.name.clone());
+    let mut names: Vec<Ident> = given.into_iter().flat_map(|alias| alias.columns).map(|column| column.name).collect();
+    for (at, column) in columns.iter().enumerate().skip(names.len()) {
+        let own = match column.name.as_str() {
+            "" if columns.len() == 1 => name.clone(),
+            "" => Ident::new(&call.name),
+            own => Ident::new(own),
+        };
+        // Others may be called the same.
+        let seen = names.iter().any(|name| fold(name) == fold(&own));
+        names.push(if seen { Ident::with_quote('"', format!("{}\u{1}{at}", own.value)) } else { own });
+    }
+    if call.with_ordinality && names.len() == columns.len() {
+        names.push(Ident::new("ordinality"));
+    }
+    let columns = names.into_iter().map(|name| TableAliasColumnDef { name, data_type: None }).collect();
+    TableAlias { explicit: true, name, columns, at: None }
+}
 
-impl VisitorMut for WholeRows<'_> {
-    type Break = ();
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+fn query(columns: &[Made], alias: &TableAlias, with_ordinality: bool) -> Query {
+    let mut query = parse_query("SELECT 1").expect("a query");
+    let places = with_ordinality.then(|| {
+        let lists = columns.iter().map(|column| column.list.clone()).collect();
+        call("unnest", vec![call(ORDINALS, lists)])
+    });
+    let rows = columns.iter().map(Made::rows).chain(places);
+    let names = alias.columns.iter().map(|column| column.name.clone()).chain(std::iter::repeat(Ident::new("more")));
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.projection = rows.zip(names).map(|(expr, alias)| SelectItem::ExprWithAlias { expr, alias }).collect();
+    }
+    query
+}
+
+/// `FROM jsonb_array_elements(x) AS e` has a column `value`, but `e` means it, too.
+pub struct Aliases;
+
+impl VisitorMut for Aliases {
+    type Break = SqlError;
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        let SetExpr::Select(select) = query.body.as_ref() else { return ControlFlow::Continue(()) };
+        let aliases = own_columns(select);
+        match &mut query.order_by {
+            Some(order) if !aliases.is_empty() => order.visit(&mut Qualify { aliases }),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        let aliases = own_columns(select);
+        if aliases.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) = item
+                && let Expr::Identifier(name) = &*expr
+                && aliases.iter().any(|(alias, _)| fold(alias) == fold(name))
+            {
+                *item = SelectItem::ExprWithAlias { alias: name.clone(), expr: expr.clone() };
+            }
+        }
+        VisitMut::visit(select, &mut Qualify { aliases })
+    }
+}
+
+/// The aliases of functions whose one column has a name of its own, and these names.
+fn own_columns(select: &Select) -> Vec<(Ident, Ident)> {
+    let factors =
+        select.from.iter().flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
+    factors.filter_map(own_column).collect()
+}
+
+fn own_column(factor: &TableFactor) -> Option<(Ident, Ident)> {
+    let call = Call::of(factor)?;
+    let alias = call.alias.as_ref().filter(|alias| alias.columns.is_empty())?;
+    match columns(&call.name)?.as_slice() {
+        [Column { name, .. }] if !name.is_empty() && fold(&alias.name) != *name => Some((alias.name.clone(), Ident::new(*name))),
+        _ => None,
+    }
+}
+
+struct Qualify {
+    aliases: Vec<(Ident, Ident)>,
+}
+
+impl VisitorMut for Qualify {
+    type Break = SqlError;
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         if let Expr::Identifier(name) = expr
-            && let Some((alias, column)) = self.0.iter().find(|(alias, _)| name.value.eq_ignore_ascii_case(alias))
+            && let Some((alias, column)) = self.aliases.iter().find(|(alias, _)| fold(alias) == fold(name))
         {
-            *expr = Expr::CompoundIdentifier(vec![Ident::new(alias.clone()), Ident::new(column.clone())]);
+            *expr = Expr::CompoundIdentifier(vec![alias.clone(), column.clone()]);
         }
         ControlFlow::Continue(())
     }
 }
 
-fn functions_of(select: &mut Select) -> Vec<(String, String)> {
-    let mut whole_rows = Vec::new();
-    for table in &mut select.from {
-        whole_rows.extend(as_table(&mut table.relation));
-        for join in &mut table.joins {
-            whole_rows.extend(as_table(&mut join.relation));
-        }
-    }
-    whole_rows
+/// `ARRAY[...]` in a subquery may hold columns of the query around it, which the planner only finds in the arguments of functions.
+#[derive(Default)]
+pub struct Arrays {
+    queries: usize,
 }
 
-/// A function in FROM as a subquery; the alias and the column that it stands for, where they are named differently.
-fn as_table(factor: &mut TableFactor) -> Option<(String, String)> {
-    let (items, alias, ordinality, named) = called(factor)?;
-    let mut select: Vec<SelectItem> = Vec::new();
-    let mut names = Vec::new();
-    for (name, rows) in items.rows {
-        let name = if name.is_empty() { alias.name.value.clone() } else { name };
-        // A subquery's columns are told apart by their names.
-        let name = if names.contains(&name) { format!("{name}_{}", names.len()) } else { name };
-        select.push(SelectItem::ExprWithAlias { expr: rows, alias: Ident::with_quote('"', name.clone()) });
-        names.push(name);
+impl VisitorMut for Arrays {
+    type Break = SqlError;
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<SqlError> {
+        self.queries += 1;
+        ControlFlow::Continue(())
     }
-    if ordinality {
-        let numbers = call("unnest", vec![call(ORDINALS, items.lists)]);
-        select.push(SelectItem::ExprWithAlias { expr: numbers, alias: Ident::new("ordinality") });
-        names.push("ordinality".into());
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<SqlError> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
     }
-    let mut query = parse_query("SELECT 1").ok()?;
-    let SetExpr::Select(body) = query.body.as_mut() else { return None };
-    body.projection = select;
-    let mut alias = alias;
-    let given: Vec<TableAliasColumnDef> = std::mem::take(&mut alias.columns);
-    let whole = (names.len() == 1 && given.is_empty() && named).then(|| (alias.name.value.clone(), names[0].clone()));
-    let rest = names.into_iter().skip(given.len()).map(|name| TableAliasColumnDef { name: Ident::with_quote('"', name), data_type: None });
-    alias.columns = given.iter().cloned().chain(rest).collect();
-    let lateral = names_columns(&query);
-    *factor = TableFactor::Derived { lateral, subquery: Box::new(query), alias: Some(alias), sample: None };
-    whole.filter(|(alias, column)| alias != column)
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if let Expr::Array(array) = expr
+            && self.queries > 1
+            && array.elem.iter().any(names_something)
+        {
+            *expr = call("make_array", std::mem::take(&mut array.elem));
+        }
+        ControlFlow::Continue(())
+    }
 }
 
-/// The rows that a function gives, by column, and the lists that they are unnested from.
-struct Items {
-    rows: Vec<(String, Expr)>,
-    lists: Vec<Expr>,
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::session::parse::parse_query;
+    use datafusion::sql::sqlparser::ast::Statement;
 
-/// The call in FROM: its columns, alias, WITH ORDINALITY, and whether the alias was written. A plain `unnest` stays as it is.
-fn called(factor: &TableFactor) -> Option<(Items, TableAlias, bool, bool)> {
-    let (name, args, alias, ordinality) = match factor {
-        TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
-            (simple_name(name)?.value.to_lowercase(), plain(&args.args)?, alias, *with_ordinality)
-        }
-        TableFactor::Function { name, args, alias, .. } => (simple_name(name)?.value.to_lowercase(), plain(args)?, alias, false),
-        TableFactor::UNNEST { array_exprs, alias, with_ordinality, with_offset: false, .. } => {
-            ("unnest".to_string(), array_exprs.clone(), alias, *with_ordinality)
-        }
-        _ => return None,
-    };
-    let named = alias.is_some();
-    let written =
-        alias.clone().unwrap_or_else(|| TableAlias { explicit: true, name: Ident::new(name.clone()), columns: Vec::new(), at: None });
-    let items = if name == "unnest" {
-        let lists: Vec<Expr> = args.into_iter().map(|arg| if is_series(&arg) { arg } else { flat(arg) }).collect();
-        let several = lists.len() > 1;
-        let rows = |list: &Expr| (if several { "unnest".to_string() } else { String::new() }, call("unnest", vec![list.clone()]));
-        Items { rows: lists.iter().map(rows).collect(), lists }
-    } else {
-        let columns = columns(&name)?;
-        let lists = columns.iter().map(|column| call(column.list, args.clone())).collect();
-        Items { rows: columns.iter().map(|column| (column.name.to_string(), rows_of(column, &args))).collect(), lists }
-    };
-    Some((items, written, ordinality, named))
-}
-
-/// Whether an expression in a query names a column.
-fn names_columns(query: &Query) -> bool {
-    struct Find;
-    impl Visitor for Find {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            match expr {
-                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
-        }
-        fn pre_visit_relation(&mut self, _: &ObjectName) -> ControlFlow<()> {
-            ControlFlow::Continue(())
-        }
+    fn rewritten(sql: &str) -> String {
+        let mut statement = Statement::Query(Box::new(parse_query(sql).unwrap()));
+        crate::query::casts::rewrite(&mut statement).unwrap();
+        crate::query::desugar::statement(&mut statement).unwrap();
+        statement.to_string()
     }
-    query.visit(&mut Find).is_break()
+
+    #[test]
+    fn functions_in_from_are_queries() {
+        let made = "SELECT * FROM (SELECT unnest(plimsoll_series(0.5, 3)) AS g) AS g (g)";
+        assert_eq!(rewritten("select * from generate_series(0.5, 3) g"), made);
+        let lateral = "SELECT * FROM t, LATERAL (SELECT unnest(plimsoll_series(1, t.n)) AS x) AS g (x)";
+        assert_eq!(rewritten("select * from t, generate_series(1, t.n) as g(x)"), lateral);
+    }
+
+    #[test]
+    fn series_of_whole_numbers_stay_tables_and_have_their_width() {
+        let of = |read: &str, args: &str| format!("SELECT * FROM (SELECT {read} AS n FROM generate_series({args}) AS s (n)) AS g (g)");
+        assert_eq!(rewritten("select * from generate_series(1, 5) g"), of("CAST(n AS INT)", "1, 5"));
+        assert_eq!(rewritten("select * from generate_series(1, 5000000000) g"), of("n", "1, 5000000000"));
+        assert!(rewritten("select * from generate_series(1, 5::bigint) g").contains("SELECT n AS n"));
+        assert!(rewritten("select * from generate_series(1, 5, 0)").contains("plimsoll_series"));
+    }
+
+    #[test]
+    fn ordinality_counts_the_longest_list() {
+        let made = "SELECT * FROM (SELECT unnest(plimsoll_flatten(a)) AS x, unnest(plimsoll_ordinals(plimsoll_flatten(a))) AS ordinality) AS u (x, ordinality)";
+        assert_eq!(rewritten("select * from unnest(a) with ordinality as u(x)").replace("LATERAL ", ""), made);
+    }
+
+    #[test]
+    fn rows_from_stand_side_by_side() {
+        let made = rewritten("select * from rows from (unnest(a), json_each(j), now()) with ordinality as r(x)");
+        let columns = "unnest(plimsoll_flatten(a)) AS x, unnest(plimsoll_json_each_keys(j)) AS key";
+        assert!(made.contains(columns) && made.ends_with("AS r (x, key, value, now, ordinality)"), "{made}");
+    }
+
+    #[test]
+    fn calls_in_a_select_list_are_taken_apart() {
+        assert_eq!(rewritten("select unnest(a)"), "SELECT unnest(plimsoll_flatten(a))");
+        assert_eq!(rewritten("select unnest(a[1:2])"), "SELECT unnest(plimsoll_flatten(plimsoll_slice(a, 1, 2)))");
+        assert_eq!(rewritten("select jsonb_object_keys(j)"), "SELECT unnest(plimsoll_jsonb_keys(j))");
+        assert!(rewritten("select json_array_elements(j)").contains("plimsoll_cast(unnest"));
+    }
+
+    #[test]
+    fn an_alias_means_the_only_column() {
+        let made = rewritten("select e from jsonb_array_elements(j) e order by e");
+        assert!(made.starts_with("SELECT e.value AS e FROM") && made.ends_with("ORDER BY e.value"), "{made}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::style::Style;
 use crate::query::naming;
+use crate::query::pauses::PausingExec;
 use crate::query::scan::SegmentScanExec;
 use arrow::datatypes::DataType;
 use datafusion::common::stats::Precision;
@@ -29,7 +30,9 @@ use std::sync::Arc;
 pub(super) struct Node {
     /// `Sort`, `Hash Join`, `Segment Scan`.
     pub kind: String,
-    /// What it reads, for a scan: `public.t`.
+    /// Whether it changes rows of its relation: Insert, Update, Delete.
+    pub changes: bool,
+    /// What it reads, for a scan, or changes: `public.t`.
     pub relation: Option<String>,
     /// What it was told, in the order in which it is shown: `Sort Key`, `Filter`.
     pub details: Vec<(String, Detail)>,
@@ -55,18 +58,21 @@ pub(super) enum Detail {
 #[derive(Debug, PartialEq)]
 pub(super) struct Actual {
     pub rows: usize,
-    /// Time in this node alone, all its threads together, in milliseconds.
-    pub cpu_ms: f64,
+    /// Time in this node alone, all its threads together, in milliseconds; `None` where nobody measured it.
+    pub cpu_ms: Option<f64>,
     /// The threads that it ran on, at most.
     pub workers: usize,
 }
 
-/// The tree of a plan. Projections are shown only by VERBOSE: they are in every plan, and cost next to nothing.
+/// The tree of a plan. What makes joins pause is not shown. Projections are shown only by VERBOSE: they are in every plan, and cost next to nothing.
 pub(super) fn tree(plan: &Arc<dyn ExecutionPlan>, style: Style) -> Node {
     if !style.verbose
         && let Some(projection) = plan.downcast_ref::<ProjectionExec>()
     {
         return tree(projection.input(), style);
+    }
+    if let Some(pausing) = plan.downcast_ref::<PausingExec>() {
+        return tree(pausing.join(), style);
     }
     let mut node = Node { rows_expected: rows_expected(plan), row_bytes: row_bytes(plan), ..describe(plan) };
     if style.verbose {
@@ -81,7 +87,7 @@ pub(super) fn tree(plan: &Arc<dyn ExecutionPlan>, style: Style) -> Node {
 }
 
 impl Node {
-    fn new(kind: impl Into<String>) -> Self {
+    pub(super) fn new(kind: impl Into<String>) -> Self {
         Self { kind: kind.into(), ..Self::default() }
     }
 
@@ -114,7 +120,7 @@ impl Node {
         let Some(metrics) = plan.metrics() else { return };
         let cpu_ms = metrics.elapsed_compute().unwrap_or(0) as f64 / 1e6;
         let workers = plan.properties().output_partitioning().partition_count();
-        self.actual = Some(Actual { rows: metrics.output_rows().unwrap_or(0), cpu_ms, workers });
+        self.actual = Some(Actual { rows: metrics.output_rows().unwrap_or(0), cpu_ms: Some(cpu_ms), workers });
         self.details.extend(counted(&metrics, style.verbose));
     }
 }

@@ -57,10 +57,10 @@ fn headline(node: &Node, style: Style) -> String {
         line += &format!("  (rows={rows} width={})", node.row_bytes);
     }
     match &node.actual {
-        Some(actual) if style.times() => {
-            line += &format!(" (actual rows={} cpu={:.3} ms workers={})", actual.rows, actual.cpu_ms, actual.workers);
+        Some(actual) => {
+            let cpu = actual.cpu_ms.filter(|_| style.times()).map_or_else(String::new, |ms| format!(" cpu={ms:.3} ms"));
+            line += &format!(" (actual rows={}{cpu} workers={})", actual.rows, actual.workers);
         }
-        Some(actual) => line += &format!(" (actual rows={} workers={})", actual.rows, actual.workers),
         None if style.analyze => line += " (not measured)",
         None => {}
     }
@@ -91,7 +91,10 @@ fn rounded(ms: f64) -> f64 {
 
 fn value(node: &Node, style: Style) -> Value {
     let mut map = Map::new();
-    map.insert("Node Type".into(), json!(node.kind));
+    map.insert("Node Type".into(), json!(if node.changes { "ModifyTable" } else { &node.kind }));
+    if node.changes {
+        map.insert("Operation".into(), json!(node.kind));
+    }
     if let Some((schema, name)) = node.relation.as_deref().and_then(|relation| relation.split_once('.')) {
         map.insert("Relation Name".into(), json!(name));
         map.insert("Schema".into(), json!(schema));
@@ -105,9 +108,7 @@ fn value(node: &Node, style: Style) -> Value {
         map.insert("Actual Rows".into(), json!(actual.rows));
         map.insert("Actual Loops".into(), json!(1));
         map.insert("Workers".into(), json!(actual.workers));
-        if style.times() {
-            map.insert("CPU Time".into(), json!(rounded(actual.cpu_ms)));
-        }
+        map.extend(actual.cpu_ms.filter(|_| style.times()).map(|ms| ("CPU Time".to_string(), json!(rounded(ms)))));
     }
     map.extend(node.details.iter().map(|(name, detail)| (name.clone(), detail_value(detail))));
     if !node.children.is_empty() {
@@ -201,6 +202,7 @@ mod tests {
     fn plan() -> Node {
         let scan = Node {
             kind: "Segment Scan".into(),
+            changes: false,
             relation: Some("public.t".into()),
             details: vec![("Filter".into(), Detail::Text("(a > 1)".into())), ("Segments".into(), Detail::Count(3))],
             rows_expected: None,
@@ -254,7 +256,7 @@ mod tests {
     #[test]
     fn analyze_adds_what_was_measured() {
         let mut node = plan();
-        node.actual = Some(Actual { rows: 3, cpu_ms: 0.25, workers: 2 });
+        node.actual = Some(Actual { rows: 3, cpu_ms: Some(0.25), workers: 2 });
         let times = Times { planning: Duration::from_micros(1500), execution: Some(Duration::from_millis(2)) };
         let text = rows(&node, Style { analyze: true, ..style(Format::Text) }, &times).join("\n");
         assert!(text.starts_with("Sort  (rows=7 width=12) (actual rows=3 cpu=0.250 ms workers=2)"), "{text}");

@@ -34,7 +34,7 @@ fn constant(key: &Expr, clause: &str) -> Result<()> {
     let at = |error: SqlError| Err(error.at(key.span()));
     match key {
         Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(_) | Value::Boolean(_) => {
+            Value::SingleQuotedString(_) | Value::Boolean(_) | Value::Null => {
                 at(SqlError::new(SqlState::SYNTAX_ERROR, format!("non-integer constant in {clause}")))
             }
             Value::Number(digits, _) if digits.bytes().any(|digit| !digit.is_ascii_digit()) => {

@@ -57,7 +57,7 @@ fn what_is_right_passes() {
         "select rank() over w from t window w as (partition by a) order by rank() over (w order by b)",
         "select first_value(a) over (order by b rows between 1 preceding and unbounded following) from t",
         "select a from t union select b from t order by a, 1",
-        "select 1 from s.t, t, t as \"T\" order by null",
+        "select 1 from s.t, t, t as \"T\" order by null::int",
         "select a from t limit null offset 0",
         "with recursive w as (select 1 as a union all select a + 1 from w where a < 3) select * from w",
         "select * from t cross join u",

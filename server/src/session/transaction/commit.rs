@@ -31,7 +31,8 @@ impl Transaction {
     /// Commits; a conflict is 40001. A read-only transaction proposes nothing.
     ///
     /// Once begun it is carried through, even if the caller stops waiting: the log may name the staged files at any moment from then on.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        self.end_temporary();
         if self.is_read_only() {
             return Ok(());
         }

@@ -89,7 +89,7 @@ impl Backend for Fake {
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql)?;
         Ok(parsed
             .into_iter()
-            .map(|ast| Statement { text: ast.to_string().into(), ast: Arc::new(ast), notices: Vec::new(), ours: None })
+            .map(|ast| Statement { text: ast.to_string().into(), ast: Arc::new(ast), notices: Vec::new(), ours: None, planned_as: None })
             .collect())
     }
     async fn prepare(&mut self, statement: Option<Statement>, _declared: &[Option<SqlType>]) -> Result<Prepared> {

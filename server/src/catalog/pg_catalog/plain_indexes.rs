@@ -1,0 +1,120 @@
+//! Indexes that are recorded and not built: what CREATE INDEX without UNIQUE leaves. Clients find them in `pg_class`, `pg_index`, `pg_indexes`,
+//! as they would in PostgreSQL. Their OIDs are made as those of constraints are ([`super::oids`]).
+
+use super::oids;
+use crate::catalog::lookup::Found;
+use crate::catalog::names::quote;
+use crate::catalog::{Catalog, ColumnDefinition, IndexDefinition, TableDefinition};
+
+/// Access methods and their OIDs.
+const METHODS: [(&str, u32); 6] = [("btree", 403), ("hash", 405), ("gist", 783), ("gin", 2742), ("spgist", 4000), ("brin", 3580)];
+/// `indoption`: descending.
+const DESCENDING: i32 = 1;
+/// `indoption`: NULLs come first.
+const NULLS_FIRST: i32 = 2;
+
+/// An index, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainIndex<'a> {
+    /// Its OID.
+    pub oid: u32,
+    /// The table's place.
+    pub found: Found<'a>,
+    /// The table.
+    pub table: &'a TableDefinition,
+    /// What is recorded.
+    pub index: &'a IndexDefinition,
+}
+
+/// A part of an index's key.
+pub struct KeyPart<'a> {
+    /// The column; `None` for an expression.
+    pub column: Option<&'a ColumnDefinition>,
+    /// As it is written.
+    pub text: &'a str,
+    /// `indoption`
+    pub options: i32,
+}
+
+/// All of them, in the order of tables.
+pub fn all(catalog: &Catalog) -> Vec<PlainIndex<'_>> {
+    let tables = catalog.all().filter_map(|found| Some((found, found.relation().as_table()?)));
+    let each = tables.flat_map(|(found, table)| table.indexes.iter().map(move |index| (found, table, index)));
+    let plain = each.filter(|(_, _, index)| !index.unique).collect::<Vec<_>>();
+    let made = oids::plain_indexes(catalog, plain.iter().map(|(_, table, index)| (table.oid, index.name.as_str())));
+    plain.into_iter().zip(made).map(|((found, table, index), oid)| PlainIndex { oid, found, table, index }).collect()
+}
+
+/// CREATE INDEX, or a part of the key of the index of an OID.
+pub fn text(catalog: &Catalog, oid: u32, column: usize) -> Option<String> {
+    let index = all(catalog).into_iter().find(|index| index.oid == oid)?;
+    match column.checked_sub(1) {
+        None => Some(index.text()),
+        Some(at) => index.parts().get(at).map(|part| part.column.map_or_else(|| part.text.to_string(), |column| quote(&column.name))),
+    }
+}
+
+impl<'a> PlainIndex<'a> {
+    /// CREATE INDEX.
+    pub fn text(&self) -> String {
+        format!("CREATE INDEX {} ON {} {}", quote(&self.index.name), self.found.quoted(), self.index.definition)
+    }
+    /// The OID of its access method.
+    pub fn method(&self) -> u32 {
+        let name = self.index.definition.split_ascii_whitespace().nth(1).unwrap_or_default();
+        METHODS.iter().find(|(known, _)| *known == name).map_or(METHODS[0].1, |(_, oid)| *oid)
+    }
+    /// The parts of its key.
+    pub fn parts(&self) -> Vec<KeyPart<'a>> {
+        split(&self.index.definition).into_iter().map(|text| self.part(text)).collect()
+    }
+    fn part(&self, text: &'a str) -> KeyPart<'a> {
+        let is = |column: &&ColumnDefinition| {
+            let rest = text
+                .strip_prefix(&quote(&column.name))
+                .or_else(|| text.to_lowercase().strip_prefix(&column.name).and_then(|_| text.get(column.name.len()..)));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        let upper = text.to_uppercase();
+        let descending = upper.contains(" DESC");
+        let first = if descending { !upper.contains(" NULLS LAST") } else { upper.contains(" NULLS FIRST") };
+        let options = if descending { DESCENDING } else { 0 } | if first { NULLS_FIRST } else { 0 };
+        KeyPart { column: self.table.columns.iter().find(is), text, options }
+    }
+}
+
+/// What stands between the commas of the first brackets.
+fn split(definition: &str) -> Vec<&str> {
+    let Some(open) = definition.find('(') else { return Vec::new() };
+    let inner = &definition[open + 1..];
+    let (mut parts, mut start, mut depth, mut quoted) = (Vec::new(), 0, 0usize, None);
+    for (at, byte) in inner.bytes().enumerate() {
+        match (quoted, byte) {
+            (Some(mark), byte) if mark == byte => quoted = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quoted = Some(byte),
+            (None, b'(') => depth += 1,
+            (None, b')') if depth > 0 => depth -= 1,
+            (None, b',' | b')') if depth == 0 => {
+                parts.push(inner[start..at].trim());
+                start = at + 1;
+                if byte == b')' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn keys_are_taken_apart() {
+        assert_eq!(split("USING btree (a DESC, \"b,(\", lower(c || ')'))  WHERE (d > 1)"), ["a DESC", "\"b,(\"", "lower(c || ')')"]);
+        assert_eq!(split("USING hash (a) INCLUDE (b)"), ["a"]);
+    }
+}
