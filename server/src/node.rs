@@ -13,6 +13,7 @@ use crate::engine::threads::STACK_BYTES;
 use crate::maintenance::Maintenance;
 use crate::session::temporary::drop_leftovers;
 use crate::wire::listener::{Entrance, Options, serve_engine, turn_away_until};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -46,7 +47,11 @@ fn worker_threads(config: &Config) -> usize {
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PLIMSOLL_LOG").unwrap_or_else(|_| "warn,plimsoll=info,server=info".into());
     // A second logger in one process (tests) is no reason to fail.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 async fn serve(config: Config) -> Result<(), String> {

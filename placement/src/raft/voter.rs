@@ -13,7 +13,6 @@ use super::{NodeOptions, PlacementError};
 use crate::command::Outcome;
 use crate::state::State;
 use arc_swap::ArcSwap;
-use openraft::error::{InitializeError, RaftError};
 use openraft::{BasicNode, Config, Raft, ServerState, SnapshotPolicy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,10 +72,9 @@ impl Voter {
 
     async fn lead(&mut self) -> Result<(), PlacementError> {
         let members = BTreeMap::from([(NODE_ID, BasicNode::default())]);
-        match self.raft.initialize(members).await {
-            Ok(()) => {}
-            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => self.elect().await?,
-            Err(error) => return Err(fatal(&self.file, &error)),
+        match self.raft.is_initialized().await.map_err(|error| fatal(&self.file, &error))? {
+            true => self.elect().await?,
+            false => self.raft.initialize(members).await.map_err(|error| fatal(&self.file, &error))?,
         }
         let last = self.file.last_log_id()?.map_or(0, |id| id.index);
         let wait = self.raft.wait(Some(START_TIMEOUT));
