@@ -2,7 +2,7 @@
 //! Run with `cargo bench -p plimsoll-placement --bench plans [-- large]`. Times are of processor time of this thread as well as of the clock.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
-use placement::balancer::{Plan, Why, plan};
+use placement::balancer::{Plan, Planner, Why, plan};
 use placement::cluster::{
     Cluster, Decision, Domain, Epoch, Event, Footprint, Generation, Lifecycle, Move, MoveKind, NodeId, NodeSpec, Phase, Refusal,
     RefusalReason, ReplicaState, Resource, Resources, SegmentSpec,
@@ -34,6 +34,8 @@ struct Scene {
     cluster: Cluster,
     offers: Offers,
     generation: u64,
+    /// Goes along, as a leader's does.
+    planner: Planner,
 }
 
 fn run(nodes: u32, segments: u32, sizes: &'static [u64]) {
@@ -167,7 +169,13 @@ fn events(scene: &mut Scene, nodes: u32) {
     let lost = scene.cluster.node(scene.cluster.node_ix(NodeId(7)).unwrap()).projected.get(Resource::DiskBytes);
     let plan_lost = event(scene, "the same, moves unbounded", &unbounded, |_| {});
     let repaired: u64 = plan_lost.moves.iter().filter(|it| it.why == Why::Repair).map(|it| it.transfer_bytes).sum();
-    println!("    bytes moved / least: {:.4}", ratio(plan_lost.transfer_bytes(), lost));
+    let of = |why: Why| -> u64 { plan_lost.moves.iter().filter(|it| it.why == why).map(|it| it.transfer_bytes).sum() };
+    println!(
+        "    bytes moved / least: {:.4} to repair; besides, for balance {:.4}, for the rest {:.4}",
+        ratio(repaired, lost),
+        ratio(of(Why::Balance), lost),
+        ratio(plan_lost.transfer_bytes() - repaired - of(Why::Balance), lost)
+    );
     promised("bytes moved to repair / least", ratio(repaired, lost), 1.05);
     event(scene, "a node joins, moves bounded", &bounded, |scene| join(scene, u64::from(nodes) + 1));
     let plan_joined = event(scene, "the same, moves unbounded", &unbounded, |_| {});
@@ -186,9 +194,13 @@ fn promised(what: &str, value: f64, most: f64) {
 }
 
 fn event(scene: &mut Scene, what: &str, policy: &Policy, change: impl FnOnce(&mut Scene)) -> Plan {
+    let due = scene.planner.plan(&scene.cluster, &scene.offers, policy, NOW_MS + 1);
     timed(&format!("{what}: the event"), || change(scene));
-    let made = timed(&format!("{what}: the plan"), || plan(&scene.cluster, &scene.offers, policy, NOW_MS + 1));
-    again(scene, policy);
+    let before = scene.planner.clone();
+    let Scene { planner, cluster, offers, .. } = scene;
+    let made = timed(&format!("{what}: the plan"), || planner.plan(cluster, offers, policy, NOW_MS + 1));
+    println!("    {} nodes looked at; {} moves were due before the event", planner.nodes_looked_at(), due.moves.len());
+    again(scene, &before, policy);
     report(&made);
     if policy.moves_in_flight_max == u32::MAX || made.moves.len() < 100 {
         carry_out(scene, &made);
@@ -196,20 +208,24 @@ fn event(scene: &mut Scene, what: &str, policy: &Policy, change: impl FnOnce(&mu
     made
 }
 
-/// The same plan some times more: the kernel counts processor time in steps of 4 ms.
-fn again(scene: &Scene, policy: &Policy) {
-    const TIMES: u32 = 20;
-    let (cpu, mut fastest) = (cpu_ms(), f64::MAX);
-    for _ in 0..TIMES {
-        let started = Instant::now();
-        std::hint::black_box(plan(&scene.cluster, &scene.offers, policy, NOW_MS + 1));
-        fastest = fastest.min(started.elapsed().as_secs_f64() * 1e3);
+/// The same plan some times more: by the planner that goes along, and by one that begins from nothing.
+fn again(scene: &Scene, before: &Planner, policy: &Policy) {
+    let made = |mut planner: Planner| {
+        let (started, cpu) = (Instant::now(), cpu_ms());
+        std::hint::black_box(planner.plan(&scene.cluster, &scene.offers, policy, NOW_MS + 1));
+        (started.elapsed().as_secs_f64() * 1e3, cpu_ms() - cpu)
+    };
+    for (how, planner) in [("from the last plan", before.clone()), ("from nothing", Planner::default())] {
+        const TIMES: u32 = 20;
+        let times: Vec<_> = (0..TIMES).map(|_| made(planner.clone())).collect();
+        let fastest = times.iter().map(|it| it.0).fold(f64::MAX, f64::min);
+        let cpu = times.iter().map(|it| it.1).sum::<f64>() / f64::from(TIMES);
+        println!("    {how}, {TIMES} times more: fastest {fastest:.2} ms, {cpu:.2} ms of processor time each");
     }
-    println!("    of {TIMES} times more: fastest {fastest:.2} ms, {:.2} ms of processor time each", (cpu_ms() - cpu) / f64::from(TIMES));
 }
 
 fn scene(nodes: u32, segments: u32, sizes: &'static [u64]) -> Scene {
-    let mut scene = Scene { sizes, cluster: Cluster::default(), offers: Offers::default(), generation: 0 };
+    let mut scene = Scene { sizes, cluster: Cluster::default(), offers: Offers::default(), generation: 0, planner: Planner::default() };
     for node in 0..nodes {
         join(&mut scene, u64::from(node));
     }

@@ -7,6 +7,7 @@
 //! 4. The result, beside the lower bound.
 
 mod balance;
+mod base;
 mod bound;
 mod copies;
 mod order;
@@ -33,14 +34,36 @@ use workspace::Workspace;
 /// - `policy`: every threshold.
 /// - `now_ms`: the leader's clock, for what expires: offers, refusals, rests, delays.
 pub fn plan(state: &Cluster, offers: &Offers, policy: &Policy, now_ms: u64) -> Plan {
-    let mut workspace = Workspace::new(state, offers, policy, now_ms);
-    let potential_before = workspace.potential_now();
-    workspace.repair();
-    workspace.relieve();
-    workspace.drain();
-    workspace.spread_copies();
-    workspace.copy_hot();
-    workspace.drop_surplus();
-    workspace.balance();
-    workspace.finish(potential_before)
+    Planner::default().plan(state, offers, policy, now_ms)
+}
+
+/// Plans again and again, on states that come one after another: what it knows of nodes that have not changed it does not compute anew. Its
+/// plans are those of [`plan`]: it remembers, and decides nothing by that.
+#[derive(Clone, Debug, Default)]
+pub struct Planner {
+    base: base::Base,
+}
+
+impl Planner {
+    /// [`plan`], at the cost of what has changed since the last one. The state may be any: of one that has nothing in common with the last, all is
+    /// looked at.
+    pub fn plan(&mut self, state: &Cluster, offers: &Offers, policy: &Policy, now_ms: u64) -> Plan {
+        let mut workspace = Workspace::begun(std::mem::take(&mut self.base), state, offers, policy, now_ms);
+        let potential_before = workspace.base.potential_now();
+        workspace.repair();
+        workspace.relieve();
+        workspace.drain();
+        workspace.spread_copies();
+        workspace.copy_hot();
+        workspace.drop_surplus();
+        workspace.balance();
+        let (plan, base) = workspace.finish(potential_before);
+        self.base = base;
+        plan
+    }
+
+    /// Nodes that the last plan had to look at before it began; the others were as they had been.
+    pub fn nodes_looked_at(&self) -> usize {
+        self.base.looked_at
+    }
 }

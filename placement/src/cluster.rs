@@ -20,6 +20,7 @@ pub(crate) mod attention;
 pub mod event;
 mod id_index;
 pub(crate) mod ledger;
+pub(crate) mod members;
 pub mod moves;
 pub mod node;
 pub mod refusal;
@@ -34,10 +35,11 @@ use attention::Attention;
 pub use attention::HOT_MICROS_MIN;
 pub use event::{Decision, Event, EventError};
 use id_index::IdIndex;
+use members::Members;
 pub use moves::{Generation, Move, MoveKind, Phase};
 pub use node::{Domain, Epoch, Level, Lifecycle, Node, NodeId, NodeIx, NodeSpec, Report, Settling};
 pub use refusal::{Refusal, RefusalReason};
-pub use resources::{Footprint, RESOURCES, Resource, Resources};
+pub use resources::{FOOTPRINT_MAX, Footprint, RESOURCES, Resource, Resources};
 use rpds::RedBlackTreeMapSync;
 pub use segment::{
     DEPARTURES_MAX, Departure, Departures, REPLICAS_MAX, REPLICAS_WANTED_MAX, Replica, ReplicaState, Replicas, Segment, SegmentIx,
@@ -49,6 +51,8 @@ use std::sync::Arc;
 
 /// Refusals remembered of one node, at most; beyond, the oldest are merged, never forgotten.
 pub const REFUSALS_MAX: usize = 64;
+/// Copies that one node has or gets, at most.
+pub const NODE_COPIES_MAX: usize = 1 << 23;
 /// Departures that one node is still charged with, at most; beyond, the oldest are believed to have been reported.
 pub const SETTLING_MAX: usize = 1024;
 
@@ -64,15 +68,22 @@ pub struct Cluster {
     /// The last move that was ever begun.
     last_generation: Option<Generation>,
     pub(crate) attention: Attention,
-    /// Zones, and racks, in which a node is active.
-    zones_active: usize,
-    racks_active: usize,
+    pub(crate) members: Members,
 }
 
 impl Cluster {
     /// Nodes, by index. Those that were removed keep their place, and are down.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> + DoubleEndedIterator + Clone {
         self.nodes.iter()
+    }
+
+    pub(crate) fn node_arena(&self) -> &Arena<Node, 1, 64> {
+        &self.nodes
+    }
+
+    /// Ids and indexes of nodes that are not removed, by id.
+    pub(crate) fn node_ids(&self) -> impl Iterator<Item = (NodeId, NodeIx)> {
+        self.node_by_id.iter().map(|(id, at)| (*id, *at))
     }
 
     /// A node by its index.
@@ -125,14 +136,19 @@ impl Cluster {
         self.moves.get(&generation)
     }
 
+    /// Nodes that are down, and not removed.
+    pub fn nodes_down(&self) -> impl Iterator<Item = (NodeIx, &Node)> {
+        self.members.down().map(|at| (at, self.node(at)))
+    }
+
     /// Zones in which a node is active.
     pub fn zones_active(&self) -> usize {
-        self.zones_active
+        self.members.zones()
     }
 
     /// Racks in which a node is active.
     pub fn racks_active(&self) -> usize {
-        self.racks_active
+        self.members.racks()
     }
 }
 

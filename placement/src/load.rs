@@ -5,7 +5,7 @@
 //! counts for balance: it may be the queries of a node that is about to come back. A report that contradicts the model by
 //! more than a factor is set aside, and the node is named: to believe it would flood or empty the node, and everyone else with it.
 
-use crate::cluster::{Cluster, Lifecycle, Node, NodeIx, RESOURCES, Replica, Resource, Resources};
+use crate::cluster::{Cluster, Node, NodeIx, RESOURCES, Replica, Resource, Resources};
 use crate::policy::Policy;
 use std::collections::BTreeMap;
 
@@ -81,11 +81,10 @@ pub struct Awaited {
 }
 
 impl Awaited {
-    /// Costs a look at what the awaited nodes have.
+    /// Costs a look at the nodes that are down, and at what the awaited ones have.
     pub fn new(state: &Cluster, policy: &Policy, now_ms: u64) -> Self {
-        let is_awaited =
-            |node: &Node| node.lifecycle == Lifecycle::Down && now_ms < node.lifecycle_since_ms.saturating_add(policy.repair_delay_ms);
-        let nodes = state.nodes().zip(0..).filter(|(node, _)| is_awaited(node)).map(|(_, at)| NodeIx(at)).collect();
+        let is_awaited = |node: &Node| now_ms < node.lifecycle_since_ms.saturating_add(policy.repair_delay_ms);
+        let nodes = state.nodes_down().filter(|(_, node)| is_awaited(node)).map(|(at, _)| at).collect();
         let mut awaited = Self { nodes, relief_micros: BTreeMap::new() };
         for node in awaited.nodes.clone() {
             state.node(node).segments.iter().for_each(|at| awaited.relieve(state, node, *at));
@@ -107,6 +106,13 @@ impl Awaited {
         for replica in sharing().chain(awaited) {
             *self.relief_micros.entry(replica.node).or_default() += cpu(sharers) - cpu(sharers + u32::from(returning));
         }
+    }
+
+    /// Nodes that are awaited here and not there, or the other way round, and those to which more or less goes back.
+    pub(crate) fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = NodeIx> + 'a {
+        let awaited = self.nodes.iter().chain(&other.nodes).filter(|at| self.is_awaited(**at) != other.is_awaited(**at));
+        let relieved = self.relief_micros.keys().chain(other.relief_micros.keys());
+        awaited.chain(relieved.filter(|at| self.relief_micros(**at) != other.relief_micros(**at))).copied()
     }
 
     /// Is the node awaited?

@@ -147,8 +147,10 @@ impl Workspace<'_> {
     /// Active nodes out of the band that can be helped, now or once moves of theirs have ended; each with the resource that is furthest out.
     pub(crate) fn imbalances(&self) -> Vec<Imbalance> {
         let means: [f64; RESOURCES] = std::array::from_fn(|r| self.mean(r));
-        let nodes = (0..self.nodes.len() as u32).map(NodeIx).filter(|at| self.node(*at).active);
-        nodes.filter_map(|at| self.imbalance(at, &means)).collect()
+        let (allowances, shares) = (means.map(|mean| self.allowance(mean)), &self.base.shares);
+        // Where there is nothing to carry there is no number, and no comparison holds.
+        let is_out = |at: &usize| (0..RESOURCES).any(|r| (shares[*at][r] - means[r]).abs() > allowances[r]);
+        (0..shares.len()).filter(is_out).filter_map(|at| self.imbalance(NodeIx(at as u32), &means)).collect()
     }
 
     fn imbalance(&self, node: NodeIx, means: &[f64; RESOURCES]) -> Option<Imbalance> {
@@ -199,9 +201,9 @@ impl Workspace<'_> {
         for (at, r) in resources.enumerate() {
             let count = counts[at.min(1)];
             if it.above {
-                ends.extend(self.orders.targets(r).filter(|node| *node != it.node).take(count));
+                ends.extend(self.base.orders.targets(r).filter(|node| *node != it.node).take(count));
             } else {
-                ends.extend(self.orders.sources(r).filter(|node| *node != it.node).take(count));
+                ends.extend(self.base.orders.sources(r).filter(|node| *node != it.node).take(count));
             }
         }
         ends
@@ -333,7 +335,7 @@ impl Workspace<'_> {
     fn weigh_move(&self, wanted: &Wanted, from: NodeIx, to: NodeIx, (price, evenly): (f64, bool), found: &mut Found) {
         let gain = self.node(from).slope.gain(&self.node(to).slope, &real(&wanted.load));
         let disk_bytes = wanted.load.0[1];
-        if gain < self.potential.step(disk_bytes) {
+        if gain < self.base.potential.step(disk_bytes) {
             return;
         }
         let score = if evenly { gain / price } else { gain * gain / price };

@@ -54,15 +54,19 @@ impl Workspace<'_> {
 
     /// Processor time of one copy beyond which a segment is hot.
     pub(crate) fn hot_line_micros(&self) -> u64 {
-        let sharing = self.nodes.iter().filter(|node| node.shares).count().max(1);
-        let line = self.capacity_sum[2] / sharing as f64 * self.policy.hot_share;
+        let line = self.capacity_sum[2] / self.base.sharing.max(1) as f64 * self.policy.hot_share;
         (line as u64).max(crate::cluster::HOT_MICROS_MIN)
+    }
+
+    /// Processor time of each copy, were there one fewer, up to which a copy for heat goes again.
+    fn cooled_line_micros(&self, line: u64) -> u64 {
+        (line as f64 * self.policy.hot_release) as u64
     }
 
     /// One more copy of every segment each of whose copies takes too much.
     pub(crate) fn copy_hot(&mut self) {
         let (state, line) = (self.state, self.hot_line_micros());
-        for segment in state.attention.hot.iter() {
+        for segment in state.attention.hot(line, self.policy.hot_replicas_max) {
             if !self.has_room_for_moves() {
                 return;
             }
@@ -96,7 +100,7 @@ impl Workspace<'_> {
     /// Drops what is beyond the copies wanted, unless heat needs it.
     pub(crate) fn drop_surplus(&mut self) {
         let (state, line) = (self.state, self.hot_line_micros());
-        for segment in state.attention.surplus.iter() {
+        for segment in state.attention.surplus(self.cooled_line_micros(line), self.policy.hot_replicas_max) {
             if !self.has_room_for_moves() {
                 return;
             }
@@ -113,7 +117,7 @@ impl Workspace<'_> {
     fn least_needed(&self, segment: SegmentIx, line: u64) -> Option<NodeIx> {
         let footprint = &self.segment(segment).footprint;
         let sharers = self.sharers(segment);
-        let cooled = (line as f64 * self.policy.hot_release) as u64;
+        let cooled = self.cooled_line_micros(line);
         let heat_allows = |replica: &Replica| {
             replica.state != ReplicaState::Serving
                 || footprint.serving(sharers.saturating_sub(1)).0[2] <= cooled

@@ -30,9 +30,15 @@ fn key(share: f64) -> u64 {
 impl Orders {
     /// The node has changed.
     pub(crate) fn mark(&mut self, node: NodeIx) {
-        let Some(place) = self.placed.get_mut(node.0 as usize).filter(|place| !place.marked) else { return };
-        place.marked = true;
-        self.marked.push(node);
+        if !self.built {
+            return;
+        }
+        if self.placed.len() <= node.0 as usize {
+            self.placed.resize(node.0 as usize + 1, Place::default());
+        }
+        if !std::mem::replace(&mut self.placed[node.0 as usize].marked, true) {
+            self.marked.push(node);
+        }
     }
 
     pub(crate) fn is_fresh(&self) -> bool {

@@ -10,9 +10,8 @@ impl Workspace<'_> {
     /// Takes a part of its memory load off every strained node, and a larger one off every critical node, critical ones first. What already
     /// leaves counts; so does what has left, until a report shows it; and after that it is given time for its pressure to fall.
     pub(crate) fn relieve(&mut self) {
-        let nodes = || (0..self.nodes.len() as u32).map(NodeIx);
         let level = |at: &NodeIx| self.state.node(*at).level;
-        let mut strained: Vec<_> = nodes().filter(|at| self.node(*at).active && level(at) >= Level::Strained).collect();
+        let mut strained: Vec<_> = self.base.strained.iter().copied().collect();
         strained.sort_by_key(|at| (std::cmp::Reverse(level(at)), *at));
         for node in strained {
             self.relieve_node(node);
@@ -62,8 +61,7 @@ impl Workspace<'_> {
 
     /// Takes everything off the nodes that drain, as fast as their bounds allow.
     pub(crate) fn drain(&mut self) {
-        let nodes = (0..self.nodes.len() as u32).map(NodeIx);
-        for node in nodes.filter(|at| self.state.node(*at).lifecycle == Lifecycle::Draining).collect::<Vec<_>>() {
+        for node in self.base.draining.iter().copied().collect::<Vec<_>>() {
             self.drain_node(node);
         }
     }

@@ -104,7 +104,7 @@ impl Workspace<'_> {
         let mut taken: Vec<_> = replicas.iter().map(|it| it.node).chain(left).filter(|node| self.node(*node).active).collect();
         taken.sort();
         taken.dedup();
-        self.nodes.iter().filter(|node| node.active).count() > taken.len()
+        self.base.active > taken.len()
     }
 
     /// Enough copies, but too few where there is memory: one more where there is; the one on disk is then surplus. Only if what keeps those on

@@ -125,7 +125,7 @@ impl Workspace<'_> {
         let mut search = Search { best: None, excluded: None, last: Binding::NoOffer, weighed: 0, examined: 0 };
         for r in search_order(&load) {
             search.weighed = 0;
-            for node in self.orders.targets(r) {
+            for node in self.base.orders.targets(r) {
                 if search.weighed >= WEIGHED_MAX && search.best.is_some_and(|best| best.spread >= hoped) {
                     break;
                 }

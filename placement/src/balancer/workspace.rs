@@ -3,22 +3,23 @@
 //! Nodes are copied (a few hundred bytes each); of segments, only those that the plan touches. The sums follow the same rules as the
 //! cluster's own, so that the state with the plan's moves begun is the state that the plan ended with.
 
+use super::Plan;
+use super::base::Base;
 use super::plan::{Binding, PlannedMove, UNMET_MAX, Unmet, UnmetReason, Why};
-use super::{Plan, order::Orders};
 use crate::cluster::ledger::{Sharers, charges};
 use crate::cluster::{
-    Cluster, Domain, Footprint, IdHasher, MoveKind, NodeIx, REPLICAS_MAX, RESOURCES, Replica, ReplicaState, Replicas, Resources, Segment,
-    SegmentIx,
+    Cluster, Domain, Footprint, IdHasher, Level, MoveKind, NODE_COPIES_MAX, Node, NodeIx, REPLICAS_MAX, RESOURCES, Replica, ReplicaState,
+    Replicas, Resources, Segment, SegmentIx,
 };
 use crate::load::{self, Awaited};
-use crate::offers::Offers;
+use crate::offers::{Offer, Offers};
 use crate::policy::Policy;
-use crate::potential::{Potential, Slope};
+use crate::potential::Slope;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 /// A node, as the plan sees it so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct NodePlan {
     pub(crate) projected: Resources,
     pub(crate) adjusted: Resources,
@@ -40,6 +41,12 @@ pub(crate) struct NodePlan {
     /// What rules it out as a target, whatever the segment.
     pub(crate) closed: Option<Binding>,
     pub(crate) has_refusals: bool,
+    /// Its offer, whether it stands or not.
+    pub(crate) offer: Option<Offer>,
+    /// When something of this may be another by itself.
+    pub(crate) runs_out_ms: u64,
+    /// The plan has changed it.
+    pub(crate) changed: bool,
 }
 
 /// A segment that the plan has changed.
@@ -55,58 +62,36 @@ pub(crate) struct Workspace<'a> {
     pub(crate) state: &'a Cluster,
     pub(crate) policy: &'a Policy,
     pub(crate) now_ms: u64,
-    pub(crate) potential: Potential,
-    pub(crate) nodes: Vec<NodePlan>,
-    awaited: Awaited,
-    /// Of the nodes that share the load: the mean of each resource.
-    pub(crate) load_sum: [u128; RESOURCES],
+    pub(crate) base: Base,
     pub(crate) capacity_sum: [f64; RESOURCES],
-    pub(crate) orders: Orders,
     touched: HashMap<SegmentIx, Touched, BuildHasherDefault<IdHasher>>,
     pub(crate) moves_left: u32,
     pub(crate) plan: Plan,
 }
 
 impl<'a> Workspace<'a> {
+    /// For a question: begun from nothing.
     pub(crate) fn new(state: &'a Cluster, offers: &Offers, policy: &'a Policy, now_ms: u64) -> Self {
-        let awaited = Awaited::new(state, policy, now_ms);
-        let mut capacity_sum = [0.0; RESOURCES];
-        for (node, _) in state.nodes().zip(0..).filter(|(node, at)| node.is_active() || awaited.is_awaited(NodeIx(*at))) {
-            (0..RESOURCES).for_each(|r| capacity_sum[r] += node.spec.capacity.0[r] as f64);
-        }
-        let potential = Potential::new(policy, &capacity_sum);
-        let brought = brought_since_offers(state, offers);
-        let nodes: Vec<_> = (0..state.nodes().len() as u32)
-            .map(|at| node_plan(state, offers, policy, &potential, now_ms, NodeIx(at), (&brought, &awaited)))
-            .collect();
-        let mut workspace = Self {
+        Self::begun(Base::default(), state, offers, policy, now_ms)
+    }
+
+    /// Laid over the nodes as the plan before left them.
+    pub(crate) fn begun(mut base: Base, state: &'a Cluster, offers: &Offers, policy: &'a Policy, now_ms: u64) -> Self {
+        base.update(state, offers, policy, now_ms);
+        Self {
             state,
             policy,
             now_ms,
-            potential,
-            nodes,
-            awaited,
-            load_sum: [0; RESOURCES],
-            capacity_sum,
-            orders: Orders::default(),
+            capacity_sum: base.capacity_sums(),
+            base,
             touched: HashMap::default(),
-            moves_left: policy.moves_in_flight_max.saturating_sub(u32::try_from(state.moves().count()).unwrap_or(u32::MAX)),
+            moves_left: policy.moves_in_flight_max.saturating_sub(u32::try_from(state.moves().len()).unwrap_or(u32::MAX)),
             plan: Plan::default(),
-        };
-        workspace.sum_up();
-        workspace
-    }
-
-    /// Counts the sums of the nodes that share the load anew.
-    pub(crate) fn sum_up(&mut self) {
-        self.load_sum = [0; RESOURCES];
-        for node in self.nodes.iter().filter(|node| node.shares) {
-            (0..RESOURCES).for_each(|r| self.load_sum[r] += u128::from(node.projected.0[r]));
         }
     }
 
     pub(crate) fn node(&self, at: NodeIx) -> &NodePlan {
-        &self.nodes[at.0 as usize]
+        &self.base.nodes[at.0 as usize]
     }
 
     pub(crate) fn segment(&self, at: SegmentIx) -> &'a Segment {
@@ -129,13 +114,13 @@ impl<'a> Workspace<'a> {
     pub(crate) fn sharers_in_the_end(&self, at: SegmentIx) -> u32 {
         match self.touched.get(&at) {
             Some(touched) => touched.sharers.in_the_end(),
-            None => u32::from(self.segment(at).sharers.projected) + u32::from(self.awaited.sharers(&self.segment(at).replicas)),
+            None => u32::from(self.segment(at).sharers.projected) + u32::from(self.base.awaited.sharers(&self.segment(at).replicas)),
         }
     }
 
     /// Is the node down, and awaited back?
     pub(crate) fn is_awaited(&self, at: NodeIx) -> bool {
-        self.awaited.is_awaited(at)
+        self.base.awaited.is_awaited(at)
     }
 
     pub(crate) fn present_sharers(&self, at: SegmentIx) -> u32 {
@@ -154,18 +139,13 @@ impl<'a> Workspace<'a> {
 
     /// The mean share of a resource.
     pub(crate) fn mean(&self, r: usize) -> f64 {
-        if self.capacity_sum[r] > 0.0 { self.load_sum[r] as f64 / self.capacity_sum[r] } else { 0.0 }
+        if self.capacity_sum[r] > 0.0 { self.base.load_sum[r] as f64 / self.capacity_sum[r] } else { 0.0 }
     }
 
     /// A node's share of a resource; of one that it does not have, none.
     pub(crate) fn share(&self, at: NodeIx, r: usize) -> f64 {
         let node = self.node(at);
         if node.capacity.0[r] > 0 { node.projected.0[r] as f64 / node.capacity.0[r] as f64 } else { 0.0 }
-    }
-
-    /// The potential of the nodes that share the load, as planned so far.
-    pub(crate) fn potential_now(&self) -> f64 {
-        self.nodes.iter().filter(|node| node.shares).map(|node| self.potential.term(&node.projected, &node.capacity)).sum()
     }
 
     /// Notes what cannot be done.
@@ -197,7 +177,7 @@ impl<'a> Workspace<'a> {
             transfer_bytes,
             why,
             gain,
-            step: self.potential.step(transfer_bytes),
+            step: self.base.potential.step(transfer_bytes),
             bound_by,
         });
     }
@@ -208,18 +188,19 @@ impl<'a> Workspace<'a> {
         let footprint = &self.state.segment(segment).footprint;
         if let Some(to) = to {
             let (resident_bytes, disk_bytes) = taken_off_offer(footprint, kind);
-            let node = &mut self.nodes[to.0 as usize];
+            let node = &mut self.base.nodes[to.0 as usize];
             node.offer_resident_bytes = node.offer_resident_bytes.saturating_sub(resident_bytes);
             node.offer_disk_bytes = node.offer_disk_bytes.saturating_sub(disk_bytes);
             node.loads_left = node.loads_left.saturating_sub(1);
             if node.loads_left == 0 && node.closed.is_none() {
                 node.closed = Some(Binding::LoadsAtOnce);
-                self.orders.mark(to);
             }
+            self.base.change(to);
         }
         if let Some(from) = from {
-            let node = &mut self.nodes[from.0 as usize];
+            let node = &mut self.base.nodes[from.0 as usize];
             node.reads_left = node.reads_left.saturating_sub(1);
+            self.base.change(from);
         }
     }
 
@@ -239,21 +220,21 @@ impl<'a> Workspace<'a> {
             {
                 replicas.remove(down);
             }
-            replicas.push(Replica { node: to, state, position: 0 });
+            replicas.push(Replica::new(to, state, 0));
         });
     }
 
     /// What `Cluster::edit` does, on the plan's copies.
     fn edit(&mut self, at: SegmentIx, change: impl FnOnce(&mut Replicas, Option<NodeIx>)) {
         let segment = self.state.segment(at);
-        let sharers = Sharers { awaited: self.awaited.sharers(&segment.replicas), ..segment.sharers };
+        let sharers = Sharers { awaited: self.base.awaited.sharers(&segment.replicas), ..segment.sharers };
         let base = Touched { replicas: segment.replicas, sharers, moves: segment.moves };
         let mut touched = self.touched.get(&at).copied().unwrap_or(base);
         self.charge(&segment.footprint, &touched, false);
         let down = touched.replicas.iter().map(|it| it.node).find(|node| !self.is_up(*node));
         change(&mut touched.replicas, down);
         let sharers = Sharers::count(&touched.replicas, |node| self.is_up(node));
-        touched.sharers = Sharers { awaited: self.awaited.sharers(&touched.replicas), ..sharers };
+        touched.sharers = Sharers { awaited: self.base.awaited.sharers(&touched.replicas), ..sharers };
         touched.moves += 1;
         self.charge(&segment.footprint, &touched, true);
         self.touched.insert(at, touched);
@@ -263,33 +244,33 @@ impl<'a> Workspace<'a> {
         for replica in touched.replicas.iter() {
             let (projected, mut adjusted, peak) = charges(footprint, replica.state, touched.sharers);
             adjusted.0[0] = adjusted.0[0].saturating_add(peak);
-            let node = &mut self.nodes[replica.node.0 as usize];
+            let node = &mut self.base.nodes[replica.node.0 as usize];
             let apply = if add { Resources::add } else { Resources::subtract };
             let before = node.projected;
             apply(&mut node.projected, &projected);
             apply(&mut node.adjusted, &adjusted);
-            node.slope = self.potential.slope(&node.projected, &node.capacity);
             if node.shares {
-                for (r, sum) in self.load_sum.iter_mut().enumerate() {
+                for (r, sum) in self.base.load_sum.iter_mut().enumerate() {
                     *sum = *sum + u128::from(node.projected.0[r]) - u128::from(before.0[r]);
                 }
             }
-            self.orders.mark(replica.node);
+            self.base.settle(replica.node);
+            self.base.change(replica.node);
         }
     }
 
     /// Brings the orders up to date.
     pub(crate) fn refresh_orders(&mut self) {
-        if self.orders.is_fresh() {
+        if self.base.orders.is_fresh() {
             return;
         }
-        let mut orders = std::mem::take(&mut self.orders);
-        orders.refresh(self.nodes.len(), |at| {
+        let mut orders = std::mem::take(&mut self.base.orders);
+        orders.refresh(self.base.nodes.len(), |at| {
             let node = self.node(at);
             let shares = std::array::from_fn(|r| self.share(at, r));
             (shares, node.active && node.closed.is_none(), node.active && node.reads_left > 0)
         });
-        self.orders = orders;
+        self.base.orders = orders;
     }
 }
 
@@ -328,10 +309,10 @@ pub(crate) fn taken_off_offer(footprint: &Footprint, kind: MoveKind) -> (u64, u6
 }
 
 /// Bytes that moves bring to nodes since their offers: resident, and on disk.
-type Brought = HashMap<NodeIx, (u64, u64), BuildHasherDefault<IdHasher>>;
+pub(crate) type Brought = HashMap<NodeIx, (u64, u64), BuildHasherDefault<IdHasher>>;
 
 /// What the moves begun since each node made its offer have taken off it.
-fn brought_since_offers(state: &Cluster, offers: &Offers) -> Brought {
+pub(crate) fn brought_since_offers(state: &Cluster, offers: &Offers) -> Brought {
     let mut brought: HashMap<NodeIx, (u64, u64), _> = HashMap::default();
     for it in state.moves() {
         let Some((to, offer)) = it.to.and_then(|to| Some((state.node_ix(to)?, offers.of(to)?))) else { continue };
@@ -343,11 +324,10 @@ fn brought_since_offers(state: &Cluster, offers: &Offers) -> Brought {
     brought
 }
 
-fn node_plan(
+pub(crate) fn node_plan(
     state: &Cluster,
     offers: &Offers,
     policy: &Policy,
-    potential: &Potential,
     now_ms: u64,
     at: NodeIx,
     (brought, awaited): (&Brought, &Awaited),
@@ -355,26 +335,18 @@ fn node_plan(
     let node = state.node(at);
     let (mut load, capacity) = (load::of(node, policy, now_ms), node.spec.capacity);
     load.projected.subtract(&Resources::new(0, 0, awaited.relief_micros(at)));
-    let offer = offers.of(node.spec.id).filter(|it| it.stands(node.spec.epoch, now_ms));
+    let made = offers.of(node.spec.id).filter(|_| state.node_ix(node.spec.id) == Some(at));
+    let offer = made.filter(|it| it.stands(node.spec.epoch, now_ms));
     let (brought_resident, brought_disk) = brought.get(&at).copied().unwrap_or_default();
+    let room = u32::try_from(NODE_COPIES_MAX.saturating_sub(node.segments.len())).unwrap_or(u32::MAX);
     let loads_at_once = offer.map_or(0, |it| it.loads_at_once).min(policy.moves_in_per_node_max);
-    let loads_left = loads_at_once.saturating_sub(node.moves_in);
-    let holds = |it: &crate::cluster::Refusal| it.holds(node.spec.epoch, now_ms);
-    let node_wide = node.refusals.iter().any(|it| holds(it) && it.is_node_wide());
-    let closed = match () {
-        () if !node.is_active() => Some(Binding::Lifecycle),
-        () if node.level != crate::cluster::Level::Calm => Some(Binding::Pressure),
-        () if node_wide => Some(Binding::Refusal),
-        () if offer.is_none() => Some(Binding::NoOffer),
-        () if loads_left == 0 => Some(Binding::LoadsAtOnce),
-        () => None,
-    };
+    let loads_left = loads_at_once.saturating_sub(node.moves_in).min(room);
     NodePlan {
         projected: load.projected,
         adjusted: load.adjusted,
         capacity,
         line: Resources(std::array::from_fn(|r| policy.line(crate::cluster::Resource::ALL[r], capacity.0[r]))),
-        slope: potential.slope(&load.projected, &capacity),
+        slope: Slope::default(),
         offer_resident_bytes: offer.map_or(0, |it| it.resident_bytes).saturating_sub(brought_resident),
         offer_disk_bytes: offer.map_or(0, |it| it.disk_bytes).saturating_sub(brought_disk),
         loads_left,
@@ -383,7 +355,31 @@ fn node_plan(
         up: node.is_up(),
         active: node.is_active(),
         shares: node.is_active() || awaited.is_awaited(at),
-        closed,
-        has_refusals: node.refusals.iter().any(holds),
+        closed: closed(node, offer, loads_left, now_ms),
+        has_refusals: node.refusals.iter().any(|it| it.holds(node.spec.epoch, now_ms)),
+        offer: made.copied(),
+        runs_out_ms: runs_out_ms(node, offer, policy, now_ms),
+        changed: false,
     }
+}
+
+/// What rules a node out as a target, whatever the segment.
+fn closed(node: &Node, offer: Option<&Offer>, loads_left: u32, now_ms: u64) -> Option<Binding> {
+    let refuses = || node.refusals.iter().any(|it| it.holds(node.spec.epoch, now_ms) && it.is_node_wide());
+    match () {
+        () if !node.is_active() => Some(Binding::Lifecycle),
+        () if node.level != Level::Calm => Some(Binding::Pressure),
+        () if refuses() => Some(Binding::Refusal),
+        () if offer.is_none() => Some(Binding::NoOffer),
+        () if loads_left == 0 => Some(Binding::LoadsAtOnce),
+        () => None,
+    }
+}
+
+/// When an offer that stands, a refusal that holds, or a report that counts will no longer do so.
+fn runs_out_ms(node: &Node, offer: Option<&Offer>, policy: &Policy, now_ms: u64) -> u64 {
+    let refusals = node.refusals.iter().map(|it| it.retry_after_ms);
+    let report = node.report.map(|it| it.measured_at_ms.saturating_add(policy.report_age_max_ms).saturating_add(1));
+    let all = refusals.chain(report).chain(offer.map(|it| it.until_ms));
+    all.filter(|at_ms| *at_ms > now_ms).min().unwrap_or(u64::MAX)
 }

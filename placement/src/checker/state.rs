@@ -1,7 +1,7 @@
 //! Invariants of a state: everything derived, computed anew.
 
 use super::{Invariant, Violation};
-use crate::cluster::attention::{CROWDED, HOT, Need, SHORT, SURPLUS};
+use crate::cluster::attention::Need;
 use crate::cluster::{Cluster, Node, NodeId, NodeIx, ReplicaState, Resources, Segment, SegmentIx};
 use crate::model::UnitId;
 use std::collections::BTreeMap;
@@ -13,6 +13,9 @@ pub fn check_state(state: &Cluster) -> Vec<Violation> {
     state.nodes().enumerate().for_each(|(at, node)| check.node(NodeIx(at as u32), node));
     check.moves();
     check.attention();
+    if state.members != state.members_counted() {
+        check.found(Invariant::ListsAgree, None, None, "active zones and racks, or the nodes that are down, are out of date".into());
+    }
     check.violations
 }
 
@@ -56,7 +59,7 @@ impl Check<'_> {
             sum.projected.add(&Resources([keep(serves, projected[0]), keep(stays, projected[1]), keep(serves, projected[2])]));
             sum.adjusted.add(&Resources([keep(served, memory), footprint.disk_bytes, keep(served, adjusted_cpu)]));
             sum.peak_bytes = sum.peak_bytes.saturating_add(keep(arrives, footprint.load_peak_bytes));
-            if self.state.node(replica.node).segments.get(replica.position as usize) != Some(&at) {
+            if self.state.node(replica.node).segments.get(replica.position() as usize) != Some(&at) {
                 let node = self.state.node(replica.node).spec.id;
                 self.found(
                     Invariant::ListsAgree,
@@ -127,18 +130,12 @@ impl Check<'_> {
         let mut wrong = Vec::new();
         for (at, segment) in self.state.segments() {
             let need = self.state.need(segment);
-            let has = |bit: u8| need.bits & bit != 0;
-            let right = Need::unpacked(segment.attention) == need
-                && sets.is_short(need.copies_left, at) == has(SHORT)
-                && sets.surplus.contains(at) == has(SURPLUS)
-                && sets.crowded.contains(at) == has(CROWDED)
-                && sets.hot.contains(at) == has(HOT);
-            listed += need.bits.count_ones() as usize;
-            if !right {
+            listed += need.listed();
+            if Need::unpacked(segment.attention, segment.heat) != need || !sets.lists(at, need) {
                 wrong.push(segment.id);
             }
         }
-        let kept = sets.short_count() + sets.surplus.len() + sets.crowded.len() + sets.hot.len();
+        let kept = sets.count();
         wrong.into_iter().for_each(|id| self.found(Invariant::AttentionIsRight, Some(id), None, "what it needs is out of date".into()));
         if kept != listed {
             self.found(Invariant::AttentionIsRight, None, None, format!("{kept} needs are kept, there are {listed}"));

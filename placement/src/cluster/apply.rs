@@ -4,9 +4,9 @@ use super::event::{Decision, Event, EventError};
 use super::moves::{Generation, Move, MoveKind, Phase};
 use super::node::{Level, Lifecycle, Node, NodeId, NodeIx, NodeSpec, Report};
 use super::refusal::Refusal;
-use super::resources::{Footprint, Resources};
+use super::resources::{FOOTPRINT_TOO_LARGE, Footprint, Resources};
 use super::segment::{REPLICAS_MAX, REPLICAS_WANTED_MAX, ReplicaState, Replicas, Segment, SegmentIx, SegmentSpec};
-use super::{Cluster, REFUSALS_MAX};
+use super::{Cluster, NODE_COPIES_MAX, REFUSALS_MAX};
 use crate::model::UnitId;
 use std::sync::Arc;
 
@@ -60,38 +60,51 @@ impl Cluster {
             let at = u32::try_from(self.nodes.len()).map_err(|_| EventError::Contradiction("there are no more than 2^32 nodes"))?;
             Arc::make_mut(&mut self.node_by_id).insert(spec.id, NodeIx(at));
             self.nodes.push(Node { lifecycle_since_ms: now_ms, ..Node::new(spec) });
-            self.domains_changed();
+            self.change_member(NodeIx(at), None, true);
             return Ok(());
         };
-        let node = self.node_mut(at);
-        if spec.epoch < node.spec.epoch {
+        if spec.epoch < self.node(at).spec.epoch {
             return Err(EventError::Contradiction("a node registers with an epoch that is past"));
         }
-        let moved = node.spec.domain != spec.domain;
+        let before = self.node(at).clone();
+        let node = self.node_mut(at);
         node.spec = spec;
         node.refusals.retain(|refusal| refusal.epoch >= spec.epoch);
+        self.change_member(at, Some(&before), true);
         self.set_lifecycle(at, Lifecycle::Active, now_ms);
-        if moved {
-            self.domains_changed();
+        if before.spec.domain != spec.domain {
             self.touch_segments_of(at);
         }
         Ok(())
     }
 
+    /// A node has come, has changed, or has gone for good (`stays`: it has not). Costs a look at every segment, but only when a zone or rack
+    /// comes or goes of which there are fewer than copies.
+    fn change_member(&mut self, at: NodeIx, before: Option<&Node>, stays: bool) {
+        let counted = self.members.domains_counted();
+        before.into_iter().for_each(|before| self.members.remove(at, before));
+        if stays {
+            self.members.add(at, &self.nodes[at.0 as usize]);
+        }
+        if counted != self.members.domains_counted() {
+            (0..self.segments.len()).for_each(|at| self.refresh_need(SegmentIx(at as u32)));
+        }
+    }
+
     fn set_lifecycle(&mut self, at: NodeIx, lifecycle: Lifecycle, now_ms: u64) {
-        let before = self.node(at).lifecycle;
-        if before == lifecycle {
+        if self.node(at).lifecycle == lifecycle {
             return;
         }
         if lifecycle == Lifecycle::Down {
             self.end_moves_of(at, now_ms);
         }
+        let before = self.node(at).clone();
         let node = self.node_mut(at);
         (node.lifecycle, node.lifecycle_since_ms) = (lifecycle, now_ms);
-        if before == Lifecycle::Down || lifecycle == Lifecycle::Down {
+        if before.lifecycle == Lifecycle::Down || lifecycle == Lifecycle::Down {
             self.touch_segments_of(at);
         }
-        self.domains_changed();
+        self.change_member(at, Some(&before), true);
     }
 
     /// A move that has switched is finished; all others are given up.
@@ -117,13 +130,6 @@ impl Cluster {
         }
     }
 
-    /// Costs a look at every segment, but only when a zone or rack comes or goes of which there are fewer than copies.
-    fn domains_changed(&mut self) {
-        if self.recount_domains() {
-            (0..self.segments.len()).for_each(|at| self.refresh_need(SegmentIx(at as u32)));
-        }
-    }
-
     fn remove_node(&mut self, id: NodeId, now_ms: u64) -> Applied {
         let at = self.find_node(id)?;
         self.set_lifecycle(at, Lifecycle::Down, now_ms);
@@ -131,6 +137,8 @@ impl Cluster {
             self.take_copy(segment, at);
         }
         Arc::make_mut(&mut self.node_by_id).remove(&id);
+        let before = self.node(at).clone();
+        self.change_member(at, Some(&before), false);
         let node = self.node_mut(at);
         node.refusals.clear();
         node.release_settled(u64::MAX);
@@ -170,6 +178,7 @@ impl Cluster {
             return Err(EventError::Contradiction("there is a segment of that id"));
         }
         check_wanted(spec.replicas_wanted)?;
+        check_footprint(&spec.footprint)?;
         let segment = Segment {
             id: spec.id,
             table: spec.table,
@@ -181,6 +190,7 @@ impl Cluster {
             moves: 0,
             attention: 0,
             live: true,
+            heat: Default::default(),
         };
         let at = match self.free.pop() {
             Some(at) => at,
@@ -234,6 +244,7 @@ impl Cluster {
 
     fn measure(&mut self, id: UnitId, footprint: Footprint) -> Applied {
         let at = self.find_segment(id)?;
+        check_footprint(&footprint)?;
         self.edit(at, |segment| segment.footprint = footprint);
         Ok(())
     }
@@ -243,6 +254,7 @@ impl Cluster {
         if self.segment(at).replicas.on(node).is_some() {
             return Err(EventError::Contradiction("the node has a copy of the segment"));
         }
+        self.check_list(node)?;
         self.make_room(at)?;
         self.put_copy(at, node, if serving { ReplicaState::Serving } else { ReplicaState::DiskOnly });
         Ok(())
@@ -261,6 +273,14 @@ impl Cluster {
         }
         self.take_copy(at, node);
         Ok(())
+    }
+
+    /// Room in a node's list.
+    fn check_list(&self, node: NodeIx) -> Applied {
+        match self.node(node).segments.len() < NODE_COPIES_MAX {
+            true => Ok(()),
+            false => Err(EventError::Contradiction("a node has at most eight million copies")),
+        }
     }
 
     /// Room for one more copy: one on a node that is down is forgotten if there is no other way.
@@ -288,7 +308,8 @@ impl Cluster {
             return Err(EventError::Contradiction("a later move has begun already"));
         }
         self.check_ends(at, it.kind, from, to)?;
-        if it.kind.transfers() {
+        if let Some(to) = to.filter(|_| it.kind.transfers()) {
+            self.check_list(to)?;
             self.make_room(at)?;
         }
         self.start_states(at, it.kind, from, to);
@@ -441,6 +462,13 @@ fn merge_oldest(refusals: &mut Vec<Refusal>) {
     kept.footprint.load_peak_bytes = a.load_peak_bytes.min(b.load_peak_bytes);
     kept.footprint.disk_bytes = a.disk_bytes.min(b.disk_bytes);
     kept.retry_after_ms = kept.retry_after_ms.max(gone.retry_after_ms);
+}
+
+fn check_footprint(footprint: &Footprint) -> Applied {
+    match footprint.is_sane() {
+        true => Ok(()),
+        false => Err(EventError::Contradiction(FOOTPRINT_TOO_LARGE)),
+    }
 }
 
 fn check_wanted(replicas: u8) -> Applied {

@@ -53,6 +53,21 @@ impl<T: Clone, const PAGE: usize, const BRANCH: usize> Arena<T, PAGE, BRANCH> {
         (0..self.len).map(|at| &self[at])
     }
 
+    /// Elements that may differ from those of `before`: they lie in other pages, or there are none there. Costs what has changed, and a look at the
+    /// roots.
+    pub(crate) fn changed_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = usize> + 'a {
+        let is_root_shared = |root: &usize| before.roots.get(*root).is_some_and(|it| Arc::ptr_eq(it, &self.roots[*root]));
+        let roots = (0..self.roots.len()).filter(move |root| !is_root_shared(root));
+        let pages = roots.flat_map(move |root| (0..BRANCH).map(move |page| (root, page)));
+        let is_page_shared = |(root, page): &(usize, usize)| {
+            let then = before.roots.get(*root).and_then(|it| it[*page].as_ref());
+            then.zip(self.roots[*root][*page].as_ref()).is_some_and(|(then, now)| Arc::ptr_eq(then, now))
+        };
+        let other = pages.filter(move |at| !is_page_shared(at));
+        let first = |(root, page): (usize, usize)| root * Self::ROOT + page * PAGE;
+        other.flat_map(move |at| first(at)..(first(at) + PAGE).min(self.len).max(first(at)))
+    }
+
     /// The last.
     pub fn last(&self) -> Option<&T> {
         self.get(self.len.checked_sub(1)?)
@@ -169,6 +184,14 @@ mod tests {
                 prop_assert_eq!(arena.get(vector.len()), None);
             }
             kept.push((arena, vector));
+            for (before, _) in &kept {
+                let (now, _) = kept.last().expect("one was pushed");
+                let changed: std::collections::BTreeSet<_> = now.changed_since(before).collect();
+                prop_assert!((0..now.len()).all(|at| changed.contains(&at) || before.get(at) == now.get(at)));
+                prop_assert!(changed.iter().all(|at| *at < now.len()));
+            }
+            let (now, _) = kept.last().expect("one was pushed");
+            prop_assert_eq!(now.changed_since(&now.clone()).count(), 0);
             for (arena, vector) in kept {
                 prop_assert!(arena.iter().eq(vector.iter()) && arena.len() == vector.len());
             }

@@ -1,11 +1,10 @@
 //! The sums that are kept: what each node carries, and what each segment needs of the planner.
 
-use super::attention::{CROWDED, HOT, HOT_MICROS_MIN, Need, SHORT, SURPLUS};
+use super::attention::{CROWDED, Heat, Need, SHORT, SURPLUS};
 use super::node::{Node, NodeIx};
 use super::resources::{Footprint, Resources};
 use super::segment::{Replica, ReplicaState, Replicas, Segment, SegmentIx};
 use super::{Cluster, SETTLING_MAX, Settling};
-use std::collections::BTreeSet;
 
 /// Among how many copies a segment's queries are shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,7 +123,7 @@ impl Cluster {
         let list = &mut self.nodes[node.0 as usize].segments;
         let position = list.len() as u32;
         list.push(at);
-        self.edit(at, |segment| _ = segment.replicas.push(Replica { node, state, position }));
+        self.edit(at, |segment| _ = segment.replicas.push(Replica::new(node, state, position)));
     }
 
     /// Takes a copy out of a segment and out of its node's list.
@@ -133,10 +132,10 @@ impl Cluster {
         self.edit(at, |segment| taken = segment.replicas.remove(node));
         let Some(taken) = taken else { return };
         let list = &mut self.nodes[node.0 as usize].segments;
-        list.swap_remove(taken.position as usize);
-        let Some(moved) = list.get(taken.position as usize).copied() else { return };
+        list.swap_remove(taken.position() as usize);
+        let Some(moved) = list.get(taken.position() as usize).copied() else { return };
         if let Some(replica) = self.segments[moved.0 as usize].replicas.on_mut(node) {
-            replica.position = taken.position;
+            replica.set_position(taken.position());
         }
     }
 
@@ -147,9 +146,13 @@ impl Cluster {
     pub(super) fn refresh_need(&mut self, at: SegmentIx) {
         let segment = &self.segments[at.0 as usize];
         let need = if segment.live { self.need(segment) } else { Need::default() };
-        let before = Need::unpacked(segment.attention);
+        let before = Need::unpacked(segment.attention, segment.heat);
+        if before == need {
+            return;
+        }
         self.attention.replace(at, before, need);
-        self.segments[at.0 as usize].attention = need.packed();
+        let segment = &mut self.segments[at.0 as usize];
+        (segment.attention, segment.heat) = (need.packed(), need.heat);
     }
 
     /// What a segment needs of the planner.
@@ -162,8 +165,21 @@ impl Cluster {
         bits |= if held < wanted || serving < wanted { SHORT } else { 0 };
         bits |= if held > wanted { SURPLUS } else { 0 };
         bits |= if self.is_crowded(&segment.replicas) { CROWDED } else { 0 };
-        bits |= if segment.footprint.cpu_micros / (serving.max(1) as u64) >= HOT_MICROS_MIN { HOT } else { 0 };
-        Need { bits, copies_left: up().filter(|it| it.state.is_whole() && it.state.stays()).count() as u8 }
+        let copies_left = up().filter(|it| it.state.is_whole() && it.state.stays()).count() as u8;
+        let heat = if bits & SHORT == 0 { self.heat(segment, held - wanted, serving - wanted) } else { Heat::default() };
+        Need { bits, copies_left, heat }
+    }
+
+    /// Of a segment with so many copies, and served copies, beyond those wanted.
+    fn heat(&self, segment: &Segment, extra: usize, extra_served: usize) -> Heat {
+        let micros = |sharers: u8| segment.footprint.serving(u32::from(sharers)).0[2];
+        let sharers = segment.sharers.projected;
+        let heat = Heat::default().with_hot(extra, micros(sharers));
+        let is_kept = |it: &Replica| it.state == ReplicaState::DiskOnly && self.node(it.node).is_up();
+        match extra > 0 && !segment.replicas.iter().any(is_kept) {
+            true => heat.with_warm(extra_served, micros(sharers.saturating_sub(1))),
+            false => heat,
+        }
     }
 
     fn is_crowded(&self, replicas: &Replicas) -> bool {
@@ -173,18 +189,7 @@ impl Cluster {
             return false;
         }
         let (zones, racks) = spread(held().map(|it| self.node(it.node).spec.domain));
-        zones < count.min(self.zones_active) || racks < count.min(self.racks_active)
-    }
-
-    /// Counts the zones and racks that are active anew; `true` if that may change what is crowded.
-    pub(super) fn recount_domains(&mut self) -> bool {
-        let before = (self.zones_active, self.racks_active);
-        let domains = || self.nodes.iter().filter(|node| node.is_active()).map(|node| node.spec.domain);
-        let zones: BTreeSet<u32> = domains().map(|domain| domain.zone).collect();
-        let racks: BTreeSet<u32> = domains().map(|domain| domain.rack).collect();
-        (self.zones_active, self.racks_active) = (zones.len(), racks.len());
-        let counted = |(zones, racks): (usize, usize)| (zones.min(super::REPLICAS_MAX), racks.min(super::REPLICAS_MAX));
-        counted(before) != counted((self.zones_active, self.racks_active))
+        zones < count.min(self.zones_active()) || racks < count.min(self.racks_active())
     }
 }
 

@@ -69,7 +69,18 @@ pub struct Footprint {
     pub load_peak_bytes: u64,
 }
 
+/// The largest that a footprint may be, of each resource: 1 TiB, and a million processors. With [`super::NODE_COPIES_MAX`] copies on a node, all
+/// sums are exact: nothing ever saturates, so what is added can be taken off again.
+pub const FOOTPRINT_MAX: u64 = 1 << 40;
+
+pub(crate) const FOOTPRINT_TOO_LARGE: &str = "a footprint is at most 1 TiB of memory and disk, and a million processors";
+
 impl Footprint {
+    /// Is it small enough to be counted exactly? See [`FOOTPRINT_MAX`].
+    pub fn is_sane(&self) -> bool {
+        [self.resident_bytes, self.disk_bytes, self.cpu_micros, self.load_peak_bytes].into_iter().all(|it| it <= FOOTPRINT_MAX)
+    }
+
     /// What each of `sharers` serving replicas costs its node: the queries are shared among them, the memory is not.
     pub fn serving(&self, sharers: u32) -> Resources {
         Resources([self.resident_bytes, self.disk_bytes, self.cpu_micros.div_ceil(u64::from(sharers.max(1)))])

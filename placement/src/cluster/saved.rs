@@ -4,11 +4,13 @@
 //! What was measured (pressure, reports) is not in it: whoever reads it measures again. What is derived is computed, but for the order of
 //! the nodes' lists, which is kept: the same plan is made before and after.
 
+use super::attention::Heat;
 use super::ledger::Sharers;
+use super::resources::FOOTPRINT_TOO_LARGE;
 use super::segment::{DEPARTURES_MAX, REPLICAS_MAX};
 use super::{
-    Cluster, Departures, Generation, Lifecycle, Move, Node, NodeId, NodeIx, NodeSpec, Refusal, Replica, ReplicaState, Replicas, Segment,
-    SegmentIx, SegmentSpec,
+    Cluster, Departures, Generation, Lifecycle, Move, NODE_COPIES_MAX, Node, NodeId, NodeIx, NodeSpec, Refusal, Replica, ReplicaState,
+    Replicas, Segment, SegmentIx, SegmentSpec,
 };
 use crate::checker::check_state;
 use serde::{Deserialize, Serialize};
@@ -111,7 +113,7 @@ impl Cluster {
         let there = segment.departures.iter().filter(|it| self.is_current(self.node(it.node)));
         SavedSegment {
             spec,
-            copies: segment.replicas.iter().map(|it| (id(it.node), it.state, it.position)).collect(),
+            copies: segment.replicas.iter().map(|it| (id(it.node), it.state, it.position())).collect(),
             departures: there.map(|it| (id(it.node), it.at_s)).collect(),
         }
     }
@@ -138,13 +140,16 @@ fn restore(saved: SavedCluster) -> Result<Cluster, String> {
     for it in saved.moves {
         restore_move(&mut cluster, it)?;
     }
-    cluster.recount_domains();
+    cluster.members = cluster.members_counted();
     (0..cluster.segments.len()).for_each(|at| cluster.charge_copies(SegmentIx(at as u32)));
     Ok(cluster)
 }
 
 fn restore_segment(cluster: &mut Cluster, lists: &mut [Vec<(u32, SegmentIx)>], saved: &SavedSegment) -> Result<(), String> {
     let SegmentSpec { id, table, footprint, replicas_wanted } = saved.spec;
+    if !footprint.is_sane() {
+        return Err(format!("segment {}: {FOOTPRINT_TOO_LARGE}", id.0));
+    }
     let at = SegmentIx(u32::try_from(cluster.segments.len()).map_err(|_| "too many segments")?);
     if cluster.segment_by_id.get(id).is_some() || saved.copies.len() > REPLICAS_MAX || saved.departures.len() > DEPARTURES_MAX {
         return Err(format!("segment {} twice, or with more copies than can be", id.0));
@@ -152,17 +157,32 @@ fn restore_segment(cluster: &mut Cluster, lists: &mut [Vec<(u32, SegmentIx)>], s
     cluster.segment_by_id.insert(id, at);
     let node = |id: NodeId| cluster.node_ix(id).ok_or(format!("there is no node {}", id.0));
     let mut replicas = Replicas::default();
-    for (id, state, position) in &saved.copies {
-        let node = node(*id)?;
+    for (on, state, position) in &saved.copies {
+        let node = node(*on)?;
+        if *position as usize >= NODE_COPIES_MAX {
+            return Err(format!("segment {} stands where no list of a node ends", id.0));
+        }
         lists[node.0 as usize].push((*position, at));
-        replicas.push(Replica { node, state: *state, position: *position });
+        replicas.push(Replica::new(node, *state, *position));
     }
     let mut departures = Departures::default();
-    for (id, at_s) in saved.departures.iter().rev() {
-        departures.push(node(*id)?, u64::from(*at_s) * 1000);
+    for (left, at_s) in saved.departures.iter().rev() {
+        departures.push(node(*left)?, u64::from(*at_s) * 1000);
     }
     let sharers = Sharers::default();
-    let segment = Segment { id, table, footprint, replicas, departures, replicas_wanted, sharers, moves: 0, attention: 0, live: true };
+    let segment = Segment {
+        id,
+        table,
+        footprint,
+        replicas,
+        departures,
+        replicas_wanted,
+        sharers,
+        moves: 0,
+        attention: 0,
+        live: true,
+        heat: Heat::default(),
+    };
     cluster.segments.push(segment);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Segments, and the copies of them that nodes keep.
 
+use super::attention::Heat;
 use super::ledger::Sharers;
 use super::node::NodeIx;
 use super::resources::Footprint;
@@ -72,15 +73,40 @@ impl ReplicaState {
     }
 }
 
-/// One copy of a segment.
+/// One copy of a segment, in eight bytes: two of them lie in a segment's first cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Replica {
     /// The node.
     pub node: NodeIx,
     /// What it is good for.
     pub state: ReplicaState,
+    position: Position,
+}
+
+/// Where a segment stands in a node's list: 24 bits, more than [`super::NODE_COPIES_MAX`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Position([u8; 3]);
+
+impl Replica {
+    /// A copy that stands at `position` of its node's list.
+    pub(crate) fn new(node: NodeIx, state: ReplicaState, position: u32) -> Self {
+        let mut replica = Self { node, state, position: Position::default() };
+        replica.set_position(position);
+        replica
+    }
+
     /// Where the segment stands in the node's list.
-    pub(crate) position: u32,
+    pub(crate) fn position(&self) -> u32 {
+        let [low, middle, high] = self.position.0;
+        u32::from_le_bytes([low, middle, high, 0])
+    }
+
+    pub(crate) fn set_position(&mut self, position: u32) {
+        let [low, middle, high, over] = position.to_le_bytes();
+        debug_assert_eq!(over, 0, "a node has at most NODE_COPIES_MAX copies");
+        self.position = Position([low, middle, high]);
+    }
 }
 
 /// The copies of one segment: a small array, nothing on the heap.
@@ -93,7 +119,7 @@ pub struct Replicas {
 
 impl Default for Replicas {
     fn default() -> Self {
-        let none = Replica { node: NodeIx(u32::MAX), state: ReplicaState::Loading, position: 0 };
+        let none = Replica::new(NodeIx(u32::MAX), ReplicaState::Loading, 0);
         Self { slots: [none; REPLICAS_MAX], count: 0 }
     }
 }
@@ -211,4 +237,9 @@ pub struct Segment {
     pub id: UnitId,
     /// Its table.
     pub table: TableId,
+    /// What heat makes of it, as in [`super::attention`].
+    pub(crate) heat: Heat,
 }
+
+// Three cache lines, whatever is added.
+const _: () = assert!(size_of::<Segment>() == 192 && size_of::<Replica>() == 8);

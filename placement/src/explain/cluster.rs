@@ -109,12 +109,12 @@ pub fn cluster(question: &Question<'_>) -> ClusterExplained {
     let fullness = |resource: &Resource| mean[*resource as usize] / policy.fill_share_max[*resource as usize].max(f64::MIN_POSITIVE);
     // Of equals the first: where nothing is carried, memory.
     let binding = Resource::ALL.into_iter().rev().max_by(|a, b| fullness(a).total_cmp(&fullness(b))).unwrap_or(Resource::ResidentBytes);
-    let max_to_mean = std::array::from_fn(|r| workspace.max_to_mean(r).0);
+    let max_to_mean = workspace.fullest().map(|it| it.0);
     ClusterExplained {
         binding,
         mean,
         max_to_mean,
-        potential: workspace.potential_now(),
+        potential: workspace.base.potential_now(),
         next: plan(state, offers, policy, now_ms),
         findings: state.nodes_by_id().flat_map(|(_, node)| findings(node, policy, now_ms)).collect(),
         shortages: shortages(question, &workspace),
@@ -192,7 +192,7 @@ fn widest(node: &Node, now_ms: u64) -> Offer {
 fn capacities(workspace: &Workspace<'_>, policy: &Policy) -> Vec<Shortage> {
     let missing = |resource: &Resource| {
         let r = *resource as usize;
-        let needed = workspace.load_sum[r] as f64 / policy.fill_share_max[r].max(f64::MIN_POSITIVE);
+        let needed = workspace.base.load_sum[r] as f64 / policy.fill_share_max[r].max(f64::MIN_POSITIVE);
         (needed - workspace.capacity_sum[r]).max(0.0) as u64
     };
     let short = Resource::ALL.into_iter().map(|resource| (resource, missing(&resource)));

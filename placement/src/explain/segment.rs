@@ -105,7 +105,7 @@ fn verdict(workspace: &Workspace<'_>, at: SegmentIx, node: NodeIx) -> Verdict {
     Verdict::Open {
         cost: slope.cost(&real(&wanted.load)),
         gain: gains.max_by(f64::total_cmp).unwrap_or(0.0),
-        step: workspace.potential.step(it.footprint.disk_bytes),
+        step: workspace.base.potential.step(it.footprint.disk_bytes),
         spread: workspace.spread_with(at, None, Some(node)),
     }
 }

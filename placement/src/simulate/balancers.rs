@@ -67,7 +67,7 @@ pub trait Balancer {
 /// A policy by its name.
 pub fn by_name(name: &str) -> Option<Box<dyn Balancer>> {
     Some(match name {
-        "plimsoll" => Box::new(ours::Plimsoll),
+        "plimsoll" => Box::new(ours::Plimsoll::default()),
         "row-count" => Box::new(scored::Scored::by_rows()),
         "disk-bytes" => Box::new(scored::Scored::by_disk_bytes()),
         "milvus-score" => Box::new(scored::Scored::milvus()),

@@ -6,9 +6,8 @@ use super::messages::TrueSegment;
 use super::node::{Presence, TrueNode};
 use super::random::scale;
 use super::scenario::{Happening, Nodes};
-use super::scenario_file::BYTES_MAX;
 use super::world::{Drift, World, note};
-use crate::cluster::{Decision, Domain, Footprint, Lifecycle, NodeId, NodeIx, ReplicaState, SegmentSpec};
+use crate::cluster::{Decision, Domain, FOOTPRINT_MAX, Footprint, Lifecycle, NodeId, NodeIx, ReplicaState, SegmentSpec};
 use crate::{TableId, UnitId};
 use std::ops::RangeInclusive;
 
@@ -189,7 +188,7 @@ impl World<'_> {
 
     fn draw(&mut self, table: usize) -> (Footprint, u64) {
         let it = &self.scenario.tables[table];
-        let disk_bytes = self.random.lognormal(it.disk_bytes, it.spread_percent).min(BYTES_MAX);
+        let disk_bytes = self.random.lognormal(it.disk_bytes, it.spread_percent).min(FOOTPRINT_MAX);
         let share = |value: u64| scale(value, disk_bytes, it.disk_bytes.max(1));
         let resident_bytes = self.random.lognormal(share(it.resident_bytes), it.spread_percent / 2).min(disk_bytes);
         let cpu_micros = self.random.lognormal(it.cpu_micros, it.spread_percent).min(CPU_MICROS_MAX);

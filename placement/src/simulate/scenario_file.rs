@@ -35,6 +35,7 @@ use super::measures::MEASURES;
 use super::quantity::{bytes, count, factor_percent, percent, range, span_ms};
 use super::random::Random;
 use super::scenario::{Comparison, Expectation, Happening, Hardware, Nodes, Reports, Scenario, Table, Timed};
+use crate::cluster::FOOTPRINT_MAX;
 use std::ops::RangeInclusive;
 
 /// Why a scenario cannot be read: the line of the file, and what is wrong there.
@@ -56,21 +57,22 @@ const SEGMENTS_MAX: u64 = 1_000_000;
 /// Nodes of one scenario, at most.
 const NODES_MAX: u64 = 10_000;
 /// The largest size of anything.
-pub const BYTES_MAX: u64 = 1 << 50;
+const BYTES_MAX: u64 = 1 << 50;
 /// The longest scenario: thirty days.
 const DURATION_MS_MAX: u64 = 30 * 86_400_000;
 
 /// Reads a scenario.
 pub fn parse(text: &str) -> Result<Scenario, ScenarioError> {
-    let mut scenario = empty();
+    let (mut scenario, mut totals) = (empty(), Totals::default());
     for (at, line) in text.lines().enumerate() {
         let line_number = at + 1;
         let mut words = Words::new(line.split('#').next().unwrap_or(""));
-        let read = statement(&mut scenario, &mut words, line_number).and_then(|()| words.end());
+        let read = statement(&mut scenario, &mut words, line_number).and_then(|()| words.end()).and_then(|()| totals.add(&scenario));
         read.map_err(|message| ScenarioError { line: line_number, message })?;
     }
-    let line = text.lines().count().max(1);
-    complete(&scenario).map_err(|message| ScenarioError { line, message })?;
+    if scenario.nodes.is_empty() {
+        return Err(ScenarioError { line: text.lines().count().max(1), message: "the scenario has no nodes".into() });
+    }
     scenario.happenings.sort_by_key(|it| it.at_ms);
     Ok(scenario)
 }
@@ -92,22 +94,37 @@ fn empty() -> Scenario {
     }
 }
 
-fn complete(scenario: &Scenario) -> Read<()> {
-    let count = |it: &Nodes| it.ids.end() - it.ids.start() + 1;
-    let happening = |it: &Timed| match &it.what {
-        Happening::Join(nodes) => (count(nodes), 0),
-        Happening::Arrive { count, .. } => (0, *count),
-        _ => (0, 0),
-    };
-    let there = scenario.nodes.iter().map(|it| (count(it), 0)).chain(scenario.tables.iter().map(|it| (0, it.segments)));
-    let all = there.chain(scenario.happenings.iter().map(happening));
-    let (nodes, segments) = all.fold((0u64, 0u64), |sum, it| (sum.0.saturating_add(it.0), sum.1.saturating_add(it.1)));
-    match () {
-        () if scenario.nodes.is_empty() => Err("the scenario has no nodes".into()),
-        () if nodes > NODES_MAX => Err(format!("{nodes} nodes are more than {NODES_MAX}")),
-        () if segments > SEGMENTS_MAX => Err(format!("{segments} segments are more than {SEGMENTS_MAX}")),
-        () if scenario.happenings.len() > HAPPENINGS_MAX => Err(format!("more than {HAPPENINGS_MAX} things happen")),
-        () => Ok(()),
+/// How much there is so far, so that the line that is too much is the one that is named.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    nodes: u64,
+    segments: u64,
+    /// Statements that are counted in.
+    counted: [usize; 3],
+}
+
+impl Totals {
+    /// Counts what the last statement has added.
+    fn add(&mut self, scenario: &Scenario) -> Read<()> {
+        let count = |it: &Nodes| it.ids.end() - it.ids.start() + 1;
+        let happening = |it: &Timed| match &it.what {
+            Happening::Join(nodes) => (count(nodes), 0),
+            Happening::Arrive { count, .. } => (0, *count),
+            _ => (0, 0),
+        };
+        let [nodes, tables, happenings] = self.counted;
+        let there = scenario.nodes[nodes..].iter().map(|it| (count(it), 0));
+        let there = there.chain(scenario.tables[tables..].iter().map(|it| (0, it.segments)));
+        let all = there.chain(scenario.happenings[happenings..].iter().map(happening));
+        let sum = |sum: (u64, u64), it: (u64, u64)| (sum.0.saturating_add(it.0), sum.1.saturating_add(it.1));
+        (self.nodes, self.segments) = all.fold((self.nodes, self.segments), sum);
+        self.counted = [scenario.nodes.len(), scenario.tables.len(), scenario.happenings.len()];
+        match () {
+            () if self.nodes > NODES_MAX => Err(format!("{} nodes are more than {NODES_MAX}", self.nodes)),
+            () if self.segments > SEGMENTS_MAX => Err(format!("{} segments are more than {SEGMENTS_MAX}", self.segments)),
+            () if scenario.happenings.len() > HAPPENINGS_MAX => Err(format!("more than {HAPPENINGS_MAX} things happen")),
+            () => Ok(()),
+        }
     }
 }
 
@@ -152,6 +169,22 @@ fn span(words: &mut Words<'_>) -> Read<u64> {
 fn size(words: &mut Words<'_>) -> Read<u64> {
     let size = bytes(words.next("a size")?)?;
     if size <= BYTES_MAX { Ok(size) } else { Err("a size is at most 1024TiB".into()) }
+}
+
+fn at_most(value: u64, most: u64, what: &str) -> Read<u64> {
+    if value <= most { Ok(value) } else { Err(format!("{what} is at most {most}")) }
+}
+
+/// A part of a whole, in percent.
+fn part(words: &mut Words<'_>, what: &str) -> Read<u64> {
+    let part = percent(words.next(what)?)?;
+    if part <= 100 { Ok(part) } else { Err("a part is at most 100%".into()) }
+}
+
+/// The size of a segment, which is at most what a footprint can tell.
+fn segment_size(words: &mut Words<'_>) -> Read<u64> {
+    let size = bytes(words.next("a size")?)?;
+    if size <= FOOTPRINT_MAX { Ok(size) } else { Err("a size of a segment is at most 1TiB".into()) }
 }
 
 fn between(value: u64, least: u64, most: u64, what: &str) -> Read<u64> {
@@ -220,7 +253,10 @@ fn kind_of_nodes(ids: RangeInclusive<u64>, words: &mut Words<'_>) -> Read<Nodes>
         match word {
             "memory" => hardware.memory_bytes = size(words)?,
             "disk" => hardware.disk_bytes = size(words)?,
-            "cpu" => hardware.cpu_micros = count(words.next("a number of processors")?)?.min(1_000_000) * 1_000_000,
+            "cpu" => {
+                hardware.cpu_micros =
+                    at_most(count(words.next("a number of processors")?)?, 1_000_000, "the number of processors")? * 1_000_000
+            }
             "network" => hardware.network_bytes_per_s = size(words)?,
             "disk-speed" => hardware.disk_bytes_per_s = size(words)?,
             "zones" => zones = u32::try_from(count(words.next("a number")?)?).unwrap_or(0),
@@ -255,11 +291,11 @@ fn table(scenario: &Scenario, words: &mut Words<'_>) -> Read<Table> {
         match word {
             "segments" => table.segments = count(words.next("a number")?)?,
             "rows" => table.rows = count(words.next("a number")?)?,
-            "disk" => table.disk_bytes = size(words)?,
-            "resident" => table.resident_bytes = size(words)?,
-            "peak" => table.peak_bytes = size(words)?,
+            "disk" => table.disk_bytes = segment_size(words)?,
+            "resident" => table.resident_bytes = segment_size(words)?,
+            "peak" => table.peak_bytes = segment_size(words)?,
             "cpu" => table.cpu_micros = between(span(words)?, 0, 3_600_000, "processor time a second")? * 1000,
-            "spread" => table.spread_percent = percent(words.next("a part")?)?.min(500),
+            "spread" => table.spread_percent = at_most(percent(words.next("a part")?)?, 500, "the spread, in percent,")?,
             "replicas" => table.replicas = replicas(words.next("a number")?)?,
             "on" => table.on = words.next("node ids")?.split(',').map(range).collect::<Read<_>>()?,
             other => {
@@ -289,7 +325,7 @@ fn at(scenario: &mut Scenario, words: &mut Words<'_>) -> Read<()> {
             push(at_ms, Happening::LeaderChanges);
         }
         "random" => {
-            let events = count(words.next("a number")?)?.min(HAPPENINGS_MAX as u64);
+            let events = at_most(count(words.next("a number")?)?, HAPPENINGS_MAX as u64, "the number of events")?;
             words.expect("events")?;
             words.expect("over")?;
             let over_ms = span(words)?;
@@ -316,7 +352,7 @@ fn nodes_at(scenario: &mut Scenario, at_ms: u64, words: &mut Words<'_>) -> Read<
         "lost" => Happening::Lost(ids),
         "returns" => Happening::Return(ids),
         "drains" => Happening::Drain(ids),
-        "slow" => Happening::Slow(ids, percent(words.next("a part of its speed")?)?.clamp(1, 100)),
+        "slow" => Happening::Slow(ids, part(words, "a part of its speed")?.max(1)),
         "lies" => Happening::Lies(ids, factor_percent(words.next("a factor")?)?),
         "refuses" => Happening::Refuses { ids, for_ms: span(words)? },
         "restarts" => {
@@ -350,7 +386,7 @@ fn table_at(scenario: &mut Scenario, at_ms: u64, words: &mut Words<'_>) -> Read<
     }
     let what = match words.next("what happens to it: heat, arrives, drops")? {
         "heat" => heat(table, words)?,
-        "drops" => Happening::Delete { table, percent: percent(words.next("a part")?)?.min(100) },
+        "drops" => Happening::Delete { table, percent: part(words, "a part")? },
         "arrives" => return arrives(scenario, at_ms, table, words),
         other => return Err(format!("'{other}' does not happen to tables: heat, arrives, drops")),
     };
@@ -364,7 +400,7 @@ fn heat(table: String, words: &mut Words<'_>) -> Read<Happening> {
     while let Some(word) = words.maybe() {
         match word {
             "over" => over_ms = span(words)?,
-            "part" => part_percent = percent(words.next("a part")?)?.min(100),
+            "part" => part_percent = part(words, "a part")?,
             other => return Err(format!("'{other}' instead of over or part")),
         }
     }
@@ -372,13 +408,13 @@ fn heat(table: String, words: &mut Words<'_>) -> Read<Happening> {
 }
 
 fn arrives(scenario: &mut Scenario, at_ms: u64, table: String, words: &mut Words<'_>) -> Read<()> {
-    let segments = count(words.next("a number")?)?.min(SEGMENTS_MAX);
+    let segments = at_most(count(words.next("a number")?)?, SEGMENTS_MAX, "the number of segments")?;
     let mut times = 1;
     let mut every_ms = 0;
     if words.maybe_expect("every")? {
         every_ms = span(words)?.max(1000);
         words.expect("for")?;
-        times = (span(words)? / every_ms).min(HAPPENINGS_MAX as u64);
+        times = at_most(span(words)? / every_ms, HAPPENINGS_MAX as u64, "the number of times")?;
     }
     for turn in 0..times {
         let what = Happening::Arrive { table: table.clone(), count: segments };
@@ -453,7 +489,7 @@ mod tests {
     const NODES: &str = "nodes 1..4 memory 16GiB disk 200GiB\n";
 
     fn error(line: &str) -> String {
-        parse(&format!("{NODES}table t segments 1\n{line}")).expect_err(line).to_string()
+        parse(&format!("{NODES}table t segments 1\n{line}")).err().unwrap_or_else(|| panic!("{line} is read")).to_string()
     }
 
     #[test]
@@ -473,8 +509,16 @@ mod tests {
             error("tabel x"),
             "line 3: 'tabel' begins no statement: name, source, seed, duration, heartbeat, reports, baselines, policies, nodes, table, at, expect"
         );
-        assert_eq!(error("table u segments 1 disk 2000TiB"), "line 3: a size is at most 1024TiB");
-        assert!(error("at 5m table t arrives 1M every 1s for 1h").contains("segments are more than"));
+        assert_eq!(error("table u segments 1 disk 2TiB"), "line 3: a size of a segment is at most 1TiB");
+        assert_eq!(error("nodes 5 memory 2000TiB disk 1GiB"), "line 3: a size is at most 1024TiB");
+        assert_eq!(error("at 5m table t arrives 1M every 1s for 1h\n# more\n"), "line 3: 3600000001 segments are more than 1000000");
+        assert_eq!(error("nodes 5..20000 memory 1GiB disk 1GiB\nseed 1\n"), "line 3: 20000 nodes are more than 10000");
+        assert_eq!(error("at 5m table t arrives 1 every 1s for 27d\n"), "line 3: the number of times is at most 100000");
+        let often = "at 5m table t arrives 1 every 1s for 20h\n";
+        assert_eq!(error(&format!("{often}{often}seed 1")), "line 4: more than 100000 things happen");
+        assert_eq!(error("at 5m table t drops 101%"), "line 3: a part is at most 100%");
+        assert_eq!(error("at 5m nodes 1 slow 0.5"), "line 3: '0.5' is not a part, such as 10%");
+        assert_eq!(error("at 5m table t arrives 5M"), "line 3: the number of segments is at most 1000000");
         assert_eq!(error("duration 5"), "line 3: '5' is not a span of time, such as 90s, 10m or 2h");
         assert_eq!(error("at 5m nodes 9 lost"), "line 3: there are no nodes 9..9");
         assert_eq!(error("at 5m nodes 1"), "line 3: the line ends where what happens to them should be");

@@ -1,6 +1,6 @@
 //! Properties of plans over random states: every state is reached by events, as a cluster would.
 
-use placement::balancer::{Plan, Why, plan};
+use placement::balancer::{Plan, Planner, Why, plan};
 use placement::checker::{check_plan, check_state};
 use placement::cluster::{
     Cluster, Decision, Domain, Epoch, Event, Footprint, Generation, Level, Lifecycle, Move, MoveKind, NodeId, NodeSpec, Phase, Refusal,
@@ -41,7 +41,7 @@ impl Scene {
         }
         for _ in 0..scene.rng.random_range(0..40) {
             scene.happen();
-            scene.now_ms += scene.rng.random_range(0..20_000);
+            scene.pass();
         }
         scene.offer();
         scene
@@ -135,7 +135,7 @@ impl Scene {
     fn report(&mut self, node: NodeId) -> Event {
         let carried = self.cluster.node_ix(node).map(|at| self.cluster.node(at).adjusted).unwrap_or_default();
         let percent = self.rng.random_range(20..300);
-        let measured_at_ms = self.now_ms - self.rng.random_range(0..30_000);
+        let measured_at_ms = self.now_ms.saturating_sub(self.rng.random_range(0..30_000));
         Event::Reported { node, report: Report { measured_at_ms, load: Resources(carried.0.map(|it| it / 100 * percent)) } }
     }
 
@@ -196,6 +196,14 @@ impl Scene {
         }
     }
 
+    /// Time passes; seldom, the clock goes back.
+    fn pass(&mut self) {
+        self.now_ms += self.rng.random_range(0..20_000);
+        if self.chance(2) {
+            self.now_ms = self.now_ms.saturating_sub(self.rng.random_range(0..200_000));
+        }
+    }
+
     pub fn plan(&self) -> Plan {
         plan(&self.cluster, &self.offers, &self.policy, self.now_ms)
     }
@@ -246,10 +254,14 @@ fn check(seed: u64) -> Plan {
     made
 }
 
+fn cases(default: u64) -> u64 {
+    std::env::var("PLIMSOLL_TEST_PLANS").ok().and_then(|it| it.parse().ok()).unwrap_or(default)
+}
+
 /// In CI 10,000 states; `PLIMSOLL_TEST_PLANS` says how many else.
 #[test]
 fn random_states() {
-    let cases = std::env::var("PLIMSOLL_TEST_PLANS").ok().and_then(|it| it.parse().ok()).unwrap_or(10_000);
+    let cases = cases(10_000);
     let mut reasons = std::collections::BTreeMap::new();
     let mut failed = Vec::new();
     for seed in 0..cases {
@@ -263,6 +275,38 @@ fn random_states() {
     println!("{cases} states, moves by reason: {reasons:?}");
     let expected = [Why::Repair, Why::Relieve, Why::Drain, Why::Serve, Why::Spread, Why::Heat, Why::Surplus, Why::Balance];
     assert!(cases < 1_000 || expected.iter().all(|why| reasons.contains_key(why)), "every kind of reason is met: {reasons:?}");
+}
+
+/// A planner that goes along with a cluster's life plans what one would that knows nothing of what was before, to the bit; and looks at less.
+#[test]
+fn what_a_planner_remembers_decides_nothing() {
+    let (mut plans, mut nodes, mut looked_at) = (0, 0, 0);
+    for seed in 0..cases(2_000) {
+        let mut scene = Scene::random(seed);
+        let mut planner = Planner::default();
+        for turn in 0..12 {
+            let made = planner.plan(&scene.cluster, &scene.offers, &scene.policy, scene.now_ms);
+            assert_eq!(made, scene.plan(), "seed {seed}, turn {turn}");
+            if turn > 0 {
+                (plans, nodes, looked_at) = (plans + 1, nodes + scene.cluster.nodes().len(), looked_at + planner.nodes_looked_at());
+            }
+            live_on(&mut scene, &made);
+        }
+    }
+    assert!(looked_at * 3 < nodes * 2, "of {nodes} nodes in {plans} plans, {looked_at} were looked at");
+}
+
+/// What may come between two plans.
+fn live_on(scene: &mut Scene, made: &Plan) {
+    match scene.rng.random_range(0..10) {
+        0..3 if scene.policy.moves_in_flight_max < u32::MAX => scene.begin(made),
+        3 => scene.offer(),
+        4 => scene.add_node(),
+        5 => scene.pass(),
+        6 => scene.draw_policy(),
+        7 => (0..5).for_each(|_| scene.advance_any()),
+        _ => scene.happen(),
+    }
 }
 
 #[test]
