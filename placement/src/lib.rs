@@ -12,7 +12,8 @@
 //! And for where segments are to be, in this order:
 //!
 //! 5. [`cluster`]: nodes, segments, copies, moves, refusals, and the events that change them.
-//! 6. [`policy`]: every threshold. The node's side: [`pressure`], [`offers`], [`admission`]. What is balanced: [`load`], [`potential`].
+//! 6. [`policy`]: every threshold. The node's side: [`pressure`], [`offers`], [`admission`], [`footprints`]. The leader's: [`leader`]. What is
+//!    balanced: [`load`], [`potential`].
 //! 7. [`balancer`]: `plan(state, offers, policy)`. [`checker`]: the invariants of states and plans. [`explain`]: why.
 //! 8. [`simulate`]: scenarios, played with this planner and with the balancers of others. docs/incidents.md tells the stories.
 //!
@@ -28,6 +29,8 @@ mod codec;
 pub mod command;
 mod decide;
 pub mod explain;
+pub mod footprints;
+pub mod leader;
 pub mod load;
 pub mod model;
 pub mod offers;

@@ -1,18 +1,17 @@
-//! What nodes tell, and what becomes of it: heartbeats, measured footprints, silence.
+//! What nodes tell, and what becomes of it: heartbeats, measured footprints, silence. Signs of life are never late, reports may be.
 
-use super::leader::Message;
-use super::node::{Presence, TICK_MS};
+use super::node::TICK_MS;
 use super::random::scale;
 use super::world::{World, note};
 use crate::UnitId;
-use crate::cluster::{Decision, Footprint, Lifecycle, NodeIx, Report};
+use crate::cluster::{Decision, Footprint, NodeIx, Report};
 use crate::explain::{self, Finding, Question};
+use crate::footprints::{Measured, TellingPolicy};
+use crate::leader::Message;
 use crate::load::Trust;
 
 /// Heartbeats after which exact measurements have nothing new to tell.
 const SETTLED_HEARTBEATS: u64 = 60;
-/// A node that was not heard of for so long is taken to be down.
-const SILENCE_MS: u64 = 15_000;
 
 /// A segment as it truly is.
 #[derive(Clone, Debug)]
@@ -23,10 +22,8 @@ pub struct TrueSegment {
     pub number: u64,
     /// What it costs.
     pub truth: Footprint,
-    /// What nodes measured, averaged: an eighth of each new measurement.
-    smoothed: Footprint,
-    /// What nodes last told.
-    told: Footprint,
+    /// What nodes measured of it, and told.
+    measured: Measured,
 }
 
 impl World<'_> {
@@ -43,6 +40,7 @@ impl World<'_> {
                 self.leader.take_offer(offer);
             }
             if due {
+                self.leader.node_lives(self.nodes[at].id, self.now_ms);
                 let message = self.message(at);
                 self.told += 1;
                 self.mail.insert((self.now_ms + self.reports.late_ms, self.told), message);
@@ -83,8 +81,8 @@ impl World<'_> {
             let mut measured = it.truth;
             measured.resident_bytes = self.noise.around(scale(it.truth.resident_bytes, says, 100), self.reports.noise_percent);
             measured.cpu_micros = self.noise.around(scale(it.truth.cpu_micros, says, 100), self.reports.noise_percent);
-            if it.learn(measured) || segment.footprint != it.told {
-                told.push((segment.id, it.told));
+            if it.measured.learn(measured, &TellingPolicy::default()) || segment.footprint != it.measured.told() {
+                told.push((segment.id, it.measured.told()));
             }
         }
         told
@@ -93,7 +91,7 @@ impl World<'_> {
     pub(super) fn hear(&mut self) {
         while let Some(entry) = self.mail.first_entry().filter(|it| it.key().0 <= self.now_ms) {
             let message = entry.remove();
-            let disbelieved = self.leader.hear(message, &self.policy, self.now_ms);
+            let disbelieved = self.leader.hear(&message, &self.policy, self.now_ms);
             if let Some((node, Trust::Implausible(resource, ratio))) = disbelieved
                 && self.disbelieved.insert(node)
             {
@@ -116,15 +114,13 @@ impl World<'_> {
         self.measures.set("explained-nodes", self.explained.len() as u64);
     }
 
-    /// Nodes that were silent for too long are down.
-    pub(super) fn miss(&mut self) {
-        for at in 0..self.nodes.len() {
-            let Presence::Down { since_ms, .. } = self.nodes[at].presence else { continue };
-            let known = self.leader.cluster.node(NodeIx(at as u32)).is_up();
-            if known && self.now_ms >= since_ms + SILENCE_MS {
-                note!(self, "node {} is down", self.nodes[at].id.0);
-                self.decide(Decision::NodeLifecycle { node: self.nodes[at].id, lifecycle: Lifecycle::Down });
+    /// What the leader decides by itself: nodes that were silent are down, moves that nobody hears of are given up, footprints are noted.
+    pub(super) fn decide_what_is_due(&mut self) {
+        for decision in self.leader.due(self.now_ms) {
+            if let Decision::NodeLifecycle { node, .. } = &decision {
+                note!(self, "node {} is down", node.0);
             }
+            self.decide(decision);
         }
     }
 }
@@ -132,36 +128,6 @@ impl World<'_> {
 impl TrueSegment {
     /// A new one, known as it is.
     pub fn new(table: usize, number: u64, truth: Footprint) -> Self {
-        Self { table, number, truth, smoothed: truth, told: truth }
+        Self { table, number, truth, measured: Measured::expected(truth) }
     }
-
-    /// Takes a measurement; `true` if there is something to tell: the average has moved by 5 %, or the measurement is off by more than a
-    /// quarter, which is no noise.
-    fn learn(&mut self, measured: Footprint) -> bool {
-        if measured == self.told && measured == self.smoothed {
-            return false;
-        }
-        let jumped =
-            differs(measured.resident_bytes, self.told.resident_bytes, 25) || differs(measured.cpu_micros, self.told.cpu_micros, 25);
-        let blend = |average: u64, new: u64| (average * 7).wrapping_add(new) / 8;
-        self.smoothed = match jumped {
-            true => measured,
-            false => Footprint {
-                resident_bytes: blend(self.smoothed.resident_bytes, measured.resident_bytes),
-                cpu_micros: blend(self.smoothed.cpu_micros, measured.cpu_micros),
-                ..measured
-            },
-        };
-        let moved = differs(self.smoothed.resident_bytes, self.told.resident_bytes, 5)
-            || differs(self.smoothed.cpu_micros, self.told.cpu_micros, 5);
-        if jumped || moved {
-            self.told = self.smoothed;
-        }
-        jumped || moved
-    }
-}
-
-/// Is `a` off `b` by more than so many percent of it?
-fn differs(a: u64, b: u64, percent: u64) -> bool {
-    a.abs_diff(b) * 100 > b * percent
 }

@@ -7,16 +7,17 @@ use super::world::{World, note};
 use crate::admission::LoadRequest;
 use crate::cluster::{Decision, Footprint, Move, NodeId, Phase};
 
-/// The longest time between two plans; ours also plans at once when something has changed, the others have their rounds.
+/// The rounds of the others; ours plans when its leader says so.
 const PLAN_MS: u64 = 10_000;
 
 impl World<'_> {
     pub(super) fn plan(&mut self) {
-        let due = self.leader.changed && self.is_ours() || self.now_ms >= self.leader.planned_ms + PLAN_MS;
-        if !due || !self.leader.is_settled(self.now_ms) {
+        let is_round = self.now_ms >= self.leader.planned_ms + PLAN_MS;
+        let due = if self.is_ours() { self.leader.plans_now(self.now_ms) } else { is_round && self.leader.is_settled(self.now_ms) };
+        if !due {
             return;
         }
-        (self.leader.changed, self.leader.planned_ms) = (false, self.now_ms);
+        self.leader.plans(self.now_ms);
         let view = View {
             cluster: &self.leader.cluster,
             offers: &self.leader.offers,

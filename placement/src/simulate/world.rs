@@ -11,7 +11,7 @@
 
 use super::agent::Agent;
 use super::balancers::{self, Balancer, Facts};
-use super::leader::{Leader, Message};
+use super::leader::Leader;
 use super::measures::Measures;
 use super::messages::TrueSegment;
 use super::node::{Presence, TICK_MS, TrueNode};
@@ -24,6 +24,7 @@ use crate::UnitId;
 use crate::checker::check_state;
 use crate::cluster::{Decision, Footprint, Generation, Level, NodeId, NodeIx, Phase, Resources};
 use crate::explain::{self, Question};
+use crate::leader::Message;
 use crate::policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,7 +98,7 @@ impl<'a> World<'a> {
             written: BTreeMap::new(),
             drifts: Vec::new(),
             reports: scenario.reports,
-            leader: Leader::default(),
+            leader: Leader::new(scenario.heartbeat_ms),
             transfers: BTreeMap::new(),
             mail: BTreeMap::new(),
             told: 0,
@@ -141,7 +142,7 @@ impl<'a> World<'a> {
         self.feel();
         self.tell();
         self.hear();
-        self.miss();
+        self.decide_what_is_due();
         self.plan();
         self.measure();
     }
@@ -175,6 +176,7 @@ impl<'a> World<'a> {
         let shares = Shares::count(self.nodes.len(), active.iter().copied());
         for it in active {
             it.to.into_iter().for_each(|node| self.agents[node].renew(it.generation, self.now_ms));
+            self.leader.move_lives(it.generation, self.now_ms);
             self.reach(&it, shares.advance(&self.nodes, &it));
         }
     }
