@@ -81,11 +81,6 @@ impl Cluster {
         &self.nodes
     }
 
-    /// Ids and indexes of nodes that are not removed, by id.
-    pub(crate) fn node_ids(&self) -> impl Iterator<Item = (NodeId, NodeIx)> {
-        self.node_by_id.iter().map(|(id, at)| (*id, *at))
-    }
-
     /// A node by its index.
     pub fn node(&self, node: NodeIx) -> &Node {
         &self.nodes[node.0 as usize]

@@ -185,7 +185,6 @@ impl Workspace<'_> {
     fn correct(&mut self, it: &Imbalance, draws: &mut u64) -> bool {
         let mut choice = Candidates { guarded: !it.above, ..Candidates::default() };
         while !self.is_corrected(it) {
-            self.refresh_orders();
             choice.ends = if it.above { self.nearby(it, TARGETS) } else { self.nearby(it, SOURCES) };
             if !self.batch(it, &mut choice, draws) {
                 return self.is_corrected(it);
@@ -195,15 +194,20 @@ impl Workspace<'_> {
     }
 
     /// The nodes that are furthest on the other side.
-    fn nearby(&self, it: &Imbalance, counts: [usize; 2]) -> Vec<NodeIx> {
+    fn nearby(&mut self, it: &Imbalance, counts: [usize; 2]) -> Vec<NodeIx> {
+        if it.above {
+            self.refresh_targets();
+        } else {
+            self.refresh_sources();
+        }
         let mut ends = Vec::with_capacity(counts[0] + 2 * counts[1]);
         let resources = std::iter::once(it.resource).chain((0..RESOURCES).filter(|r| *r != it.resource));
         for (at, r) in resources.enumerate() {
             let count = counts[at.min(1)];
             if it.above {
-                ends.extend(self.base.orders.targets(r).filter(|node| *node != it.node).take(count));
+                ends.extend(self.base.targets.by_share(r).filter(|node| *node != it.node).take(count));
             } else {
-                ends.extend(self.base.orders.sources(r).filter(|node| *node != it.node).take(count));
+                ends.extend(self.base.sources.by_share(r).rev().filter(|node| *node != it.node).take(count));
             }
         }
         ends
@@ -272,7 +276,7 @@ impl Workspace<'_> {
     }
 
     /// Looks at segments that are about to be weighed. In no cache, they are waited for together here, and would be one after another there.
-    fn fetch(&self, segments: &[SegmentIx]) {
+    pub(super) fn fetch(&self, segments: &[SegmentIx]) {
         let looks = segments.iter().map(|at| u32::from(self.segment(*at).moves));
         std::hint::black_box(looks.sum::<u32>());
     }

@@ -10,7 +10,7 @@
 //! And those that the plan before has itself changed, to try what would become of them. With another policy, or a clock that went back, all are.
 //! What comes out is what would be computed from nothing, to the bit: sums are kept as integers, everything else is computed from them.
 
-use super::order::Orders;
+use super::order::Order;
 use super::workspace::{Brought, NodePlan, brought_since_offers, node_plan};
 use crate::cluster::arena::Arena;
 use crate::cluster::{Cluster, Level, Lifecycle, Node, NodeIx, RESOURCES};
@@ -25,7 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Base {
     seen: Option<Seen>,
     pub(crate) nodes: Vec<NodePlan>,
-    pub(crate) orders: Orders,
+    /// Who may be a target, and who a source.
+    pub(crate) targets: Order,
+    pub(crate) sources: Order,
     pub(crate) awaited: Awaited,
     pub(crate) potential: Potential,
     /// Of the nodes that share the load: their sums, and how many there are.
@@ -52,6 +54,7 @@ pub(crate) struct Base {
 #[derive(Clone, Debug)]
 struct Seen {
     nodes: Arena<Node, 1, 64>,
+    offers: Offers,
     policy: Policy,
     now_ms: u64,
     brought: Brought,
@@ -84,7 +87,7 @@ impl Base {
         }
         self.looked_at = look_at.len();
         self.settle_all(policy, &look_at);
-        self.seen = Some(Seen { nodes: state.node_arena().clone(), policy: *policy, now_ms, brought, runs_out });
+        self.seen = Some(Seen { nodes: state.node_arena().clone(), offers: offers.clone(), policy: *policy, now_ms, brought, runs_out });
     }
 
     /// See the module; each once.
@@ -103,23 +106,10 @@ impl Base {
         let both = brought.keys().chain(seen.brought.keys());
         look_at.extend(both.filter(|at| brought.get(at) != seen.brought.get(at)));
         look_at.extend(seen.runs_out.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).map(|(_, at)| *at));
-        self.with_other_offers(state, offers, &mut look_at);
+        look_at.extend(offers.changed_since(&seen.offers).filter_map(|node| state.node_ix(node)));
         look_at.sort_unstable();
         look_at.dedup();
         look_at
-    }
-
-    /// Nodes and offers are both ordered by the nodes' ids.
-    fn with_other_offers(&self, state: &Cluster, offers: &Offers, look_at: &mut Vec<NodeIx>) {
-        let mut offers = offers.iter().peekable();
-        for (id, at) in state.node_ids() {
-            while offers.next_if(|it| it.node < id).is_some() {}
-            let offer = offers.next_if(|it| it.node == id);
-            // One that is not there yet is looked at because it is new.
-            if self.nodes.get(at.0 as usize).is_some_and(|node| node.offer.as_ref() != offer) {
-                look_at.push(at);
-            }
-        }
     }
 
     fn replace(&mut self, at: NodeIx, plan: NodePlan, node: &Node) {
@@ -130,7 +120,7 @@ impl Base {
         let is_strained = plan.active && node.level >= Level::Strained;
         set(&mut self.strained, at, is_strained);
         set(&mut self.draining, at, node.lifecycle == Lifecycle::Draining);
-        self.orders.mark(at);
+        self.mark(at);
     }
 
     fn count(&mut self, node: &NodePlan, add: bool) {
@@ -172,7 +162,12 @@ impl Base {
         if !std::mem::replace(&mut self.nodes[at.0 as usize].changed, true) {
             self.changed.push(at);
         }
-        self.orders.mark(at);
+        self.mark(at);
+    }
+
+    fn mark(&mut self, at: NodeIx) {
+        self.targets.mark(at);
+        self.sources.mark(at);
     }
 
     /// Of the nodes that share the load.
@@ -193,7 +188,14 @@ impl Base {
 
 impl Seen {
     fn nothing(policy: Policy) -> Self {
-        Self { nodes: Arena::default(), policy, now_ms: 0, brought: Brought::default(), runs_out: BTreeSet::new() }
+        Self {
+            nodes: Arena::default(),
+            offers: Offers::default(),
+            policy,
+            now_ms: 0,
+            brought: Brought::default(),
+            runs_out: BTreeSet::new(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::base::Base;
 use super::plan::{LowerBound, Plan, Why};
 use super::workspace::Workspace;
-use crate::cluster::{NodeIx, RESOURCES};
+use crate::cluster::{NodeIx, RESOURCES, SegmentIx};
 
 impl Workspace<'_> {
     /// The plan with its result, and the nodes for the plan after it.
@@ -50,9 +50,17 @@ impl Workspace<'_> {
         if ratio == 0.0 || largest_capacity == 0 {
             return 0.0;
         }
-        let served = |at: &&crate::cluster::SegmentIx| self.replicas(**at).on(fullest).is_some_and(|it| it.state.will_serve());
-        let copies = self.state.node(fullest).segments.iter().filter(served);
-        let largest = copies.map(|at| self.segment(*at).footprint.serving(self.sharers_in_the_end(*at)).0[r]).max().unwrap_or(0);
+        let load = |at: SegmentIx| self.segment(at).footprint.serving(self.sharers_in_the_end(at)).0[r];
+        let is_served = |at: SegmentIx| self.replicas(at).on(fullest).is_some_and(|it| it.state.will_serve());
+        let (list, mut largest, mut from) = (&self.state.node(fullest).segments, 0, 0);
+        while from < list.len() {
+            let mut some = [SegmentIx(0); 64];
+            let some = &mut some[..(list.len() - from).min(64)];
+            some.iter_mut().zip(from..).for_each(|(it, at)| *it = list[at]);
+            self.fetch(some);
+            largest = some.iter().filter(|at| is_served(**at)).map(|at| load(*at)).fold(largest, u64::max);
+            from += some.len();
+        }
         (largest as f64 / largest_capacity as f64 / self.mean(r)).max(1.0)
     }
 }

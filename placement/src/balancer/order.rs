@@ -1,13 +1,13 @@
-//! Nodes by their share of each resource: who has the most, who the least. Kept lazily: a change marks, the next look sorts in.
+//! Nodes by their share of each resource: who may be a target, those with the least first, and who may be a source, those with the most first.
+//! Kept lazily, each of the two by itself: a change marks, the next look sorts in.
 
 use crate::cluster::{NodeIx, RESOURCES};
 use std::collections::BTreeSet;
 
-/// Who may be a target, and who a source, by share.
+/// Some nodes, ordered by their share of each resource.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Orders {
-    targets: [BTreeSet<(u64, NodeIx)>; RESOURCES],
-    sources: [BTreeSet<(u64, NodeIx)>; RESOURCES],
+pub(crate) struct Order {
+    sets: [BTreeSet<(u64, NodeIx)>; RESOURCES],
     /// What each node stands at.
     placed: Vec<Place>,
     marked: Vec<NodeIx>,
@@ -17,8 +17,7 @@ pub(crate) struct Orders {
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     keys: [u64; RESOURCES],
-    target: bool,
-    source: bool,
+    is_in: bool,
     marked: bool,
 }
 
@@ -27,7 +26,7 @@ fn key(share: f64) -> u64 {
     share.to_bits()
 }
 
-impl Orders {
+impl Order {
     /// The node has changed.
     pub(crate) fn mark(&mut self, node: NodeIx) {
         if !self.built {
@@ -45,41 +44,32 @@ impl Orders {
         self.built && self.marked.is_empty()
     }
 
-    /// Brings all that was marked up to date: `look` tells a node's shares, whether it may be a target, and whether a source.
-    pub(crate) fn refresh(&mut self, nodes: usize, look: impl Fn(NodeIx) -> ([f64; RESOURCES], bool, bool)) {
+    /// Brings all that was marked up to date: `look` tells a node's shares, and whether it is one of those.
+    pub(crate) fn refresh(&mut self, nodes: usize, look: impl Fn(NodeIx) -> ([f64; RESOURCES], bool)) {
         if !self.built {
-            self.build(nodes, look);
-            return;
+            return self.build(nodes, look);
         }
         while let Some(node) = self.marked.pop() {
-            let (shares, target, source) = look(node);
-            let before = self.placed[node.0 as usize];
-            let after = Place { keys: shares.map(key), target, source, marked: false };
-            for r in 0..RESOURCES {
-                change(&mut self.targets[r], node, (before.keys[r], before.target), (after.keys[r], after.target));
-                change(&mut self.sources[r], node, (before.keys[r], before.source), (after.keys[r], after.source));
+            let (shares, is_in) = look(node);
+            let before = std::mem::replace(&mut self.placed[node.0 as usize], Place { keys: shares.map(key), is_in, marked: false });
+            let after = self.placed[node.0 as usize];
+            for (r, set) in self.sets.iter_mut().enumerate() {
+                change(set, node, (before.keys[r], before.is_in), (after.keys[r], after.is_in));
             }
-            self.placed[node.0 as usize] = after;
         }
     }
 
-    fn build(&mut self, nodes: usize, look: impl Fn(NodeIx) -> ([f64; RESOURCES], bool, bool)) {
+    fn build(&mut self, nodes: usize, look: impl Fn(NodeIx) -> ([f64; RESOURCES], bool)) {
         let looked = (0..nodes as u32).map(|at| look(NodeIx(at)));
-        self.placed = looked.map(|(shares, target, source)| Place { keys: shares.map(key), target, source, marked: false }).collect();
-        let all = || self.placed.iter().enumerate().map(|(at, place)| (NodeIx(at as u32), place));
-        self.targets = std::array::from_fn(|r| all().filter(|it| it.1.target).map(|(at, it)| (it.keys[r], at)).collect());
-        self.sources = std::array::from_fn(|r| all().filter(|it| it.1.source).map(|(at, it)| (it.keys[r], at)).collect());
+        self.placed = looked.map(|(shares, is_in)| Place { keys: shares.map(key), is_in, marked: false }).collect();
+        let all = || self.placed.iter().zip(0..).filter(|(place, _)| place.is_in);
+        self.sets = std::array::from_fn(|r| all().map(|(place, at)| (place.keys[r], NodeIx(at))).collect());
         self.built = true;
     }
 
-    /// Possible targets, those with the least share first.
-    pub(crate) fn targets(&self, r: usize) -> impl Iterator<Item = NodeIx> {
-        self.targets[r].iter().map(|(_, node)| *node)
-    }
-
-    /// Possible sources, those with the largest share first.
-    pub(crate) fn sources(&self, r: usize) -> impl Iterator<Item = NodeIx> {
-        self.sources[r].iter().rev().map(|(_, node)| *node)
+    /// Those with the least share first; from the end, those with the most.
+    pub(crate) fn by_share(&self, r: usize) -> impl DoubleEndedIterator<Item = NodeIx> {
+        self.sets[r].iter().map(|(_, node)| *node)
     }
 }
 

@@ -118,14 +118,14 @@ impl Workspace<'_> {
 
     /// The cheapest target, of those where the copies stand best.
     pub(crate) fn best_target(&mut self, wanted: &Wanted) -> Result<Target, Binding> {
-        self.refresh_orders();
+        self.refresh_targets();
         let load = real(&wanted.load);
         let least = wanted.keeps_spread.then(|| self.spread_with(wanted.segment, None, None));
         let hoped = self.spread_hoped(wanted.segment, wanted.leaves);
         let mut search = Search { best: None, excluded: None, last: Binding::NoOffer, weighed: 0, examined: 0 };
         for r in search_order(&load) {
             search.weighed = 0;
-            for node in self.base.orders.targets(r) {
+            for node in self.base.targets.by_share(r) {
                 if search.weighed >= WEIGHED_MAX && search.best.is_some_and(|best| best.spread >= hoped) {
                     break;
                 }

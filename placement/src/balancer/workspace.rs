@@ -41,8 +41,6 @@ pub(crate) struct NodePlan {
     /// What rules it out as a target, whatever the segment.
     pub(crate) closed: Option<Binding>,
     pub(crate) has_refusals: bool,
-    /// Its offer, whether it stands or not.
-    pub(crate) offer: Option<Offer>,
     /// When something of this may be another by itself.
     pub(crate) runs_out_ms: u64,
     /// The plan has changed it.
@@ -259,18 +257,26 @@ impl<'a> Workspace<'a> {
         }
     }
 
-    /// Brings the orders up to date.
-    pub(crate) fn refresh_orders(&mut self) {
-        if self.base.orders.is_fresh() {
-            return;
+    /// Brings the order of those that may be targets up to date.
+    pub(crate) fn refresh_targets(&mut self) {
+        let mut targets = std::mem::take(&mut self.base.targets);
+        if !targets.is_fresh() {
+            targets.refresh(self.base.nodes.len(), |at| (self.shares(at), self.node(at).active && self.node(at).closed.is_none()));
         }
-        let mut orders = std::mem::take(&mut self.base.orders);
-        orders.refresh(self.base.nodes.len(), |at| {
-            let node = self.node(at);
-            let shares = std::array::from_fn(|r| self.share(at, r));
-            (shares, node.active && node.closed.is_none(), node.active && node.reads_left > 0)
-        });
-        self.base.orders = orders;
+        self.base.targets = targets;
+    }
+
+    /// Brings the order of those that may be sources up to date.
+    pub(crate) fn refresh_sources(&mut self) {
+        let mut sources = std::mem::take(&mut self.base.sources);
+        if !sources.is_fresh() {
+            sources.refresh(self.base.nodes.len(), |at| (self.shares(at), self.node(at).active && self.node(at).reads_left > 0));
+        }
+        self.base.sources = sources;
+    }
+
+    fn shares(&self, at: NodeIx) -> [f64; RESOURCES] {
+        std::array::from_fn(|r| self.share(at, r))
     }
 }
 
@@ -335,8 +341,7 @@ pub(crate) fn node_plan(
     let node = state.node(at);
     let (mut load, capacity) = (load::of(node, policy, now_ms), node.spec.capacity);
     load.projected.subtract(&Resources::new(0, 0, awaited.relief_micros(at)));
-    let made = offers.of(node.spec.id).filter(|_| state.node_ix(node.spec.id) == Some(at));
-    let offer = made.filter(|it| it.stands(node.spec.epoch, now_ms));
+    let offer = offers.of(node.spec.id).filter(|it| it.stands(node.spec.epoch, now_ms));
     let (brought_resident, brought_disk) = brought.get(&at).copied().unwrap_or_default();
     let room = u32::try_from(NODE_COPIES_MAX.saturating_sub(node.segments.len())).unwrap_or(u32::MAX);
     let loads_at_once = offer.map_or(0, |it| it.loads_at_once).min(policy.moves_in_per_node_max);
@@ -357,7 +362,6 @@ pub(crate) fn node_plan(
         shares: node.is_active() || awaited.is_awaited(at),
         closed: closed(node, offer, loads_left, now_ms),
         has_refusals: node.refusals.iter().any(|it| it.holds(node.spec.epoch, now_ms)),
-        offer: made.copied(),
         runs_out_ms: runs_out_ms(node, offer, policy, now_ms),
         changed: false,
     }

@@ -138,7 +138,10 @@ fn notes_are_bounded_and_go_with_their_segments() {
         it.decided(&Decision::SegmentRemoved(UnitId(id)), 2_000).expect("it is there");
     }
     let left: Vec<_> = it.notes(100_000).collect();
-    assert!(matches!(left[..], [Decision::FootprintNoted { segment: UnitId(19), .. }, Decision::FootprintNoted { segment: UnitId(20), .. }]));
+    assert!(matches!(
+        left[..],
+        [Decision::FootprintNoted { segment: UnitId(19), .. }, Decision::FootprintNoted { segment: UnitId(20), .. }]
+    ));
 }
 
 #[test]
@@ -149,7 +152,8 @@ fn who_lies_is_named_and_nothing_that_it_tells_is_believed() {
     lie.report.load = Resources(lie.report.load.0.map(|value| value * 4));
     assert!(matches!(it.hear(&lie, &Policy::default(), 2_000), Some((NodeId(1), Trust::Implausible(..)))));
     assert_eq!(measured_mib(&it, 1), 100);
-    let absurd = Message { footprints: vec![(UnitId(1), Footprint { resident_bytes: u64::MAX, ..footprint(1) })], ..told(&it, 1, &[], 3_000) };
+    let absurd =
+        Message { footprints: vec![(UnitId(1), Footprint { resident_bytes: u64::MAX, ..footprint(1) })], ..told(&it, 1, &[], 3_000) };
     assert_eq!(it.hear(&absurd, &Policy::default(), 3_000), None);
     assert_eq!(measured_mib(&it, 1), 100, "what cannot be true is not taken");
     let past = Message { epoch: Epoch(0), level: Level::Critical, ..told(&it, 1, &[], 4_000) };

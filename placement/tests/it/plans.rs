@@ -3,8 +3,8 @@
 use placement::balancer::{Plan, Planner, Why, plan};
 use placement::checker::{check_plan, check_state};
 use placement::cluster::{
-    Cluster, Decision, Domain, Epoch, Event, FOOTPRINT_MAX, Footprint, Generation, Level, Lifecycle, Move, MoveKind, NodeId, NodeSpec, Phase, Refusal,
-    RefusalReason, Report, Resources, SegmentSpec,
+    Cluster, Decision, Domain, Epoch, Event, FOOTPRINT_MAX, Footprint, Generation, Level, Lifecycle, Move, MoveKind, NodeId, NodeSpec,
+    Phase, Refusal, RefusalReason, Report, Resources, SegmentSpec,
 };
 use placement::offers::{Offer, Offers};
 use placement::policy::Policy;
@@ -297,7 +297,10 @@ fn check(mut scene: Scene) -> Plan {
     let again = scene.plan();
     assert_eq!(again.moves, [], "planning on the planned state yields nothing");
     let error = (again.potential_before - made.potential_after).abs();
-    assert!(error <= 1e-12 * made.potential_after.abs().max(1.0), "the state with the moves begun is the state that the plan ended with: {error:e}");
+    assert!(
+        error <= 1e-12 * made.potential_after.abs().max(1.0),
+        "the state with the moves begun is the state that the plan ended with: {error:e}"
+    );
     made
 }
 
