@@ -109,7 +109,7 @@ impl Reservations {
 
     /// Memory and disk that are promised.
     pub fn promised_bytes(&self) -> (u64, u64) {
-        self.held.values().fold((0, 0), |sum, it| (sum.0 + it.resident_bytes, sum.1 + it.disk_bytes))
+        self.held.values().fold((0, 0), |sum, it| (sum.0.saturating_add(it.resident_bytes), sum.1.saturating_add(it.disk_bytes)))
     }
 
     /// Forgets what is void at `now_ms`.
@@ -130,7 +130,8 @@ impl Reservations {
         self.held.remove(&generation);
     }
 
-    /// Yes or no. Asking again for the same move renews its reservation.
+    /// Yes or no. Asking again for the same move renews its reservation; for more than was promised it is asked as anything else is, and after a no what
+    /// was promised stays so.
     pub fn ask(
         &mut self,
         request: &LoadRequest,
@@ -139,9 +140,10 @@ impl Reservations {
         now_ms: u64,
     ) -> Result<Reservation, Refusal> {
         self.expire(now_ms);
-        if !self.held.contains_key(&request.generation)
-            && let Some((reason, retry_after_ms)) = self.reason_against(request, standing, policy, now_ms)
-        {
+        let before = self.held.remove(&request.generation);
+        let is_promised = before.is_some_and(|it| request.resident_bytes() <= it.resident_bytes && request.disk_bytes() <= it.disk_bytes);
+        if !is_promised && let Some((reason, retry_after_ms)) = self.reason_against(request, standing, policy, now_ms) {
+            before.into_iter().for_each(|it| _ = self.held.insert(it.generation, it));
             let Standing { node, epoch, .. } = *standing;
             return Err(Refusal { node, epoch, segment: request.segment, footprint: request.footprint, reason, retry_after_ms });
         }
@@ -241,6 +243,20 @@ mod tests {
         assert!(!held.renew(Generation(1), &policy, 110_000) && held.renew(Generation(2), &policy, 110_000));
         held.release(Generation(2));
         assert_eq!(held.promised_bytes(), (0, 0));
+    }
+
+    #[test]
+    fn a_load_that_has_grown_is_asked_for_anew() {
+        let (mut held, policy) = (Reservations::default(), AdmissionPolicy::default());
+        held.ask(&request(1, 500, 100), &standing(0, 0), &policy, 0).expect("there is room");
+        held.ask(&request(2, 200, 100), &standing(0, 0), &policy, 0).expect("there is room");
+        assert_eq!(refused(&mut held, &request(1, 700, 100), &standing(0, 0)).0, RefusalReason::ReservationInFlight);
+        assert_eq!(held.promised_bytes(), (720, 200), "what was promised stays so");
+        let more = held.ask(&request(1, 600, 100), &standing(0, 0), &policy, 1_000).expect("there is room for that");
+        assert_eq!((more.resident_bytes, held.promised_bytes().0), (610, 820));
+        let absurd = Footprint { resident_bytes: u64::MAX, disk_bytes: u64::MAX, cpu_micros: u64::MAX, load_peak_bytes: u64::MAX };
+        let absurd = LoadRequest { footprint: absurd, ..request(1, 0, 0) };
+        assert_eq!(refused(&mut held, &absurd, &standing(0, 0)).0, RefusalReason::NeverFits);
     }
 
     #[test]

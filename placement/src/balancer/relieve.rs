@@ -68,7 +68,7 @@ impl Workspace<'_> {
 
     fn drain_node(&mut self, node: NodeIx) {
         let mut segments: Vec<_> = self.state.node(node).segments.iter().copied().filter(|at| !self.is_moving(*at)).collect();
-        segments.sort_by_key(|at| self.segment(*at).id);
+        segments.sort_by_cached_key(|at| self.segment(*at).id);
         for segment in segments {
             if self.node(node).reads_left == 0 {
                 self.plan.cut_short = true;
@@ -104,13 +104,11 @@ impl Workspace<'_> {
         Ok(())
     }
 
-    /// Are there copies enough, served and whole, without the one on `node`?
+    /// Are there copies enough that are served, and stay, without the one on `node`?
     pub(crate) fn can_drop(&self, segment: SegmentIx, node: NodeIx) -> bool {
         let wanted = usize::from(self.segment(segment).replicas_wanted);
-        let counts = |state: ReplicaState| state.stays() && state.is_whole();
         let others = self.replicas(segment).iter().filter(|it| it.node != node && self.is_up(it.node) && !self.is_draining(it.node));
-        let states: Vec<_> = others.map(|it| it.state).filter(|state| counts(*state)).collect();
-        states.len() >= wanted && states.iter().filter(|state| state.is_served()).count() >= wanted
+        others.filter(|it| it.state.stays() && it.state.is_served()).count() >= wanted
     }
 
     pub(crate) fn is_draining(&self, node: NodeIx) -> bool {

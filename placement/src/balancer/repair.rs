@@ -16,7 +16,7 @@ impl Workspace<'_> {
         let mut rest = state.attention.short().peekable();
         while rest.peek().is_some() && self.has_room_for_moves() {
             let mut some: Vec<_> = rest.by_ref().take(SORTED_AT_ONCE).collect();
-            some.sort_by_key(|(left, at)| (*left, std::cmp::Reverse(self.segment(*at).footprint.resident_bytes), *at));
+            some.sort_by_cached_key(|(left, at)| (*left, std::cmp::Reverse(self.segment(*at).footprint.resident_bytes), *at));
             for (_, segment) in some {
                 if !self.has_room_for_moves() {
                     return;

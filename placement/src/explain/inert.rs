@@ -8,9 +8,14 @@ use crate::policy::Policy;
 /// A setting, and how it is multiplied.
 type Setting = (&'static str, fn(&mut Policy, f64));
 
-const SETTINGS: [Setting; 22] = [
-    ("weights", |policy, by| policy.weights[RESOURCES - 1] *= by),
-    ("fill_share_max", |policy, by| policy.fill_share_max = policy.fill_share_max.map(|it| it * by)),
+/// One for each resource where there are as many. Multiplied together, the weights would only move the step.
+const SETTINGS: [Setting; 20 + 2 * RESOURCES] = [
+    ("weights: memory", |policy, by| policy.weights[0] *= by),
+    ("weights: disk", |policy, by| policy.weights[1] *= by),
+    ("weights: cpu", |policy, by| policy.weights[2] *= by),
+    ("fill_share_max: memory", |policy, by| policy.fill_share_max[0] *= by),
+    ("fill_share_max: disk", |policy, by| policy.fill_share_max[1] *= by),
+    ("fill_share_max: cpu", |policy, by| policy.fill_share_max[2] *= by),
     ("balance_band", |policy, by| policy.balance_band *= by),
     ("balance_floor_share", |policy, by| policy.balance_floor_share *= by),
     ("step_per_share", |policy, by| policy.step_per_share *= by),

@@ -75,15 +75,20 @@ fn a_restart_moves_nothing() {
 /// A jump of heat is as likely to hit one placement as another: six seeds, summed up.
 #[test]
 fn late_and_noisy_reports_cost_little() {
+    let (late, perfect) = late_and_perfect_overload();
+    println!("{late} s of overload, {perfect} s with perfect information");
+    assert!(perfect > 0 && late * 10 <= perfect * 12, "{late} s of overload, and {perfect} s with perfect information");
+}
+
+/// Seconds of overload, of six seeds.
+fn late_and_perfect_overload() -> (u64, u64) {
     let overload = |name: &str, seed: u64| {
         let text = stories::by_name(name).expect("it is a story").to_string();
         let output = run(&Arguments { text, seed: Some(seed), policies: vec!["plimsoll".into()] }).expect("it can be played");
         assert!(output.broken.is_empty(), "{name}, seed {seed}:\n{}\n{}", output.broken.join("\n"), output.summary);
         output.measured("plimsoll", "overload-seconds")
     };
-    let (late, perfect) =
-        (1..=6).fold((0, 0), |sum, seed| (sum.0 + overload("late-and-noisy", seed), sum.1 + overload("perfect-information", seed)));
-    assert!(perfect > 0 && late * 10 <= perfect * 12, "{late} s of overload, and {perfect} s with perfect information");
+    (1..=6).fold((0, 0), |sum, seed| (sum.0 + overload("late-and-noisy", seed), sum.1 + overload("perfect-information", seed)))
 }
 
 #[test]
@@ -170,6 +175,18 @@ fn a_seed_and_policies_can_be_chosen() {
     assert_ne!(with(None).transcripts[0].1, with(Some(4)).transcripts[0].1);
     let error = run(&Arguments { text, seed: None, policies: vec!["luck".into()] }).expect_err("there is no such policy");
     assert!(error.to_string().starts_with("there is no policy 'luck': plimsoll, row-count"), "{error}");
+}
+
+/// The figures of docs/incidents.md, all of one run: every story, with the policies that it names.
+/// `cargo test -p plimsoll-placement --lib simulate::incidents::the_figures -- --ignored --nocapture`.
+#[test]
+#[ignore = "prints the figures of docs/incidents.md"]
+fn the_figures() {
+    for (name, text) in stories::STORIES {
+        let output = run(&Arguments { text: text.into(), ..Arguments::default() }).unwrap_or_else(|error| panic!("{name}: {error}"));
+        println!("== {name}\n{}", output.text(false));
+    }
+    println!("overload of six seeds, reports late and noisy, and perfect information: {:?} s", late_and_perfect_overload());
 }
 
 /// Plays a file: `PLIMSOLL_SCENARIO=file cargo test -p plimsoll-placement --lib simulate::incidents::a_file -- --ignored --nocapture`.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub const RETURN_MS: u64 = 3_600_000;
 
 /// The measures: name, and what it counts.
-pub const MEASURES: [(&str, &str); 26] = [
+pub const MEASURES: [(&str, &str); 27] = [
     ("deaths", "nodes that died of memory"),
     ("overload-minutes", "minutes of nodes that were dead of memory, short of it, or asked for more processor time than they have"),
     ("overload-seconds", "the same, in seconds"),
@@ -19,6 +19,7 @@ pub const MEASURES: [(&str, &str); 26] = [
     ("moves", "moves begun"),
     ("balance-moves", "moves begun for balance alone"),
     ("moved-gib", "GiB that went over the network for them"),
+    ("moved-of-even-part-percent", "bytes that went over the network for them, of what nodes that joined should carry at the end"),
     ("returns", "copies that came back to a node that they had left within an hour"),
     ("net-zero", "copies that came back to a node that they had left, however long ago"),
     ("refused", "loads that a node refused"),
@@ -85,6 +86,11 @@ impl Measures {
     /// Bytes go over the network.
     pub fn moved(&mut self, bytes: u64) {
         self.moved_bytes += bytes;
+    }
+
+    /// Bytes that have gone over the network.
+    pub fn moved_bytes(&self) -> u64 {
+        self.moved_bytes
     }
 
     /// A copy has come to a node.

@@ -340,6 +340,9 @@ impl<'a> World<'a> {
             |it: &TrueNode| scale(scale(it.working_set_bytes(), 1_000_000, it.hardware.memory_bytes), 100, scale(wanted, 1_000_000, there));
         let max_to_mean = up().map(ratio).max().unwrap_or(0);
         let unrestored = self.cold_since.is_some();
+        let sum = |of: fn(&TrueNode) -> u64| up().map(of).fold(0, u64::saturating_add);
+        let joined = |it: &TrueNode| if it.joined { it.hardware.disk_bytes } else { 0 };
+        let even_part = scale(sum(|it| it.carried.0[1]), sum(joined), sum(|it| it.hardware.disk_bytes).max(1));
         let values = [
             ("memory-skew-percent", memory_skew),
             ("disk-max-percent", disk),
@@ -348,6 +351,9 @@ impl<'a> World<'a> {
             ("memory-max-to-mean-percent", max_to_mean),
         ];
         values.into_iter().for_each(|(name, value)| self.measures.set(name, value));
+        if even_part > 0 {
+            self.measures.set("moved-of-even-part-percent", scale(self.measures.moved_bytes(), 100, even_part));
+        }
         if unrestored {
             self.measures.set("restore-percent", 999_999);
         }

@@ -74,11 +74,23 @@ fn settings_that_decide_nothing() {
     small.segment(1, 100, 1, &[1]);
     small.segment(2, 100, 1, &[2]);
     let inert = explain::inert_settings(&ask(&small));
-    assert_eq!(inert.len(), 22, "nothing is to be decided: {inert:?}");
+    assert_eq!(inert.len(), 26, "nothing is to be decided: {inert:?}");
     small.segment(3, 100, 100, &[1]);
     small.policy = placement::policy::Policy::default();
     let inert = explain::inert_settings(&ask(&small));
     assert!(!inert.contains(&"hot_share") && inert.contains(&"repair_delay_ms"), "{inert:?}");
+}
+
+/// Where nodes are full of one resource only, the settings of the others decide nothing, and its own do.
+#[test]
+fn settings_of_a_resource_that_nobody_is_short_of_decide_nothing() {
+    let mut small = Small::new(&[1, 2]);
+    small.wanted(1, 500, 1, 2);
+    small.copy(1, 1, true);
+    let inert = explain::inert_settings(&ask(&small));
+    assert!(!inert.contains(&"fill_share_max: memory"), "half of 90 % is too little for 500 of 1000 MiB: {inert:?}");
+    assert!(inert.contains(&"fill_share_max: disk") && inert.contains(&"fill_share_max: cpu"), "{inert:?}");
+    assert!(["weights: memory", "weights: disk", "weights: cpu"].iter().all(|it| inert.contains(it)), "there is one target: {inert:?}");
 }
 
 const NODE_1: &str = "node 1: calm, 1 copies; memory 100.0 MiB of 1000.0 MiB, line 900.0 MiB; disk 200.0 MiB of 3.9 GiB, line 3.3 GiB; \
