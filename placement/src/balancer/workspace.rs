@@ -8,8 +8,8 @@ use super::base::Base;
 use super::plan::{Binding, PlannedMove, UNMET_MAX, Unmet, UnmetReason, Why};
 use crate::cluster::ledger::{Sharers, charges};
 use crate::cluster::{
-    Cluster, Domain, Footprint, IdHasher, Level, MoveKind, NODE_COPIES_MAX, Node, NodeIx, REPLICAS_MAX, RESOURCES, Replica, ReplicaState,
-    Replicas, Resources, Segment, SegmentIx,
+    Cluster, Domain, Footprint, IdHasher, Level, MoveKind, NODE_COPIES_MAX, Node, NodeId, NodeIx, REPLICAS_MAX, RESOURCES, Replica,
+    ReplicaState, Replicas, Resources, Segment, SegmentIx,
 };
 use crate::load::{self, Awaited};
 use crate::offers::{Offer, Offers};
@@ -21,6 +21,7 @@ use std::hash::BuildHasherDefault;
 /// A node, as the plan sees it so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodePlan {
+    pub(crate) id: NodeId,
     pub(crate) projected: Resources,
     pub(crate) adjusted: Resources,
     pub(crate) capacity: Resources,
@@ -166,7 +167,7 @@ impl<'a> Workspace<'a> {
         self.spend(segment, kind, from, to);
         self.change_copies(segment, kind, from, to);
         let transfer_bytes = if kind.transfers() { self.segment(segment).footprint.disk_bytes } else { 0 };
-        let id = |at: NodeIx| self.state.node(at).spec.id;
+        let id = |at: NodeIx| self.node(at).id;
         self.plan.moves.push(PlannedMove {
             segment: self.segment(segment).id,
             kind,
@@ -347,6 +348,7 @@ pub(crate) fn node_plan(
     let loads_at_once = offer.map_or(0, |it| it.loads_at_once).min(policy.moves_in_per_node_max);
     let loads_left = loads_at_once.saturating_sub(node.moves_in).min(room);
     NodePlan {
+        id: node.spec.id,
         projected: load.projected,
         adjusted: load.adjusted,
         capacity,

@@ -7,7 +7,7 @@ use super::segment::SegmentIx;
 use serde::{Deserialize, Serialize};
 
 /// Names a node for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NodeId(pub u64);
 
 /// A node's place in the arena of one [`super::Cluster`]. Means nothing outside of it.

@@ -6,6 +6,7 @@ use placement::cluster::{
     Cluster, Decision, Domain, Epoch, Event, FOOTPRINT_MAX, Footprint, Generation, Level, Lifecycle, Move, MoveKind, NodeId, NodeSpec,
     Phase, Refusal, RefusalReason, Report, Resources, SegmentSpec,
 };
+use placement::explain::{self, Question};
 use placement::offers::{Offer, Offers};
 use placement::policy::Policy;
 use placement::{TableId, UnitId};
@@ -332,13 +333,32 @@ fn random_states() {
 fn hostile_states() {
     let (mut failed, mut moves) = (Vec::new(), 0);
     for seed in 0..cases(4_000) {
-        match std::panic::catch_unwind(|| check(Scene::hostile(seed))) {
+        let explained = |scene: Scene| {
+            explain_all(&scene, seed);
+            check(scene)
+        };
+        match std::panic::catch_unwind(|| explained(Scene::hostile(seed))) {
             Ok(made) => moves += made.moves.len(),
             Err(_) => failed.push(seed),
         }
         assert!(failed.len() < 10, "seeds {failed:?}");
     }
     assert!(failed.is_empty() && moves > 1_000, "{moves} moves, seeds {failed:?}");
+}
+
+/// There is an answer to every question, whatever the state.
+fn explain_all(scene: &Scene, seed: u64) {
+    if seed % 8 > 0 {
+        return;
+    }
+    let question = Question { state: &scene.cluster, offers: &scene.offers, policy: &scene.policy, now_ms: scene.now_ms };
+    assert!(explain::cluster(&question).to_string().starts_with("binding resource: "));
+    assert_eq!(explain::nodes(&question).len(), scene.cluster.nodes_by_id().count());
+    for (_, segment) in scene.cluster.segments().take(2) {
+        let explained = explain::segment(&question, segment.id).unwrap();
+        assert!(explained.to_string().starts_with("segment "));
+    }
+    assert!(explain::table(&question, TableId(1)).to_string().starts_with("table 1: "));
 }
 
 /// What cannot be counted exactly is not taken, and changes nothing.
