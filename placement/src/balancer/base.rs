@@ -2,8 +2,8 @@
 //!
 //! A node is looked at when one of these is another than the plan before saw:
 //!
-//! 1. what the state has of it: its page in the arena is another one;
-//! 2. its offer, or what the moves in flight have taken off that;
+//! 1. what the state has of it: its page in the arena is another one (so it is when a move begins or ends, or a footprint on its way changes);
+//! 2. its offer;
 //! 3. the nodes that are awaited, and what goes back to them;
 //! 4. the time, when something of it runs out: an offer, a refusal, a report.
 //!
@@ -11,7 +11,7 @@
 //! What comes out is what would be computed from nothing, to the bit: sums are kept as integers, everything else is computed from them.
 
 use super::order::Order;
-use super::workspace::{Brought, NodePlan, brought_since_offers, node_plan};
+use super::workspace::{NodePlan, brought_since_offers, node_plan};
 use crate::cluster::arena::Arena;
 use crate::cluster::{Cluster, Level, Lifecycle, Node, NodeIx, RESOURCES};
 use crate::load::Awaited;
@@ -57,7 +57,6 @@ struct Seen {
     offers: Offers,
     policy: Policy,
     now_ms: u64,
-    brought: Brought,
     runs_out: BTreeSet<(u64, NodeIx)>,
 }
 
@@ -71,7 +70,7 @@ impl Base {
         });
         let awaited = Awaited::new(state, policy, now_ms);
         let brought = brought_since_offers(state, offers);
-        let look_at = self.to_look_at(state, offers, now_ms, &seen, (&awaited, &brought));
+        let look_at = self.nodes_changed(state, offers, now_ms, &seen, &awaited);
         self.awaited = awaited;
         self.nodes.resize_with(state.nodes().len(), NodePlan::default);
         self.shares.resize(state.nodes().len(), [f64::NAN; RESOURCES]);
@@ -87,24 +86,15 @@ impl Base {
         }
         self.looked_at = look_at.len();
         self.settle_all(policy, &look_at);
-        self.seen = Some(Seen { nodes: state.node_arena().clone(), offers: offers.clone(), policy: *policy, now_ms, brought, runs_out });
+        self.seen = Some(Seen { nodes: state.node_arena().clone(), offers: offers.clone(), policy: *policy, now_ms, runs_out });
     }
 
     /// See the module; each once.
-    fn to_look_at(
-        &mut self,
-        state: &Cluster,
-        offers: &Offers,
-        now_ms: u64,
-        seen: &Seen,
-        (awaited, brought): (&Awaited, &Brought),
-    ) -> Vec<NodeIx> {
+    fn nodes_changed(&mut self, state: &Cluster, offers: &Offers, now_ms: u64, seen: &Seen, awaited: &Awaited) -> Vec<NodeIx> {
         let mut look_at = std::mem::take(&mut self.changed);
         look_at.iter().for_each(|at| self.nodes[at.0 as usize].changed = false);
         look_at.extend(state.node_arena().changed_since(&seen.nodes).map(|at| NodeIx(at as u32)));
         look_at.extend(self.awaited.differences(awaited));
-        let both = brought.keys().chain(seen.brought.keys());
-        look_at.extend(both.filter(|at| brought.get(at) != seen.brought.get(at)));
         look_at.extend(seen.runs_out.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).map(|(_, at)| *at));
         look_at.extend(offers.changed_since(&seen.offers).filter_map(|node| state.node_ix(node)));
         look_at.sort_unstable();
@@ -188,14 +178,7 @@ impl Base {
 
 impl Seen {
     fn nothing(policy: Policy) -> Self {
-        Self {
-            nodes: Arena::default(),
-            offers: Offers::default(),
-            policy,
-            now_ms: 0,
-            brought: Brought::default(),
-            runs_out: BTreeSet::new(),
-        }
+        Self { nodes: Arena::default(), offers: Offers::default(), policy, now_ms: 0, runs_out: BTreeSet::new() }
     }
 }
 

@@ -107,7 +107,7 @@ fn a_footprint_that_is_another_for_a_minute_is_noted_once() {
     assert_eq!(it.due(60_999), [], "a minute has not passed");
     hear(&mut it, &[], 61_000);
     let note = Decision::FootprintNoted { segment: UnitId(1), footprint: footprint(300).rounded() };
-    assert_eq!(it.due(61_000), [note.clone()], "a tenth more is no news, and what is as it was is none any more");
+    assert_eq!(it.due(61_000), [note], "a tenth more is no news, and what is as it was is none any more");
     it.decided(&note, 61_000).expect("it is there");
     assert_eq!((it.notes(u64::MAX).count(), measured_mib(&it, 1)), (0, 300), "what is measured is more exact than what was noted");
     hear(&mut it, &[(1, 310)], 70_000);

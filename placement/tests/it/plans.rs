@@ -348,7 +348,7 @@ fn hostile_states() {
 
 /// There is an answer to every question, whatever the state.
 fn explain_all(scene: &Scene, seed: u64) {
-    if seed % 8 > 0 {
+    if !seed.is_multiple_of(8) {
         return;
     }
     let question = Question { state: &scene.cluster, offers: &scene.offers, policy: &scene.policy, now_ms: scene.now_ms };
