@@ -27,7 +27,7 @@ impl Cluster {
     pub fn decide(&mut self, decision: &Decision, now_ms: u64) -> Applied {
         match decision {
             Decision::NodeRegistered(spec) => self.register(*spec, now_ms),
-            Decision::NodeLifecycle { node, lifecycle } => self.find_node(*node).map(|at| self.set_lifecycle(at, *lifecycle, now_ms)),
+            Decision::NodeLifecycle { node, lifecycle } => self.find_node(*node).map(|at| self.decide_lifecycle(at, *lifecycle, now_ms)),
             Decision::NodeRemoved(node) => self.remove_node(*node, now_ms),
             Decision::SegmentAdded(spec) => self.add_segment(spec),
             Decision::SegmentRemoved(segment) => self.remove_segment(*segment),
@@ -71,7 +71,7 @@ impl Cluster {
         node.spec = spec;
         node.refusals.retain(|refusal| refusal.epoch >= spec.epoch);
         self.change_member(at, Some(&before), true);
-        self.set_lifecycle(at, Lifecycle::Active, now_ms);
+        self.set_lifecycle(at, if before.drains { Lifecycle::Draining } else { Lifecycle::Active }, now_ms);
         if before.spec.domain != spec.domain {
             self.touch_segments_of(at);
         }
@@ -88,6 +88,16 @@ impl Cluster {
         }
         if counted != self.members.domains_counted() {
             (0..self.segments.len()).for_each(|at| self.refresh_need(SegmentIx(at as u32)));
+        }
+    }
+
+    /// To be drained is kept while a node is down, and until somebody decides that it is active.
+    fn decide_lifecycle(&mut self, at: NodeIx, lifecycle: Lifecycle, now_ms: u64) {
+        if lifecycle != Lifecycle::Down && self.node(at).drains != (lifecycle == Lifecycle::Draining) {
+            self.node_mut(at).drains = lifecycle == Lifecycle::Draining;
+        }
+        if lifecycle != Lifecycle::Draining || self.node(at).is_up() {
+            self.set_lifecycle(at, lifecycle, now_ms);
         }
     }
 

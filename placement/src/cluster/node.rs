@@ -81,6 +81,8 @@ pub struct Node {
     pub spec: NodeSpec,
     /// What is decided of it.
     pub lifecycle: Lifecycle,
+    /// It is to be emptied, though it be down meanwhile: when it is back, it drains.
+    pub drains: bool,
     /// Its pressure.
     pub level: Level,
     /// When `level` last changed.
@@ -160,6 +162,7 @@ impl Node {
         Self {
             spec,
             lifecycle: Lifecycle::Active,
+            drains: false,
             level: Level::Calm,
             level_since_ms: 0,
             report: None,

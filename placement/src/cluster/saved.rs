@@ -18,8 +18,10 @@ use std::sync::Arc;
 
 /// The first bytes.
 const MAGIC: &[u8; 8] = b"PLIMPLAC";
-/// The version that is written, and the only one that is read.
-const VERSION: u32 = 2;
+/// The version that is written. The one before it did not know that nodes that are down may be to be drained.
+const VERSION: u32 = 3;
+/// The oldest that is read.
+const VERSION_MIN: u32 = 2;
 
 #[derive(PartialEq, Serialize, Deserialize)]
 struct SavedCluster {
@@ -36,6 +38,8 @@ struct SavedNode {
     lifecycle_since_ms: u64,
     last_departure_ms: Option<u64>,
     refusals: Vec<Refusal>,
+    #[serde(default)]
+    drains: bool,
 }
 
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -69,8 +73,8 @@ impl Cluster {
         let body = bytes.strip_prefix(MAGIC).ok_or("it is not a serialized cluster")?;
         let (version, body) = body.split_first_chunk::<4>().ok_or("a serialized cluster ends in its head")?;
         let version = u32::from_le_bytes(*version);
-        if version != VERSION {
-            return Err(format!("a serialized cluster of version {version}; this program reads version {VERSION}"));
+        if !(VERSION_MIN..=VERSION).contains(&version) {
+            return Err(format!("a serialized cluster of version {version}; this program reads versions {VERSION_MIN} to {VERSION}"));
         }
         let saved: SavedCluster = rmp_serde::from_slice(body).map_err(|error| format!("a serialized cluster is damaged: {error}"))?;
         let restored = restore(saved)?;
@@ -95,6 +99,7 @@ impl Cluster {
             lifecycle_since_ms: node.lifecycle_since_ms,
             last_departure_ms: node.last_departure_ms,
             refusals: node.refusals.clone(),
+            drains: node.drains,
         });
         let segments = self.segments().map(|(_, segment)| self.saved_segment(segment)).collect();
         let moves = self.moves.values().copied().collect();
@@ -126,8 +131,9 @@ fn restore(saved: SavedCluster) -> Result<Cluster, String> {
         if Arc::make_mut(&mut cluster.node_by_id).insert(saved.spec.id, at).is_some() {
             return Err(format!("node {} twice", saved.spec.id.0));
         }
-        let SavedNode { spec, lifecycle, lifecycle_since_ms, last_departure_ms, refusals } = saved;
-        cluster.nodes.push(Node { lifecycle, lifecycle_since_ms, last_departure_ms, refusals, ..Node::new(spec) });
+        let SavedNode { spec, lifecycle, lifecycle_since_ms, last_departure_ms, refusals, drains } = saved;
+        let drains = drains || lifecycle == Lifecycle::Draining;
+        cluster.nodes.push(Node { lifecycle, drains, lifecycle_since_ms, last_departure_ms, refusals, ..Node::new(spec) });
     }
     let mut lists: Vec<Vec<(u32, SegmentIx)>> = vec![Vec::new(); cluster.nodes.len()];
     for saved in &saved.segments {
@@ -195,4 +201,23 @@ fn restore_move(cluster: &mut Cluster, it: Move) -> Result<(), String> {
     }
     cluster.moves.insert_mut(it.generation, it);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Domain, Epoch, Resources};
+
+    #[test]
+    fn a_cluster_of_the_version_before_is_read_and_a_later_one_is_not() {
+        let spec = NodeSpec { id: NodeId(7), capacity: Resources::new(1, 2, 3), domain: Domain::default(), epoch: Epoch(4) };
+        let node = (spec, Lifecycle::Draining, 5u64, None::<u64>, Vec::<Refusal>::new());
+        let body = (vec![node], Vec::<SavedSegment>::new(), Vec::<Move>::new(), None::<Generation>);
+        let of = |version: u32| [&MAGIC[..], &version.to_le_bytes(), &rmp_serde::to_vec(&body).expect("it is plain data")].concat();
+        let read = Cluster::from_bytes(&of(2)).expect("it is read");
+        let (_, node) = read.nodes_by_id().next().expect("it has one node");
+        assert_eq!((node.spec, node.lifecycle, node.drains), (spec, Lifecycle::Draining, true));
+        assert_eq!(Cluster::from_bytes(&read.to_bytes()), Ok(read));
+        assert_eq!(Cluster::from_bytes(&of(4)), Err("a serialized cluster of version 4; this program reads versions 2 to 3".into()));
+    }
 }

@@ -252,6 +252,35 @@ fn a_node_that_drains_loses_everything_and_gets_nothing() {
     assert_eq!(small.round(), []);
 }
 
+/// A drain is an operator's decision: a restart does not undo it.
+#[test]
+fn a_node_that_drains_goes_on_when_it_is_back() {
+    let mut small = Small::new(&[1, 1, 2]);
+    (1..=10).for_each(|id| small.segment(id, 20, 1, &[1, 3]));
+    let lifecycle = |cluster: &Cluster| cluster.node(cluster.node_ix(NodeId(1)).unwrap()).lifecycle;
+    let back = |small: &mut Small| {
+        let spec = small.cluster.node(small.cluster.node_ix(NodeId(1)).unwrap()).spec;
+        small.decide(Decision::NodeRegistered(NodeSpec { epoch: Epoch(spec.epoch.0 + 1), ..spec }));
+    };
+    small.lifecycle(1, Lifecycle::Draining);
+    small.lifecycle(1, Lifecycle::Down);
+    small.cluster = Cluster::from_bytes(&small.cluster.to_bytes()).unwrap();
+    back(&mut small);
+    assert_eq!(lifecycle(&small.cluster), Lifecycle::Draining);
+    let moves = small.plan().moves;
+    assert!(moves.len() == 10 && moves.iter().all(|it| it.why == Why::Drain), "{moves:?}");
+    small.lifecycle(1, Lifecycle::Active);
+    small.lifecycle(1, Lifecycle::Down);
+    small.lifecycle(1, Lifecycle::Draining);
+    assert_eq!(lifecycle(&small.cluster), Lifecycle::Down, "what cannot be reached cannot be read from");
+    back(&mut small);
+    assert_eq!(lifecycle(&small.cluster), Lifecycle::Draining);
+    small.lifecycle(1, Lifecycle::Active);
+    small.lifecycle(1, Lifecycle::Down);
+    back(&mut small);
+    assert_eq!(lifecycle(&small.cluster), Lifecycle::Active);
+}
+
 #[test]
 fn a_hot_segment_gets_copies_and_gives_them_back_when_it_has_cooled() {
     let mut small = Small::new(&[1, 2, 3, 4]);
