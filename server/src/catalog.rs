@@ -23,6 +23,7 @@ pub mod lookup;
 pub mod names;
 pub mod pg_catalog;
 pub mod provider;
+pub mod system_columns;
 pub mod system_views;
 pub mod temporary;
 

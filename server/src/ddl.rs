@@ -272,7 +272,8 @@ impl Execution<'_> {
         let context = self.context();
         let plan = context.plan(&ast::Statement::Query(Box::new(query.clone()))).await?;
         let output = context.output_schema(&plan);
-        let columns = create_table::columns_of_query(create, &output)?;
+        let declared = |at| crate::query::origin::is_declared(&plan, at);
+        let columns = create_table::columns_of_query(create, &output, declared)?;
         let mut ids = self.ids(1).await?;
         self.decide(|scope| create_table::build(scope, &mut ids, schema.clone(), name.clone(), columns, create)).await?;
         let batches = context.run(plan).await?;

@@ -3,10 +3,13 @@
 //! `error/mapping.rs` turns the errors of the libraries beneath into these.
 
 mod mapping;
+mod place;
 mod planning;
 mod shown_calls;
 
-use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+pub use place::Place;
+
+use datafusion::sql::sqlparser::tokenizer::Span;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -90,6 +93,7 @@ sqlstates! {
     INVALID_TABLE_DEFINITION = "42P16",
     INVALID_COLUMN_DEFINITION = "42611",
     INVALID_FOREIGN_KEY = "42830",
+    INVALID_NAME = "42602",
     DISK_FULL = "53100",
     OUT_OF_MEMORY = "53200",
     TOO_MANY_CONNECTIONS = "53300",
@@ -138,7 +142,7 @@ pub struct SqlError {
     /// Where it happened, for instance `COPY t, line 3`.
     pub context: Option<String>,
     /// Where in the text it is, until [`SqlError::located`] makes a position of it.
-    pub place: Option<Location>,
+    pub place: Option<Place>,
     /// What it is about, where that has a name.
     pub subject: Option<Box<ErrorSubject>>,
 }
@@ -166,9 +170,13 @@ impl SqlError {
         self.hint = Some(hint.into());
         self
     }
-    /// Says where it happened.
+    /// Says where it happened, behind what is said of that already: from the inside out.
     pub fn with_context(mut self, context: impl Into<String>) -> Self {
-        self.context = Some(context.into());
+        let context = context.into();
+        self.context = Some(match self.context.take() {
+            Some(inner) => format!("{inner}\n{context}"),
+            None => context,
+        });
         self
     }
     /// Says which table it is about.
@@ -192,23 +200,34 @@ impl SqlError {
         if let Some(operation) = shown_calls::operation(call) {
             return Self::undefined_operator(&operation);
         }
+        if let Some((state, message)) = shown_calls::phrase(call) {
+            return Self::new(state, message);
+        }
         let call = shown_calls::call(call);
         Self::new(SqlState::UNDEFINED_FUNCTION, format!("function {call} does not exist"))
             .with_hint("No function matches the given name and argument types. You might need to add explicit type casts.")
     }
     /// A use of an operator that there is not, as in `text = integer`.
     pub fn undefined_operator(operation: &str) -> Self {
-        Self::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {operation}"))
-            .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+        let is_unary = operation.starts_with(|first: char| !first.is_alphanumeric() && !"\"_".contains(first));
+        let hint = match is_unary {
+            true => "No operator matches the given name and argument type. You might need to add an explicit type cast.",
+            false => "No operator matches the given name and argument types. You might need to add explicit type casts.",
+        };
+        Self::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {operation}")).with_hint(hint)
     }
     /// A condition that is none.
     pub fn not_boolean(clause: &str, type_name: &str) -> Self {
         Self::new(SqlState::DATATYPE_MISMATCH, format!("argument of {clause} must be type boolean, not type {type_name}"))
     }
     /// Says where in the statement's text it is, if it is not known yet.
-    pub fn at(mut self, span: Span) -> Self {
-        if self.place.is_none() && self.position.is_none() && span.start.line > 0 {
-            self.place = Some(span.start);
+    pub fn at(self, span: Span) -> Self {
+        self.placed(Place::of(span))
+    }
+    /// The same with a place of any kind; `None` if it is not known.
+    pub fn placed(mut self, place: Option<Place>) -> Self {
+        if self.place.is_none() && self.position.is_none() {
+            self.place = place;
         }
         self
     }
@@ -227,8 +246,7 @@ impl SqlError {
     /// Makes a position of the place, with the text in which it is.
     pub fn located(mut self, sql: &str) -> Self {
         if let Some(place) = self.place.take() {
-            let (line, column) = (usize::try_from(place.line).unwrap_or(0), usize::try_from(place.column).unwrap_or(0));
-            self.position = self.position.or_else(|| mapping::character_position(sql, line, column));
+            self.position = self.position.or_else(|| place.position_in(sql));
         }
         self
     }
@@ -237,7 +255,7 @@ impl SqlError {
     pub fn with_position_in(self, sql: &str) -> Self {
         let mut error = self.located(sql);
         let Some((start, line, column)) = mapping::line_and_column(&error.message) else { return error };
-        error.position = error.position.or_else(|| mapping::character_position(sql, line, column));
+        error.position = error.position.or_else(|| place::character_position(sql, line, column));
         let message = error.message[..start].trim_end().to_string();
         error.message = message.into();
         error

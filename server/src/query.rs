@@ -11,6 +11,7 @@
 //! [`table::SEGMENT_COLUMN`] (UInt64) and [`table::ROW_COLUMN`] (UInt32). UPDATE and DELETE plan `SELECT t.__segment, t.__row, ... FROM
 //! "__rows"."public"."t" AS t ...` and apply the ids; [`rows_of`] makes the name.
 
+use crate::catalog::SequenceDefinition;
 use crate::engine::Engine;
 use crate::engine::activity::Activity;
 use crate::engine::advisory::{AdvisoryLocks, Key, Mode};
@@ -18,7 +19,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::session::context::SessionFacts;
 use crate::types::SqlType;
 use crate::view::View;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
@@ -35,6 +36,7 @@ pub mod averages;
 pub mod blame;
 pub mod cardinality;
 pub mod casts;
+mod char_extremes;
 pub mod common_types;
 pub mod date_arithmetic;
 pub mod dependencies;
@@ -43,6 +45,7 @@ pub mod exactness;
 pub mod explain;
 pub mod expression;
 pub mod files;
+mod grouping;
 pub mod integers;
 pub mod intervals;
 pub mod join_order;
@@ -61,6 +64,7 @@ pub mod plan_cache;
 pub mod planner;
 pub mod pruning;
 pub mod ranges;
+pub mod record_functions;
 mod repeated_rows;
 pub mod rewrite;
 pub mod row_values;
@@ -68,12 +72,17 @@ pub mod safe_pushdown;
 mod scalar_nulls;
 pub mod scan;
 pub mod semantics;
+mod set_operations;
+mod shared_names;
 pub mod short_aliases;
 pub mod single_distinct;
 pub mod statistics;
+pub mod system_columns;
 pub mod table;
+pub mod tied_rows;
 pub mod typing;
 pub mod unit_index;
+pub mod whole_rows;
 
 #[cfg(test)]
 mod tests;
@@ -122,6 +131,19 @@ pub trait SequenceAccess: Send + Sync + std::fmt::Debug {
     fn set_value(&self, name: &str, value: i64, is_called: bool) -> Result<i64>;
     /// The last value given by any sequence in this session.
     fn last_value(&self) -> Result<i64>;
+    /// How far a sequence is: what reading it as a table shows.
+    fn position(&self, sequence: &SequenceDefinition) -> SequencePosition;
+}
+
+/// How far a sequence is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SequencePosition {
+    /// The value given last; if none was given, the one to be given first.
+    pub last_value: i64,
+    /// Whether it was given.
+    pub is_called: bool,
+    /// How many more can be given without asking the log.
+    pub leased: u64,
 }
 
 /// Whoever knows what the sessions do: `pg_stat_activity` asks, and functions act on them.
@@ -240,7 +262,13 @@ impl QueryContext {
     }
     /// The columns that clients see of a plan's result: names as PostgreSQL gives them, which need not be distinct.
     pub fn output_schema(&self, plan: &LogicalPlan) -> SchemaRef {
-        origin::noted(plan, &naming::output_schema(plan.schema().as_arrow()))
+        let original = |at: usize| shared_names::original(plan, at);
+        let fields = plan.schema().fields().iter().enumerate().map(|(at, field)| match original(at) {
+            Some(name) => Arc::new(field.as_ref().clone().with_name(name)),
+            None => Arc::clone(field),
+        });
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), plan.schema().metadata().clone());
+        origin::noted(plan, &naming::output_schema(&schema))
     }
     /// What a failure to optimize or start a statement's plan shall be called.
     pub async fn refine(&self, statement: &ast::Statement, error: SqlError) -> SqlError {

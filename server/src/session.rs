@@ -20,12 +20,15 @@ use context::{ContextSource, SessionFacts};
 use cursors::Cursors;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use effects::Effects;
+use futures::TryStreamExt;
 use prepared::PreparedStatements;
 use sequences::SessionSequences;
 use settings::{Settings, Timeouts};
 use std::sync::Arc;
 
+mod absent;
 mod balanced;
 pub mod block;
 pub mod clauses;
@@ -38,7 +41,9 @@ mod describe;
 mod dispatch;
 pub mod effects;
 pub mod explain_placement;
+pub mod faults;
 pub mod grammar;
+pub mod lock_table;
 mod parameters;
 pub mod parse;
 pub mod prepared;
@@ -143,6 +148,17 @@ pub enum Outcome {
     },
     /// An empty statement.
     Empty,
+}
+
+impl Outcome {
+    /// Errors of its rows say where in the statement they are, if the statement shows it.
+    fn with_faults_of(self, statement: &Statement) -> Self {
+        let Self::Rows { schema, batches, tag, tag_rows } = self else { return self };
+        let ast = Arc::clone(&statement.ast);
+        let located = batches.map_err(move |error| faults::located_in_rows(&ast, error.into()).into());
+        let batches = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), located));
+        Self::Rows { schema, batches, tag, tag_rows }
+    }
 }
 
 /// The other end of COPY FROM STDIN.
@@ -276,7 +292,9 @@ impl Session {
     }
     /// Describes a statement without running it. `declared` holds the client's parameter types, `None` where it left them open.
     pub async fn prepare(&mut self, statement: Option<Statement>, declared: &[Option<SqlType>]) -> Result<Prepared> {
+        let ast = statement.as_ref().map(|statement| Arc::clone(&statement.ast));
         let prepared = describe::describe(self, statement, declared).await;
+        let prepared = prepared.map_err(|error| ast.map_or(error.clone(), |ast| faults::located(&ast, error)));
         if prepared.is_err() {
             self.fail();
         }
@@ -292,7 +310,10 @@ impl Session {
         if outcome.is_err() {
             self.fail();
         }
-        outcome
+        match outcome {
+            Ok(outcome) => Ok(outcome.with_faults_of(statement)),
+            Err(error) => Err(faults::located(&statement.ast, error)),
+        }
     }
     /// Several statements in one simple query are one transaction unless they say BEGIN themselves: call before the first ...
     pub fn begin_implicit_block(&mut self) {
@@ -382,6 +403,7 @@ impl Session {
                 cursors: self.cursors.facts(),
                 prepared: self.prepared.facts(),
                 effects: self.effects.clone(),
+                transaction_started: self.block.as_ref().map(|block| block.started),
             }),
             sequences: self.sequences.clone(),
             ran: None,
@@ -392,7 +414,7 @@ impl Session {
     fn settle(&mut self) {
         let in_block = self.block.is_some();
         for change in self.effects.take_settings().into_iter().filter(|change| in_block || !change.local) {
-            if let Err(error) = self.settings.assign(&change.name, &change.value, change.local) {
+            if let Err(error) = self.settings.assign(&change.name, change.value.as_deref(), change.local) {
                 tracing::debug!(%error, "a setting that was checked before is refused");
             }
         }

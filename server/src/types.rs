@@ -5,7 +5,7 @@
 //! several SQL types share an Arrow form.
 
 use crate::error::{Result, SqlError, SqlState};
-use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
 pub use catalog_type::CatalogType;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -19,10 +19,12 @@ pub mod output;
 mod abbreviations;
 mod array_text;
 mod datetime;
+mod float_digits;
 mod interval;
 pub mod json_path;
 
 mod json;
+pub mod jsonpath;
 mod numeric;
 pub mod zone;
 
@@ -80,10 +82,14 @@ pub enum SqlType {
     Catalog(CatalogType),
     /// An array of a scalar type: List.
     Array(Box<SqlType>),
+    /// `record`: Struct. No column has it.
+    Record,
+    /// `jsonpath`: Utf8View, in PostgreSQL's normal form.
+    Jsonpath,
 }
 
 /// Digits of a numeric that has no modifiers.
-const UNCONSTRAINED: (u8, i8) = (38, 10);
+pub const UNCONSTRAINED: (u8, i8) = (38, 10);
 
 /// PostgreSQL's name, OID and OID of the array type.
 const fn catalog_row(sql_type: &SqlType) -> (&'static str, u32, u32) {
@@ -111,6 +117,8 @@ const fn catalog_row(sql_type: &SqlType) -> (&'static str, u32, u32) {
         SqlType::Name => ("name", 19, 1003),
         SqlType::Catalog(of_catalog) => of_catalog.row(),
         SqlType::Array(_) => ("array", 0, 0),
+        SqlType::Record => ("record", 2249, 2287),
+        SqlType::Jsonpath => ("jsonpath", 4072, 4073),
     }
 }
 
@@ -136,7 +144,6 @@ const UNSUPPORTED: &[&str] = &[
     "timetz",
     "time with time zone",
     "xml",
-    "jsonpath",
     "int4range",
     "int8range",
     "numrange",
@@ -184,7 +191,10 @@ impl SqlType {
             Self::Oid => DataType::UInt32,
             Self::Catalog(of_catalog) => of_catalog.arrow(),
             Self::Array(element) => DataType::List(Arc::new(Field::new_list_field(element.arrow(), true))),
-            Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Uuid | Self::Json | Self::Jsonb | Self::Name => DataType::Utf8View,
+            Self::Record => DataType::Struct(Fields::empty()),
+            Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Uuid | Self::Json | Self::Jsonb | Self::Name | Self::Jsonpath => {
+                DataType::Utf8View
+            }
         }
     }
     /// PostgreSQL's name with modifiers, as `format_type` prints it, for instance `numeric(15,2)`. An array says each of its dimensions.
@@ -302,6 +312,7 @@ impl SqlType {
             "uuid" => Self::Uuid,
             "json" => Self::Json,
             "jsonb" => Self::Jsonb,
+            "jsonpath" => Self::Jsonpath,
             "oid" => Self::Oid,
             "name" => Self::Name,
             _ => return None,
@@ -328,6 +339,7 @@ impl SqlType {
             Self::Uuid,
             Self::Json,
             Self::Jsonb,
+            Self::Jsonpath,
             Self::Oid,
             Self::Name,
         ];
@@ -354,12 +366,14 @@ impl SqlType {
                 Self::Numeric(modifiers),
                 DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s),
             ) => modifiers.unwrap_or(UNCONSTRAINED) == (*p, *s),
-            (Self::Oid | Self::Catalog(CatalogType::Regproc | CatalogType::Xid), DataType::Int32 | DataType::Int64 | DataType::UInt32) => {
-                true
-            }
+            (
+                Self::Oid | Self::Catalog(CatalogType::Regproc | CatalogType::Xid | CatalogType::Cid),
+                DataType::Int32 | DataType::Int64 | DataType::UInt32,
+            ) => true,
             (Self::Array(element), DataType::List(field) | DataType::LargeList(field) | DataType::ListView(field)) => {
                 element.fits(field.data_type())
             }
+            (Self::Record, found) => matches!(found, DataType::Struct(_)),
             (Self::Timestamptz, DataType::Timestamp(_, zone)) => zone.is_some(),
             (Self::Timestamp, DataType::Timestamp(_, zone)) => zone.is_none(),
             _ if self.arrow() == DataType::Utf8View => matches!(arrow, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
@@ -394,6 +408,7 @@ impl SqlType {
             DataType::Dictionary(_, values) => Self::of_arrow(values),
             DataType::RunEndEncoded(_, values) => Self::of_arrow(values.data_type()),
             DataType::Map(_, _) => Self::Json,
+            DataType::Struct(_) => Self::Record,
             _ => Self::Text,
         }
     }

@@ -16,7 +16,7 @@ use crate::session::role_grammar::{OwnedObject, RoleName};
 /// ALTER ... OWNER TO; answers the tag.
 pub(super) fn change_owner(execution: &mut Execution<'_>, object: &OwnedObject, to: &RoleName) -> Result<&'static str> {
     let catalog = catalog(execution);
-    let (to_name, to_oid) = resolve(execution, &catalog, to)?;
+    let (to_name, to_oid) = resolve_owner(execution, &catalog, to)?;
     let rights = Rights::of(&catalog, &execution.source.user);
     let (oid, tag, schema) = match object {
         OwnedObject::Relation(kind, name, if_exists) => {
@@ -63,6 +63,14 @@ pub(super) fn change_owner(execution: &mut Execution<'_>, object: &OwnedObject, 
     Ok(tag)
 }
 
+/// Nobody can give something to everybody.
+fn resolve_owner(execution: &Execution<'_>, catalog: &Catalog, to: &RoleName) -> Result<(String, u32)> {
+    match to {
+        RoleName::Public => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, "role \"public\" does not exist")),
+        to => resolve(execution, catalog, to),
+    }
+}
+
 /// A sequence of a column has the owner of the table.
 fn check_not_linked(catalog: &Catalog, found: &Found<'_>) -> Result<()> {
     let Relation::Sequence(sequence) = found.relation() else { return Ok(()) };
@@ -75,7 +83,7 @@ fn check_not_linked(catalog: &Catalog, found: &Found<'_>) -> Result<()> {
 /// CREATE SCHEMA ... AUTHORIZATION: what was just made belongs to another.
 pub(crate) fn give_schema(execution: &mut Execution<'_>, schema: &str, to: &RoleName) -> Result<()> {
     let catalog = catalog(execution);
-    let (_, to) = resolve(execution, &catalog, to)?;
+    let (_, to) = resolve_owner(execution, &catalog, to)?;
     if let Some(entry) = catalog.schemas.get(schema) {
         give(execution, &catalog, entry.definition.oid, to);
     }
@@ -85,7 +93,7 @@ pub(crate) fn give_schema(execution: &mut Execution<'_>, schema: &str, to: &Role
 /// 42501 unless the role that runs the statement is a member of the one that is to own something; its name.
 pub(crate) fn check_new_owner(execution: &Execution<'_>, to: &RoleName) -> Result<String> {
     let catalog = catalog(execution);
-    let (name, oid) = resolve(execution, &catalog, to)?;
+    let (name, oid) = resolve_owner(execution, &catalog, to)?;
     match Rights::of(&catalog, &execution.source.user).may_become(oid) {
         true => Ok(name),
         false => Err(refused(format!("must be member of role \"{name}\""))),

@@ -1,6 +1,7 @@
 //! The frame in which all built-in tables are made: a line that names the columns with their types, and rows of cells.
 
 use super::pg_catalog::shapes::Shape;
+use super::system_columns::{self, BuiltIn};
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
@@ -116,11 +117,20 @@ pub fn table(columns: &str, rows: Vec<Row>) -> Result<Arc<dyn TableProvider>> {
 }
 
 /// A built-in relation: rows that are always the same, and rows that were made now. `columns` says what each cell of those is; they are brought
-/// into the relation's own order, and what they lack is NULL.
-pub fn shaped(shape: &Shape, always: Option<RecordBatch>, columns: &str, rows: Vec<Row>) -> Result<Arc<dyn TableProvider>> {
+/// into the relation's own order, and what they lack is NULL. `shown`: what its system columns hold, where they are shown.
+pub fn shaped(
+    shape: &Shape,
+    always: Option<RecordBatch>,
+    columns: &str,
+    rows: Vec<Row>,
+    shown: Option<BuiltIn>,
+) -> Result<Arc<dyn TableProvider>> {
     let mut batches: Vec<RecordBatch> = always.into_iter().collect();
     if !rows.is_empty() || batches.is_empty() {
         batches.push(batch(shape, columns, rows)?);
+    }
+    if let Some(shown) = shown {
+        batches = system_columns::of_batches(shown, &batches)?;
     }
     Ok(Arc::new(MemTable::try_new(batches[0].schema(), vec![batches])?))
 }

@@ -10,17 +10,20 @@
 //! The first holds for all statements, the others only for those that name a table of the system catalog.
 
 use super::pg_catalog::{TABLE_FUNCTIONS, empty};
-use crate::functions::expand_array;
+use crate::functions::{access_lists, expand_array};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, Subscript, TableAlias, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, visit_expressions,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
+    SelectItem, SetExpr, Statement, Subscript, TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Value, VisitMut, VisitorMut,
+    visit_expressions,
 };
 use std::ops::ControlFlow;
 
 /// Names of the functions that the rewritten tree calls.
 pub const EMPTY_IF_NULL: &str = "pg_empty_if_null";
+/// How many transactions ago one was.
+pub const XID_AGE: &str = "plimsoll_xid_age";
 /// An empty array of texts.
 pub const EMPTY_ARRAY: &str = "pg_empty_array";
 
@@ -62,6 +65,32 @@ fn oid_type(data_type: &DataType) -> Option<(&'static str, &'static str, &'stati
     OID_TYPES.into_iter().find(|(known, ..)| *known == name)
 }
 
+/// What values of a type that only the system catalog has are here: texts, or numbers.
+fn plain_type(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Custom(name, modifiers) if modifiers.is_empty() => match bare_name(name)?.as_str() {
+            "aclitem" | "tid" => Some(DataType::Text),
+            "xid" | "cid" => Some(DataType::Custom(ObjectName::from(Ident::new("oid")), Vec::new())),
+            _ => None,
+        },
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, size)) => {
+            Some(DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(plain_type(element)?), *size)))
+        }
+        _ => None,
+    }
+}
+
+/// `age(xmin)`, `age(relfrozenxid)`, `age('5'::xid)`: of a transaction, not of a moment.
+fn is_age_of_transaction(function: &Function) -> bool {
+    let mut arguments = arguments(function);
+    let (Some(argument), None) = (arguments.next(), arguments.next()) else { return false };
+    let is_xid = match argument {
+        Expr::Cast { data_type: DataType::Custom(name, _), .. } => bare_name(name).is_some_and(|name| name == "xid"),
+        other => column_name(other).is_some_and(|name| ["xmin", "xmax", "xid"].iter().any(|end| name.value.to_lowercase().ends_with(end))),
+    };
+    is_xid && bare_name(&function.name).as_deref() == Some("age")
+}
+
 /// The last part of a name that has no schema, or that of the system catalog.
 fn bare_name(name: &ObjectName) -> Option<String> {
     let parts: Vec<_> = name.0.iter().map(|part| part.as_ident().map(|ident| ident.value.to_lowercase())).collect::<Option<_>>()?;
@@ -95,33 +124,54 @@ fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
-/// The outermost select list shows names in the place of OIDs.
+/// The outermost select list shows names in the place of OIDs. In a UNION the first SELECT decides which of the two a column is.
 fn show_names(body: &mut SetExpr) {
+    let mut selects = Vec::new();
+    selects_of(body, &mut selects);
+    let Some((first, others)) = selects.split_first_mut() else { return };
+    for (at, item) in first.projection.iter_mut().enumerate() {
+        let Some((out, shown)) = shown_name(item) else { continue };
+        *item = shown;
+        others.iter_mut().filter_map(|select| select.projection.get_mut(at)).for_each(|item| show_as(item, out));
+    }
+}
+
+/// An item of another SELECT, an OID of whatever type, is shown as the first one's is.
+fn show_as(item: &mut SelectItem, out: &str) {
+    if let Some((_, shown)) = shown_name(item) {
+        *item = shown;
+    } else if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+        *expr = call(out, vec![expr.clone()]);
+    }
+}
+
+/// The SELECTs of a set operation.
+fn selects_of<'a>(body: &'a mut SetExpr, found: &mut Vec<&'a mut Select>) {
     match body {
-        SetExpr::Select(select) => select.projection.iter_mut().for_each(show_name),
+        SetExpr::Select(select) => found.push(select),
         SetExpr::SetOperation { left, right, .. } => {
-            show_names(left);
-            show_names(right);
+            selects_of(left, found);
+            selects_of(right, found);
         }
         _ => {}
     }
 }
 
-fn show_name(item: &mut SelectItem) {
+/// The item that shows the name of an OID in the place of an item that is one, and the function that makes the name.
+fn shown_name(item: &SelectItem) -> Option<(&'static str, SelectItem)> {
     let (shown, alias) = match item {
         SelectItem::UnnamedExpr(expr) => (expr.clone(), None),
         SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), Some(alias.clone())),
-        _ => return,
+        _ => return None,
     };
     if let Some((name, out)) = lenient(&shown) {
         let alias = alias.unwrap_or_else(|| Ident::new(name));
-        *item = SelectItem::ExprWithAlias { expr: call(out, vec![shown]), alias };
-        return;
+        return Some((out, SelectItem::ExprWithAlias { expr: call(out, vec![shown]), alias }));
     }
-    let Expr::Cast { expr, data_type, .. } = shown else { return };
-    let Some((name, _, out)) = oid_type(&data_type) else { return };
+    let Expr::Cast { expr, data_type, .. } = shown else { return None };
+    let (name, _, out) = oid_type(&data_type)?;
     let alias = alias.unwrap_or_else(|| column_name(&expr).unwrap_or_else(|| Ident::new(name)));
-    *item = SelectItem::ExprWithAlias { expr: call(out, vec![*expr]), alias };
+    Some((out, SelectItem::ExprWithAlias { expr: call(out, vec![*expr]), alias }))
 }
 
 /// `to_regclass(name)` and its like: an OID, shown as a name. The function's name, and that of the function that shows what it finds.
@@ -162,10 +212,13 @@ impl VisitorMut for OidTypes {
                     *expr = call(out, vec![oid]);
                 }
             }
-            Expr::Cast { expr: inner, data_type, .. } => {
-                if let Some((_, read, _)) = oid_type(data_type) {
-                    *expr = call(read, vec![(**inner).clone()]);
-                }
+            Expr::Cast { expr: inner, data_type, .. } => match (oid_type(data_type), plain_type(data_type)) {
+                (Some((_, read, _)), _) => *expr = call(read, vec![(**inner).clone()]),
+                (None, Some(plain)) => *data_type = plain,
+                (None, None) => {}
+            },
+            Expr::Function(function) if is_age_of_transaction(function) => {
+                function.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(XID_AGE))]);
             }
             Expr::Function(function) => sequence_argument(function),
             _ => {}
@@ -218,12 +271,18 @@ impl VisitorMut for Subqueries {
                 *name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(bare))]);
             }
         }
+        places_of_vector(factor);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::Subquery(query) if compares_collations(query) => *expr = null_text(),
+            Expr::Subquery(query) if exists_alone(query).is_some() => {
+                if let Some(exists) = exists_alone(query).cloned() {
+                    *expr = Expr::Nested(Box::new(exists));
+                }
+            }
             Expr::Subquery(query) => {
                 let outer = take_outer_conditions(query);
                 aggregate_one(query);
@@ -244,6 +303,11 @@ impl VisitorMut for Subqueries {
                     *expr = call("get_field", vec![(**root).clone(), name]);
                 }
             }
+            Expr::CompoundFieldAccess { root, access_chain } if letter(root, access_chain).is_some() => {
+                if let Some(letter) = letter(root, access_chain) {
+                    *expr = letter;
+                }
+            }
             Expr::CompoundFieldAccess { root, access_chain } => {
                 let mut vector = is_vector(root);
                 for access in access_chain.iter_mut() {
@@ -260,12 +324,69 @@ impl VisitorMut for Subqueries {
     }
 }
 
+/// `generate_subscripts(vector, 1)` in FROM: its subscripts begin at 0.
+fn places_of_vector(factor: &mut TableFactor) {
+    let (TableFactor::Table { name, args: Some(TableFunctionArgs { args, .. }), alias, .. }
+    | TableFactor::Function { name, args, alias, .. }) = factor
+    else {
+        return;
+    };
+    let Some(array) = args.first().and_then(plain_argument).filter(|array| is_vector(array)) else { return };
+    if bare_name(name).as_deref() != Some("generate_subscripts") {
+        return;
+    }
+    let [first, last] = vector_bounds(array);
+    *args = [first, last].map(|bound| FunctionArg::Unnamed(FunctionArgExpr::Expr(bound))).into();
+    alias.get_or_insert_with(|| TableAlias { explicit: true, name: Ident::new("generate_subscripts"), columns: Vec::new(), at: None });
+    *name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new("generate_series"))]);
+}
+
+/// The first and the last subscript of a vector.
+fn vector_bounds(array: &Expr) -> [Expr; 2] {
+    let number = |digits: &str| Expr::Value(Value::Number(digits.into(), false).into());
+    let length = cast(call("cardinality", vec![array.clone()]), DataType::Int(None));
+    [number("0"), Expr::BinaryOp { left: Box::new(length), op: BinaryOperator::Minus, right: Box::new(number("1")) }]
+}
+
+/// `(SELECT EXISTS (...))` is what EXISTS is.
+fn exists_alone(query: &Query) -> Option<&Expr> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let plain = select.from.is_empty() && select.selection.is_none() && query.limit_clause.is_none() && query.with.is_none();
+    match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr @ Expr::Exists { .. }) | SelectItem::ExprWithAlias { expr: expr @ Expr::Exists { .. }, .. }]
+            if plain =>
+        {
+            Some(expr)
+        }
+        _ => None,
+    }
+}
+
 /// `.x` after a record.
 fn field_name(access_chain: &[AccessExpr]) -> Option<String> {
     match access_chain {
         [AccessExpr::Dot(Expr::Identifier(name))] => Some(name.value.to_lowercase()),
         _ => None,
     }
+}
+
+/// `typname[0]`: a letter of a name.
+fn letter(name: &Expr, access_chain: &[AccessExpr]) -> Option<Expr> {
+    let (name, index) = match (name, access_chain) {
+        (name @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)), [AccessExpr::Subscript(Subscript::Index { index })]) => {
+            (name.clone(), index)
+        }
+        (Expr::Identifier(table), [AccessExpr::Dot(Expr::Identifier(name)), AccessExpr::Subscript(Subscript::Index { index })]) => {
+            (Expr::CompoundIdentifier(vec![table.clone(), name.clone()]), index)
+        }
+        _ => return None,
+    };
+    if column_name(&name).is_none_or(|name| !matches!(name.value.to_lowercase().as_str(), "typname" | "relname" | "attname" | "nspname")) {
+        return None;
+    }
+    let one = Expr::Value(Value::Number("1".into(), false).into());
+    let place = Expr::BinaryOp { left: Box::new(index.clone()), op: BinaryOperator::Plus, right: Box::new(one.clone()) };
+    Some(call("substr", vec![cast(name, DataType::Text), place, one]))
 }
 
 /// Whether an expression is a column of type int2vector or oidvector, by its name.
@@ -282,21 +403,19 @@ fn from_one(access: &mut AccessExpr) {
     }
 }
 
-/// `_pg_expandarray(a)` and `generate_subscripts(a, 1)` in a select list.
+/// `_pg_expandarray(a)`, `aclexplode(a)` and `generate_subscripts(a, 1)` in a select list.
 fn row_function(function: &Function) -> Option<Expr> {
     let name = function.name.0.last()?.as_ident()?.value.to_lowercase();
     let array = arguments(function).next()?.clone();
     match name.as_str() {
         "_pg_expandarray" => Some(call("unnest", vec![call(expand_array::NAME, vec![array])])),
+        "aclexplode" => Some(call("unnest", vec![call(access_lists::ENTRIES, vec![array])])),
         "generate_subscripts" => {
-            let number = |digits: &str| Expr::Value(Value::Number(digits.into(), false).into());
-            let length = cast(call("cardinality", vec![array.clone()]), DataType::Int(None));
-            let last = if is_vector(&array) {
-                Expr::BinaryOp { left: Box::new(length), op: BinaryOperator::Minus, right: Box::new(number("1")) }
-            } else {
-                length
-            };
-            Some(call("generate_series", vec![number(if is_vector(&array) { "0" } else { "1" }), last]))
+            if is_vector(&array) {
+                return Some(call("generate_series", vector_bounds(&array).into()));
+            }
+            let one = Expr::Value(Value::Number("1".into(), false).into());
+            Some(call("generate_series", vec![one, cast(call("cardinality", vec![array]), DataType::Int(None))]))
         }
         _ => None,
     }
@@ -496,8 +615,11 @@ fn array_of(mut query: Query) -> Option<Expr> {
         _ => Vec::new(),
     };
     let select = plain_select(&mut query)?;
-    if reads_nothing(select) || reads_options(select) {
+    if reads_nothing(select) {
         return Some(call(EMPTY_ARRAY, Vec::new()));
+    }
+    if reads_array(select) {
+        return None;
     }
     let item = only_item(select).filter(|item| !is_aggregate(item))?;
     if select.distinct.is_some() || select.having.is_some() || is_grouped(select) {
@@ -523,13 +645,12 @@ fn array_of(mut query: Query) -> Option<Expr> {
     Some(call(EMPTY_IF_NULL, vec![Expr::Subquery(Box::new(query))]))
 }
 
-/// `ARRAY(SELECT ... FROM unnest(c.reloptions))`: no relation here has options.
-fn reads_options(select: &Select) -> bool {
-    select.from.iter().any(|item| match &item.relation {
-        TableFactor::Table { name, args: Some(_), .. } => bare_name(name).as_deref() == Some("unnest"),
-        TableFactor::UNNEST { .. } => true,
-        _ => false,
-    })
+/// `ARRAY(SELECT ... FROM unnest(c.conkey))`: left to those who know functions in FROM.
+fn reads_array(select: &Select) -> bool {
+    let is_call = |factor: &TableFactor| {
+        matches!(factor, TableFactor::Table { args: Some(_), .. } | TableFactor::UNNEST { .. } | TableFactor::Function { .. })
+    };
+    select.from.iter().any(|item| is_call(&item.relation) || item.joins.iter().any(|join| is_call(&join.relation)))
 }
 
 fn only_item(select: &Select) -> Option<Expr> {
@@ -630,6 +751,9 @@ mod tests {
         assert_eq!(rewritten("select 1 where 't'::pg_catalog.regclass = 7"), "SELECT 1 WHERE pg_regclass_in('t') = 7");
         assert_eq!(rewritten("select oid::regtype::text || '' from x"), "SELECT pg_regtype_out(oid) || '' FROM x");
         assert_eq!(rewritten("select nextval('s'::regclass)"), "SELECT nextval('s')");
+        let sql = "select oid, 'u'::regclass from x union select 't'::regclass, oid from x";
+        let expected = "SELECT oid, pg_regclass_out('u') AS regclass FROM x UNION SELECT pg_regclass_in('t'), pg_regclass_out(oid) FROM x";
+        assert_eq!(rewritten(sql), expected);
     }
 
     #[test]

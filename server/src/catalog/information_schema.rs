@@ -2,7 +2,7 @@
 
 use super::built_table::{self, Cell, Row};
 use super::pg_catalog::shapes::{self, Shape};
-use super::pg_catalog::{describe, oids, ownership, relations};
+use super::pg_catalog::{describe, oids, ownership, relations, view_definition};
 use super::provider::SYSTEM_SCHEMAS;
 use super::temporary::{is_temporary, resolved};
 use super::{ColumnDefinition, Constraint, Identity, Relation, lookup::Found};
@@ -45,7 +45,7 @@ pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>
         other => grants::table(scope, other).unwrap_or_default(),
     };
     let Some(shape) = shapes::find("information_schema", name) else { return Ok(None) };
-    built_table::shaped(shape, built_in(scope, shape)?, columns, rows).map(Some)
+    built_table::shaped(shape, built_in(scope, shape)?, columns, rows, None).map(Some)
 }
 
 /// The rows of the built-in relations, made once for a database.
@@ -319,7 +319,7 @@ fn views(scope: &Scope) -> Vec<Row> {
     let row = |found: Found<'_>| match found.relation() {
         Relation::View(view) => {
             // Only owners are shown the text.
-            let text = scope.rights().owns(view.oid).then(|| describe::view_text(view));
+            let text = scope.rights().owns(view.oid).then(|| view_definition::text(&scope.view.catalog, view, &scope.search_path));
             Some(row![&scope.database, found.schema, found.name, text, "NONE", "NO", "NO", "NO", "NO", "NO"])
         }
         _ => None,

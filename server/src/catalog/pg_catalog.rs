@@ -6,6 +6,7 @@
 //! 3. The other modules make rows of what the statement sees.
 
 use super::built_table::{self, Row};
+use super::system_columns::BuiltIn;
 use crate::error::Result;
 use crate::query::Scope;
 use crate::row;
@@ -33,6 +34,7 @@ pub mod shapes;
 pub mod system_relations;
 pub mod time_zones;
 pub mod type_names;
+pub mod view_definition;
 
 /// OIDs of the built-in schemas, in the order of [`super::provider::SYSTEM_SCHEMAS`]; the first is PostgreSQL's own.
 pub const SYSTEM_SCHEMA_OIDS: [u32; 3] = [11, 13_000, 13_001];
@@ -40,8 +42,8 @@ pub const SYSTEM_SCHEMA_OIDS: [u32; 3] = [11, 13_000, 13_001];
 /// The OID of the superuser, PostgreSQL's own.
 pub const OWNER_OID: u32 = 10;
 
-/// A table of the schema, as the statement sees it.
-pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+/// A table of the schema, as the statement sees it; `system_columns`: with those, where it is a table.
+pub fn table(scope: &Scope, name: &str, system_columns: bool) -> Result<Option<Arc<dyn TableProvider>>> {
     // A function that PostgreSQL reads a view of this name from.
     let name = if name == "pg_show_all_settings" { "pg_settings" } else { name };
     let Some(shape) = shapes::find("pg_catalog", name) else { return of_function(name) };
@@ -54,7 +56,10 @@ pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>
         .or_else(|| server::table(scope, name))
         .or_else(|| time_zones::table(name));
     let (columns, rows) = made.unwrap_or_default();
-    built_table::shaped(shape, always(scope, shape)?, columns, rows).map(Some)
+    // Half the digits of a place in the log tell changes apart well enough.
+    let changed = scope.view.snapshot.state.objects_version.0 as u32;
+    let shown = (system_columns && shape.kind == "r").then_some(BuiltIn { relation: shape.oid, changed });
+    built_table::shaped(shape, always(scope, shape)?, columns, rows, shown).map(Some)
 }
 
 /// The rows of a table that are the same in every statement.

@@ -4,7 +4,7 @@
 
 use super::lookup::Found;
 use super::temporary::resolved;
-use super::{Relation, ViewDefinition, information_schema, pg_catalog, system_views};
+use super::{Relation, ViewDefinition, information_schema, pg_catalog, system_columns, system_views};
 use crate::access::acl::{self, Kind as ObjectKind};
 use crate::access::rights::{access, denied};
 use crate::error::SqlError;
@@ -48,6 +48,8 @@ impl CatalogProviderList for ViewCatalogs {
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
         let kind = match name {
             ROWS_CATALOG => Kind::Rows,
+            system_columns::CATALOG => Kind::System,
+            system_columns::ROWS_CATALOG => Kind::SystemRows,
             files::FILES_CATALOG => Kind::Files,
             name if name == self.scope.database => Kind::Plain,
             _ => return None,
@@ -60,6 +62,8 @@ impl CatalogProviderList for ViewCatalogs {
 enum Kind {
     Plain,
     Rows,
+    System,
+    SystemRows,
     Files,
 }
 
@@ -77,7 +81,7 @@ impl CatalogProvider for ViewCatalog {
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let name = match self.kind {
             Kind::Files => name,
-            Kind::Plain | Kind::Rows => resolved(name, &self.scope.search_path)?,
+            _ => resolved(name, &self.scope.search_path)?,
         };
         let exists = self.kind == Kind::Files
             || name == SEARCH_PATH_SCHEMA
@@ -103,11 +107,11 @@ impl SchemaProvider for ViewSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         match (self.kind, self.name.as_str()) {
             (Kind::Files, kind) => files::provider(&self.scope, kind, name).await.map(Some).map_err(Into::into),
-            (Kind::Rows, schema) => Ok(self.table_with_row_ids(schema, name)?),
-            (Kind::Plain, SEARCH_PATH_SCHEMA) => self.search(name).await,
-            (Kind::Plain, schema) => {
+            (Kind::Rows | Kind::SystemRows, schema) => Ok(self.table_with_row_ids(schema, name)?),
+            (_, SEARCH_PATH_SCHEMA) => self.search(name).await,
+            (kind, schema) => {
                 self.scope.rights().require_on_schema(schema, acl::USAGE)?;
-                resolve(&self.scope, schema, name).await
+                resolve(&self.scope, kind, schema, name).await
             }
         }
     }
@@ -123,7 +127,7 @@ impl ViewSchema {
         let rights = self.scope.rights();
         let usable = |schema: &&str| rights.has_on_schema(schema, acl::USAGE);
         for schema in implicit.into_iter().chain(self.scope.search_path.iter().map(String::as_str)).filter(usable) {
-            if let Some(found) = resolve(&self.scope, schema, name).await? {
+            if let Some(found) = resolve(&self.scope, self.kind, schema, name).await? {
                 return Ok(Some(found));
             }
         }
@@ -135,18 +139,22 @@ impl ViewSchema {
         let Some(found) = self.scope.view.catalog.get(schema, name) else { return Ok(None) };
         self.scope.rights().require_on(&found, acl::SELECT)?;
         let Some(table) = self.scope.view.table(schema, name) else { return Ok(None) };
-        Ok(Some(Arc::new(SegmentTable::new(table, Arc::clone(&self.scope.store))?.with_row_ids())))
+        let table = SegmentTable::new(table, Arc::clone(&self.scope.store))?;
+        match self.kind {
+            Kind::SystemRows => system_columns::of_table(table, true).map(Some),
+            _ => Ok(Some(Arc::new(table.with_row_ids()))),
+        }
     }
 }
 
 /// The relation of a schema and a name.
-async fn resolve(scope: &Arc<Scope>, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+async fn resolve(scope: &Arc<Scope>, kind: Kind, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
     match schema {
         "pg_catalog" if pg_catalog::system_relations::is_secret(name) && !scope.rights().is_superuser() => {
             let kind = if name == "pg_shadow" { "view" } else { "table" };
             return Err(denied(kind, name).into());
         }
-        "pg_catalog" => return Ok(pg_catalog::table(scope, name)?),
+        "pg_catalog" => return Ok(pg_catalog::table(scope, name, kind == Kind::System)?),
         "information_schema" => return Ok(information_schema::table(scope, name)?),
         "plimsoll" => return Ok(system_views::table(scope, name)?),
         _ => {}
@@ -158,15 +166,19 @@ async fn resolve(scope: &Arc<Scope>, schema: &str, name: &str) -> Result<Option<
             Some(table) => {
                 let table = SegmentTable::new(table, Arc::clone(&scope.store))?;
                 let table = if scope.keys_visible { table.with_keys() } else { table };
-                Ok(Some(Arc::new(match readable {
+                let table = match readable {
                     Some(readable) => table.readable(readable),
                     None => table,
-                })))
+                };
+                match kind {
+                    Kind::System => Ok(Some(system_columns::of_table(table, false)?)),
+                    _ => Ok(Some(Arc::new(table))),
+                }
             }
             None => Ok(None),
         },
         Relation::View(view) => Ok(Some(Box::pin(expand(scope, view)).await?)),
-        Relation::Sequence(sequence) => Ok(Some(system_views::sequence(sequence)?)),
+        Relation::Sequence(sequence) => Ok(Some(system_views::sequence(scope, sequence)?)),
     }
 }
 

@@ -129,7 +129,13 @@ fn segments(scope: &Scope) -> Result<Arc<dyn TableProvider>> {
     ])
 }
 
-/// A sequence, read as a table.
-pub fn sequence(_sequence: &SequenceDefinition) -> Result<Arc<dyn TableProvider>> {
-    Err(crate::error::SqlError::unsupported("reading a sequence"))
+/// A sequence, read as a table: its columns are those of [`super::lookup::SEQUENCE_COLUMN_NAMES`].
+pub fn sequence(scope: &Scope, sequence: &SequenceDefinition) -> Result<Arc<dyn TableProvider>> {
+    let position = scope.sequences.position(sequence);
+    let [last_value, log_cnt, is_called] = super::lookup::SEQUENCE_COLUMN_NAMES;
+    built(vec![
+        (last_value, Column::Int8(vec![Some(position.last_value)])),
+        (log_cnt, Column::int8([position.leased])),
+        (is_called, Column::Boolean(vec![position.is_called])),
+    ])
 }

@@ -272,8 +272,8 @@ mod tests {
             ("{\"n\":1", "22P04", "COPY t, line 1: \"{\"n\":1\""),
             ("7", "22P04", "COPY t, line 1: \"7\""),
             ("[{\"n\":1}]", "22P04", "COPY t, line 1: \"[{\"n\":1}]\""),
-            ("{\"n\" 1}", "22P02", "COPY t, line 1"),
-            ("x{\"n\":1}", "22P02", "COPY t, line 1"),
+            ("{\"n\" 1}", "22P02", "JSON data, line 1: {\"n\" 1...\nCOPY t, line 1"),
+            ("x{\"n\":1}", "22P02", "JSON data, line 1: x...\nCOPY t, line 1"),
         ] {
             let mut decoder = decoder();
             let error = decoder.push(data.as_bytes()).and_then(|()| decoder.finish()).unwrap_err();

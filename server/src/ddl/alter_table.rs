@@ -49,10 +49,22 @@ pub fn alter(
             storage_parameters::check(options)?;
             Ok(Decision::default())
         }
+        AlterTableOperation::DisableTrigger { name } | AlterTableOperation::EnableTrigger { name } => triggers(&found, name),
         AlterTableOperation::ClusterBy { exprs } => alteration.cluster_by(exprs),
         AlterTableOperation::DropClusteringKey => alteration.cluster_by(&[]),
         AlterTableOperation::OwnerTo { .. } => Err(SqlError::unsupported("OWNER TO").with_hint("There are no roles yet.")),
         other => Err(SqlError::unsupported(format!("ALTER TABLE ... {other}"))),
+    }
+}
+
+/// No table has a trigger, so there is nothing to do for ALL of them; one that is named does not exist.
+fn triggers(found: &Found<'_>, name: &Ident) -> Result<Decision> {
+    match fold(name).as_str() {
+        "all" | "user" => Ok(Decision::default()),
+        name => {
+            let message = format!("trigger \"{name}\" for table \"{}\" does not exist", found.name);
+            Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
+        }
     }
 }
 
@@ -247,6 +259,7 @@ impl Alteration<'_> {
 
     fn rename_column(mut self, from: &str, to: &str) -> Result<Decision> {
         let column = self.column(from)?.clone();
+        create_table::check_column_name(to)?;
         if self.table.column(to).is_some() {
             let text = format!("column \"{to}\" of relation \"{}\" already exists", self.found.name);
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, text));

@@ -3,11 +3,12 @@
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, relation_exists};
 use super::{column_types, constraints, expressions, like, sequences, storage_parameters};
 use crate::catalog::names::fold;
-use crate::catalog::{ColumnDefinition, Constraint, Identity, OnCommit, Relation, TableDefinition, temporary};
+use crate::catalog::{ColumnDefinition, Constraint, Identity, OnCommit, Relation, TableDefinition, system_columns, temporary};
 use crate::error::{Result, SqlError, SqlState};
+use crate::query::table::{ROW_COLUMN, SEGMENT_COLUMN};
 use crate::session::clauses;
 use crate::session::grammar::SequenceOption;
-use crate::types::SqlType;
+use crate::types::{SqlType, UNCONSTRAINED};
 use datafusion::sql::sqlparser::ast::{
     self, ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Expr, GeneratedAs, TableConstraint, WrappedCollection,
 };
@@ -16,8 +17,8 @@ use storage::ColumnId;
 /// A table's columns at most, as in PostgreSQL.
 pub const COLUMNS_MAX: usize = 1600;
 
-/// Names that PostgreSQL keeps for the columns of the system; ours keep theirs too.
-const SYSTEM_COLUMNS: [&str; 8] = ["ctid", "xmin", "cmin", "xmax", "cmax", "tableoid", "__segment", "__row"];
+/// Names that this server keeps for columns of its own, as PostgreSQL keeps those of its system columns.
+const HIDDEN_COLUMNS: [&str; 2] = [SEGMENT_COLUMN, ROW_COLUMN];
 
 /// A column read from its definition, with what belongs to it.
 pub struct NewColumn {
@@ -225,13 +226,18 @@ pub fn require_storable(sql_type: &SqlType) -> Result<()> {
     }
 }
 
+/// 42701 for a name that a system column has.
+pub fn check_column_name(name: &str) -> Result<()> {
+    if !system_columns::is(name) && !HIDDEN_COLUMNS.contains(&name) {
+        return Ok(());
+    }
+    Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column name \"{name}\" conflicts with a system column name")))
+}
+
 /// Reads one column.
 pub fn read_column(definition: &ColumnDef, id: ColumnId) -> Result<NewColumn> {
     let name = fold(&definition.name);
-    if SYSTEM_COLUMNS.contains(&name.as_str()) {
-        let message = format!("column name \"{name}\" conflicts with a system column name");
-        return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
-    }
+    check_column_name(&name)?;
     let serial = serial_type(&definition.data_type);
     let (sql_type, digits) = match &serial {
         Some(sql_type) => (sql_type.clone(), None),
@@ -344,8 +350,25 @@ fn apply_identity(
     Ok(())
 }
 
+/// Digits behind the point of a numeric without precision.
+const UNCONSTRAINED_SCALE: i8 = UNCONSTRAINED.1;
+
+/// What was computed has the digits that its values need, which says nothing of the rows that come later: as wide as a numeric without precision,
+/// or wider behind the point where the values are.
+fn computed((precision, scale): (u8, i8)) -> SqlType {
+    SqlType::Numeric(match scale {
+        _ if precision > UNCONSTRAINED.0 => Some((precision, scale)),
+        ..=UNCONSTRAINED_SCALE => None,
+        scale => Some((UNCONSTRAINED.0, scale)),
+    })
+}
+
 /// The columns that CREATE TABLE AS makes of a query's result.
-pub fn columns_of_query(create: &CreateTable, output: &arrow::datatypes::Schema) -> Result<Vec<NewColumn>> {
+pub fn columns_of_query(
+    create: &CreateTable,
+    output: &arrow::datatypes::Schema,
+    declared: impl Fn(usize) -> bool,
+) -> Result<Vec<NewColumn>> {
     refuse_unsupported(create)?;
     if create.columns.len() > output.fields().len() {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, "too many column names were specified"));
@@ -361,9 +384,15 @@ pub fn columns_of_query(create: &CreateTable, output: &arrow::datatypes::Schema)
                 Some(_) => SqlType::Array(Box::new(SqlType::Int8)),
                 None => SqlType::Int8,
             },
+            SqlType::Numeric(Some(digits)) if !declared(at) => computed(digits),
             other => other,
         };
+        if *sql_type.scalar() == SqlType::Record {
+            let message = format!("column \"{name}\" has pseudo-type {}", sql_type.name());
+            return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+        }
         require_storable(&sql_type)?;
+        check_column_name(&name)?;
         let id = ColumnId(at as u32 + 1);
         let column = ColumnDefinition { id, name, sql_type, not_null: false, default: None, identity: None, missing: None, digits: None };
         columns.push(NewColumn { column, constraints: Vec::new(), sequence: None });

@@ -88,7 +88,22 @@ fn target(scope: Scope<'_>, object_type: ObjectType, name: &ObjectName) -> Resul
         let right = found.relation().kind();
         return Err(found.wrong_kind(kind).with_hint(format!("Use DROP {} to remove a {right}.", right.to_uppercase())));
     }
+    check_required(scope, &found)?;
     Ok(Ok(Target::Relation(place(&found))))
+}
+
+/// The sequence of an identity column goes with the column, and not alone.
+fn check_required(scope: Scope<'_>, found: &Found<'_>) -> Result<()> {
+    let Relation::Sequence(sequence) = found.relation() else { return Ok(()) };
+    let Some((table, column)) = sequence.owned_by else { return Ok(()) };
+    let Some(owner) = scope.catalog.by_oid(table) else { return Ok(()) };
+    let Some(column) = owner.table().ok().and_then(|table| table.column_by_id(column)).filter(|column| column.identity.is_some()) else {
+        return Ok(());
+    };
+    let (column, table) = (&column.name, scope.shown(&owner));
+    let message = format!("cannot drop sequence {} because column {column} of table {table} requires it", scope.shown(found));
+    Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+        .with_hint(format!("You can drop column {column} of table {table} instead.")))
 }
 
 fn missing(scope: Scope<'_>, kind: &str, name: &QualifiedName) -> SqlError {

@@ -7,10 +7,10 @@ use super::constraints;
 use super::decision::{Check, Decision, SUCCESS, Scope, notice, place, put, relation_exists};
 use super::expressions;
 use crate::catalog::lookup::Found;
-use crate::catalog::names::fold;
+use crate::catalog::names::{fold, quote};
 use crate::catalog::{Constraint, IndexDefinition, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
-use datafusion::sql::sqlparser::ast::{CreateIndex, Expr, IndexColumn, ObjectName};
+use datafusion::sql::sqlparser::ast::{CreateIndex, Expr, Ident, IndexColumn, ObjectName};
 use std::collections::BTreeSet;
 use storage::ColumnId;
 
@@ -149,14 +149,28 @@ fn definition(table: &TableDefinition, create: &CreateIndex, name: &str) -> Resu
 
 fn definition_text(create: &CreateIndex, method: &str) -> String {
     let list = |items: Vec<String>| items.join(", ");
-    let mut text = format!("USING {method} ({})", list(create.columns.iter().map(ToString::to_string).collect()));
+    let mut text = format!("USING {method} ({})", list(create.columns.iter().map(part_text).collect()));
     if !create.include.is_empty() {
-        text.push_str(&format!(" INCLUDE ({})", list(create.include.iter().map(ToString::to_string).collect())));
+        text.push_str(&format!(" INCLUDE ({})", list(create.include.iter().map(|name| quote(&fold(name))).collect())));
     }
     if let Some(predicate) = &create.predicate {
         text.push_str(&format!(" WHERE ({predicate})"));
     }
     text
+}
+
+/// A part of the key as PostgreSQL prints it: quotes where they are needed, and nothing that goes without saying.
+fn part_text(part: &IndexColumn) -> String {
+    let mut part = part.clone();
+    if let Expr::Identifier(ident) = &mut part.column.expr {
+        let name = fold(ident);
+        *ident = if quote(&name) == name { Ident::new(name) } else { Ident::with_quote('"', name) };
+    }
+    let options = &mut part.column.options;
+    options.asc = options.asc.filter(|ascending| !ascending);
+    let descending = options.asc == Some(false);
+    options.nulls_first = options.nulls_first.filter(|first| *first != descending);
+    part.to_string()
 }
 
 /// The constraint that enforces a unique index; what must hold of the rows for it.

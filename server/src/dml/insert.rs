@@ -16,13 +16,15 @@ use crate::ingest::{Inserter, KeysChanged, Target, literals};
 use crate::query::QueryContext;
 use crate::session::Outcome;
 use crate::session::clauses::{Overriding, overriding};
+use crate::session::faults;
 use crate::session::transaction::Transaction;
 use arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr as PlanExpr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Insert, OnConflictAction, OnInsert, Query, SetExpr, SetOperator, SetQuantifier, Statement, Values, With, visit_expressions,
+    Expr, Insert, OnConflictAction, OnInsert, Query, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, Values, With,
+    visit_expressions,
 };
 use futures::TryStreamExt;
 use std::ops::ControlFlow;
@@ -236,6 +238,7 @@ pub(super) async fn plan(
     if let Some(with) = with {
         query.with = Some(with.clone());
     }
+    let written = faults::outputs(&query.body).unwrap_or_default();
     let all_default = prepare_source(target, positions, &mut query)?;
     if let SetExpr::Values(values) = &*query.body
         && values.rows.iter().flat_map(|row| row.content.iter()).any(has_subquery)
@@ -244,7 +247,7 @@ pub(super) async fn plan(
     }
     let plan = context.plan(&Statement::Query(Box::new(query))).await?;
     let columns = plan.schema().fields().len();
-    check_count(columns, positions.len(), listed)?;
+    check_count(columns, positions.len(), listed).map_err(|error| error.at_place(written.get(positions.len()).copied()))?;
     if overriding.is_none() {
         check_identity(target, &positions[..columns], |index| all_default.get(index).copied().unwrap_or(false))?;
     }
@@ -343,8 +346,9 @@ pub(super) fn positions(target: &Target, insert: &Insert) -> Result<Vec<usize>> 
     for name in &insert.columns {
         let position = target::position(target, name)?;
         if positions.contains(&position) {
-            let name = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
-            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
+            let twice = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
+            let message = format!("column \"{twice}\" specified more than once");
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(name.span()));
         }
         positions.push(position);
     }
@@ -362,7 +366,8 @@ fn count_expressions(rows: &[&[Expr]], columns: usize) -> Result<usize> {
     if rows.iter().any(|row| row.len() != expressions) {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length"));
     }
-    check_count(expressions, columns, false)?;
+    let extra = rows.first().and_then(|row| row.get(columns)).map(Spanned::span);
+    check_count(expressions, columns, false).map_err(|error| error.at_place(extra))?;
     Ok(expressions)
 }
 

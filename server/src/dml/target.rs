@@ -8,7 +8,9 @@ use crate::catalog::names::{QualifiedName, fold};
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
 use crate::query::QueryContext;
-use datafusion::sql::sqlparser::ast::{Delete, FromTable, Ident, Insert, ObjectName, TableFactor, TableObject, TableWithJoins, Update};
+use datafusion::sql::sqlparser::ast::{
+    Delete, FromTable, Ident, Insert, ObjectName, Spanned, TableFactor, TableObject, TableWithJoins, Update,
+};
 
 /// Finds the table of a name; 42P01 if there is none, 42809 if it is a view or a sequence, 42501 in the system's schemas.
 pub(super) fn find(context: &QueryContext, name: &ObjectName) -> Result<Target> {
@@ -77,8 +79,8 @@ pub(super) fn position(target: &Target, name: &ObjectName) -> Result<usize> {
     let [part] = &name.0[..] else {
         return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" of relation \"{}\" does not exist", target.name)));
     };
-    let name = part.as_ident().map(fold).unwrap_or_default();
-    target.definition.require_column(&target.name, &name)?;
-    let found = target.definition.columns.iter().position(|column| column.name == name);
+    let folded = part.as_ident().map(fold).unwrap_or_default();
+    target.definition.require_column(&target.name, &folded).map_err(|error| error.at(name.span()))?;
+    let found = target.definition.columns.iter().position(|column| column.name == folded);
     found.ok_or_else(|| SqlError::internal("a column vanished"))
 }

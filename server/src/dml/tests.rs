@@ -35,6 +35,9 @@ impl SequenceAccess for NoSequences {
     fn set_value(&self, _: &str, _: i64, _: bool) -> Result<i64> {
         Err(SqlError::internal("none"))
     }
+    fn position(&self, _: &crate::catalog::SequenceDefinition) -> crate::query::SequencePosition {
+        crate::query::SequencePosition { last_value: 1, is_called: false, leased: 0 }
+    }
     fn last_value(&self) -> Result<i64> {
         Err(SqlError::internal("none"))
     }

@@ -3,8 +3,9 @@
 //! Where a library only has text, the text is read: each form that is recognized has its line in the test's table.
 
 use super::{SqlError, SqlState, planning};
+use crate::query::naming;
 use arrow::error::ArrowError;
-use datafusion::common::SchemaError;
+use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use placement::PlacementError;
@@ -100,6 +101,9 @@ fn known(error: &(dyn Error + 'static)) -> Option<SqlError> {
 
 fn from_schema(error: &SchemaError) -> SqlError {
     match error {
+        SchemaError::FieldNotFound { field, valid_fields } if is_shared(field, valid_fields) => {
+            SqlError::new(SqlState::AMBIGUOUS_COLUMN, format!("column reference \"{}\" is ambiguous", field.name))
+        }
         SchemaError::FieldNotFound { field, .. } => undefined_column(field.relation.as_ref().map(|relation| relation.table()), &field.name),
         SchemaError::AmbiguousReference { field } => {
             SqlError::new(SqlState::AMBIGUOUS_COLUMN, format!("column reference \"{}\" is ambiguous", field.name))
@@ -108,6 +112,12 @@ fn from_schema(error: &SchemaError) -> SqlError {
             SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once"))
         }
     }
+}
+
+/// Whether several columns of a table in FROM have this name: they were told apart by marks.
+fn is_shared(field: &Column, known: &[Column]) -> bool {
+    let same_table = |other: &&Column| field.relation.is_none() || field.relation == other.relation;
+    known.iter().filter(same_table).filter(|other| other.name != field.name && naming::shown(&other.name) == field.name).count() > 1
 }
 
 fn undefined_column(relation: Option<&str>, name: &str) -> SqlError {
@@ -401,12 +411,6 @@ pub(super) fn line_and_column(message: &str) -> Option<(usize, usize, usize)> {
     let start = message.rfind(" at Line: ")?;
     let (line, column) = message[start + " at Line: ".len()..].split_once(", Column: ")?;
     Some((start, line.trim().parse().ok()?, column.trim().parse().ok()?))
-}
-
-/// One-based position in characters of a one-based line and column.
-pub(super) fn character_position(sql: &str, line: usize, column: usize) -> Option<usize> {
-    let before: usize = sql.split_inclusive('\n').take(line.checked_sub(1)?).map(|line| line.chars().count()).sum();
-    Some((before + column).min(sql.chars().count() + 1)).filter(|position| *position > 0)
 }
 
 #[cfg(test)]

@@ -105,6 +105,10 @@ pub(super) fn from_not_implemented(text: &str) -> SqlError {
             _ => "an expression of this kind in this place",
         });
     }
+    if let Some(parts) = text.strip_prefix("compound identifier: ") {
+        let name = parts.trim_matches(['[', ']']).replace("\", \"", ".").replace('"', "");
+        return SqlError::new(SqlState::SYNTAX_ERROR, format!("improper qualified name (too many dotted names): {name}"));
+    }
     SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, lower_first(&without_debug_text(&first_line(text))))
 }
 
@@ -245,6 +249,11 @@ fn operators(text: &str) -> Option<SqlError> {
     if let Some(found) = text.strip_prefix("Unary operator 'NOT' requires a boolean expression, got ") {
         return Some(SqlError::not_boolean("NOT", &type_name(&first_line(found))));
     }
+    if let Some(types) =
+        between(&format!("{}\n", first_line(text)), "Cannot infer common argument type for logical boolean operation ", "\n")
+    {
+        return logical(types);
+    }
     if let Some(types) = between(text, "Incompatible inputs for Union: Previous inputs were of type ", " on column") {
         let (left, right) = types.split_once(", but got incompatible type ")?;
         let message = format!("UNION types {} and {} cannot be matched", type_name(left), type_name(right));
@@ -332,6 +341,13 @@ fn type_name(arrow: &str) -> String {
     }
 }
 
+/// `Int32 AND Boolean`: the first side that is not boolean.
+fn logical(operation: &str) -> Option<SqlError> {
+    let (operator, (left, right)) = ["AND", "OR"].into_iter().find_map(|op| Some((op, operation.split_once(&format!(" {op} "))?)))?;
+    let found = [left, right].into_iter().map(type_name).find(|found| found != "boolean")?;
+    Some(SqlError::not_boolean(operator, &found))
+}
+
 fn shapes(text: &str) -> Option<SqlError> {
     let syntax = |message: String| Some(SqlError::new(SqlState::SYNTAX_ERROR, message));
     if text.contains("queries have different number of columns") {
@@ -349,6 +365,19 @@ fn shapes(text: &str) -> Option<SqlError> {
         let given = rest.split(' ').next()?;
         let message = format!("table has {has} columns available but {given} columns specified");
         return Some(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+    }
+    if let Some(types) = text.split("Inconsistent data type across values list").nth(1).and_then(|rest| rest.split(". Was ").nth(1)) {
+        let (was, found) = types.split_once(" but found ")?;
+        let message = format!("VALUES types {} and {} cannot be matched", type_name(was), type_name(&first_line(found)));
+        return Some(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+    }
+    if text.starts_with("FILTER clause can only be used with aggregate window functions") {
+        let message = "FILTER is not implemented for non-aggregate window functions";
+        return Some(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+    }
+    if let Some(types) = between(text, "expr type ", " in SetComparison") {
+        let (left, right) = types.split_once(" can't cast to ")?;
+        return Some(SqlError::undefined_operator(&format!("{} = {}", type_name(left), type_name(right))));
     }
     if text.contains("Inconsistent data length across values list") {
         return syntax("VALUES lists must all be the same length".into());

@@ -1,10 +1,29 @@
 //! Calls as users know them: what operators and phrases call has names of its own.
 
+use super::SqlState;
+
 /// Functions that stand for operators.
 const OPERATORS: [(&str, &str); 3] =
     [("plimsoll_array_contains", "@>"), ("plimsoll_array_overlaps", "&&"), ("plimsoll_array_concat", "||")];
 /// Functions that stand for others.
-const FUNCTIONS: [(&str, &str); 2] = [("plimsoll_flatten", "unnest"), ("plimsoll_regexp_matches", "regexp_matches")];
+const FUNCTIONS: [(&str, &str); 3] =
+    [("plimsoll_flatten", "unnest"), ("plimsoll_regexp_matches", "regexp_matches"), ("series", "generate_series")];
+
+/// A phrase that is a call beneath, and cannot have such operands: its SQLSTATE and message.
+pub(super) fn phrase(call: &str) -> Option<(SqlState, String)> {
+    let (name, arguments) = call.strip_suffix(')')?.split_once('(')?;
+    let (first, second) = arguments.split_once(", ")?;
+    match name.strip_prefix("plimsoll_").unwrap_or(name) {
+        "array_has" if !first.ends_with("[]") && !second.ends_with("[]") => {
+            Some((SqlState::WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires array on right side".into()))
+        }
+        "subscript" => {
+            let message = format!("cannot subscript type {first} because it does not support subscripting");
+            Some((SqlState::DATATYPE_MISMATCH, message))
+        }
+        _ => None,
+    }
+}
 
 /// `plimsoll_array_contains(integer[], integer)` is `integer[] @> integer`.
 pub(super) fn operation(call: &str) -> Option<String> {

@@ -69,8 +69,7 @@ fn set_config(scope: &Scope) -> ScalarUDF {
             return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "SET requires parameter name").into());
         };
         let local = args[2] == ScalarValue::Boolean(Some(true));
-        let value = as_text(&args[1]).unwrap_or_default();
-        Ok(text(session.effects.set(&session.settings, name, value, local)?))
+        Ok(text(session.effects.set(&session.settings, name, as_text(&args[1]), local)?))
     })
 }
 

@@ -7,6 +7,7 @@ use crate::types::convert::{cannot_cast, castable, convert, result_type};
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use std::sync::{Arc, LazyLock};
 
@@ -19,6 +20,17 @@ static FUNCTION: LazyLock<Arc<ScalarUDF>> =
 /// The function.
 pub fn function() -> Arc<ScalarUDF> {
     Arc::clone(&FUNCTION)
+}
+
+/// Whether a call of it is one to a type with digits or a length of its own: `x::numeric(10,2)`.
+pub fn modified_target(call: &ScalarFunction) -> bool {
+    let name = call.args.get(1).and_then(|target| match target {
+        Expr::Literal(ScalarValue::Utf8(name), _) => name.as_deref(),
+        _ => None,
+    });
+    // A literal is cast to the digits that it has.
+    let is_literal = matches!(call.args.first(), Some(Expr::Literal(..)));
+    call.func == *FUNCTION && !is_literal && name.is_some_and(|name| name.ends_with(')'))
 }
 
 /// A call of it.

@@ -6,7 +6,7 @@ use crate::catalog::pg_catalog::type_names;
 use crate::types::SqlType;
 use crate::types::output::{ColumnEncoder, OutputStyle};
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, UInt32Type};
 use bytes::BytesMut;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility};
@@ -32,6 +32,7 @@ pub fn functions() -> Vec<ScalarUDF> {
     all.push(size_pretty());
     all.push(format_type());
     all.push(array_to_string());
+    all.push(vector_types());
     all.push(Function::constant(client_queries::EMPTY_ARRAY, empty_array()));
     all.push(ScalarUDF::new_from_impl(EmptyIfNull::new()));
     all.push(Function::constant("getdatabaseencoding", text("UTF8")));
@@ -96,7 +97,7 @@ fn get_expr() -> ScalarUDF {
 
 /// `pg_size_pretty(bytes)`.
 fn size_pretty() -> ScalarUDF {
-    Function::of_rows("pg_size_pretty", Signature::exact(vec![DataType::Int64], Volatility::Immutable), DataType::Utf8View, |args| {
+    Function::of_rows("pg_size_pretty", Signature::any(1, Volatility::Immutable), DataType::Utf8View, |args| {
         Ok(ScalarValue::Utf8View(as_integer(&args[0]).map(pretty_bytes)))
     })
 }
@@ -119,6 +120,19 @@ fn format_type() -> ScalarUDF {
     Function::of_rows("format_type", Signature::any(2, Volatility::Stable), DataType::Utf8View, |args| {
         let oid = as_integer(&args[0]).and_then(|oid| u32::try_from(oid).ok());
         Ok(ScalarValue::Utf8View(oid.map(|oid| type_names::format(oid, as_integer(&args[1])))))
+    })
+}
+
+/// `oidvectortypes(oidvector)`: names of types.
+fn vector_types() -> ScalarUDF {
+    Function::of_rows("oidvectortypes", Signature::any(1, Volatility::Stable), DataType::Utf8View, |args| {
+        let ScalarValue::List(list) = &args[0] else { return Ok(ScalarValue::Utf8View(None)) };
+        if list.is_null(0) {
+            return Ok(ScalarValue::Utf8View(None));
+        }
+        let oids = arrow::compute::cast(&list.value(0), &DataType::UInt32)?;
+        let names: Vec<_> = oids.as_primitive::<UInt32Type>().iter().flatten().map(|oid| type_names::format(oid, None)).collect();
+        Ok(text(names.join(", ")))
     })
 }
 

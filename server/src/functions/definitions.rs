@@ -3,7 +3,7 @@
 use super::scalar::{Function, as_integer, as_text};
 use crate::catalog::Relation;
 use crate::catalog::names::quote_qualified;
-use crate::catalog::pg_catalog::{describe, descriptions, oids, procedures};
+use crate::catalog::pg_catalog::{descriptions, oids, procedures, view_definition};
 use crate::query::Scope;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
@@ -49,7 +49,10 @@ fn rule(scope: &Arc<Scope>) -> ScalarUDF {
         scope.view.catalog.all().find_map(|found| match found.relation() {
             Relation::View(view) if oids::rule(view.oid) == wanted => {
                 let name = quote_qualified(found.schema, found.name);
-                Some(format!("CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {}", describe::view_text(view)))
+                Some(format!(
+                    "CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {}",
+                    view_definition::text(&scope.view.catalog, view, &scope.search_path)
+                ))
             }
             _ => None,
         })

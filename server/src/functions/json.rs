@@ -6,10 +6,9 @@ use crate::error::{SqlError, SqlState};
 use crate::types::SqlType;
 use crate::types::input::scalar_from_text;
 use crate::types::json_path::{self, at_path, contains, element, elements, equal_texts, kind, member, members, quoted};
-use crate::types::output::{ColumnEncoder, OutputStyle};
-use arrow::array::{Array, ArrayRef, AsArray, StructArray};
+use crate::types::output::{JsonColumn, OutputStyle};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, FieldRef};
-use bytes::BytesMut;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
@@ -21,16 +20,6 @@ use std::sync::Arc;
 pub fn functions() -> Vec<ScalarUDF> {
     let mut all = operators();
     all.extend(["json", "jsonb"].into_iter().flat_map(of_either));
-    all.push(Json::of("row_to_json", 1, Returns::Json, |args| match &args[0].0 {
-        value if value.is_null() => Ok(None),
-        ScalarValue::Struct(row) => row_to_json(row).map(|json| Some(text(json))),
-        _ => Err(SqlError::undefined_function(&format!("row_to_json({})", SqlType::of_field(&args[0].1).name())).into()),
-    }));
-    all.push(Json::of("array_to_json", 1, Returns::Json, |args| match SqlType::of_field(&args[0].1) {
-        _ if args[0].0.is_null() => Ok(None),
-        SqlType::Array(_) => to_json(&args[0]).map(|json| Some(text(json))),
-        other => Err(SqlError::undefined_function(&format!("array_to_json({})", other.name())).into()),
-    }));
     all
 }
 
@@ -68,9 +57,6 @@ fn of_either(prefix: &'static str) -> Vec<ScalarUDF> {
             finish(format!("[{}]", items.join(", "))).map(Some)
         }),
         Json::of(name("build_object"), VARIADIC, returns, move |args| object(args).and_then(finish).map(Some)),
-        Json::of(format!("to_{prefix}"), 1, returns, move |args| {
-            if args[0].0.is_null() { Ok(None) } else { to_json(&args[0]).and_then(finish).map(Some) }
-        }),
         Json::of(name("strip_nulls"), 1, returns, move |args| as_text(&args[0].0).map(|json| finish(stripped(json))).transpose()),
         Json::of(name("set"), VARIADIC, returns, set),
         Json::of(name("extract_path"), VARIADIC, returns, |args| Ok(extract(args).map(text))),
@@ -185,11 +171,6 @@ impl ScalarUDFImpl for Json {
         Ok(self.result(None).arrow())
     }
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let literal = matches!(args.scalar_arguments, [Some(ScalarValue::Utf8(Some(_)))]);
-        if literal && self.name.starts_with("to_json") {
-            let message = "could not determine polymorphic type because input has type unknown";
-            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).into());
-        }
         Ok(Arc::new(self.result(args.arg_fields.first()).field(&self.name, true)))
     }
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -332,47 +313,9 @@ fn array(json: &str) -> Result<Vec<&str>> {
 
 /// A SQL value as JSON.
 fn to_json((value, field): &Argument) -> Result<String> {
-    if value.is_null() {
-        return Ok("null".into());
-    }
-    if let ScalarValue::Struct(row) = value {
-        return row_to_json(row);
-    }
-    let sql_type = SqlType::of_field(field);
-    let array = value.to_array()?;
-    if let (SqlType::Array(element), ScalarValue::List(list)) = (&sql_type, value) {
-        let field = Arc::new(element.field("item", true));
-        let items = list.value(0);
-        let item = |row| to_json(&(ScalarValue::try_from_array(&items, row)?, Arc::clone(&field)));
-        return Ok(format!("[{}]", (0..items.len()).map(item).collect::<Result<Vec<_>>>()?.join(",")));
-    }
-    let mut out = BytesMut::new();
-    ColumnEncoder::new(&sql_type, false, &OutputStyle::default()).write(&array, 0, &mut out)?;
-    let shown = String::from_utf8_lossy(&out).into_owned();
-    Ok(match (&sql_type, value) {
-        (_, ScalarValue::Boolean(Some(value))) => value.to_string(),
-        (SqlType::Json | SqlType::Jsonb, _) => shown,
-        (SqlType::Date | SqlType::Time | SqlType::Interval, _) => quoted(&shown),
-        (SqlType::Timestamp, _) => quoted(&shown.replacen(' ', "T", 1)),
-        (SqlType::Timestamptz, _) => quoted(&with_minutes(&shown.replacen(' ', "T", 1))),
-        (sql_type, _) if crate::types::convert::is_number(sql_type) && shown.bytes().any(|b| b.is_ascii_digit()) => shown,
-        _ => quoted(&shown),
-    })
-}
-
-/// A row without names: its fields are f1, f2, ...
-fn row_to_json(row: &StructArray) -> Result<String> {
-    let field = |(at, (field, column)): (usize, (&FieldRef, &ArrayRef))| {
-        Ok(format!("\"f{}\":{}", at + 1, to_json(&(ScalarValue::try_from_array(column, 0)?, Arc::clone(field)))?))
-    };
-    let fields = row.fields().iter().zip(row.columns()).enumerate().map(field).collect::<Result<Vec<_>>>()?;
-    Ok(format!("{{{}}}", fields.join(",")))
-}
-
-/// In JSON the offset of a moment has minutes.
-fn with_minutes(shown: &str) -> String {
-    let offset = shown.rfind(['+', '-']).map_or("", |at| &shown[at..]);
-    if offset.len() == 3 { format!("{shown}:00") } else { shown.to_string() }
+    let mut json = String::new();
+    JsonColumn::new(field, &value.to_array()?, &OutputStyle::default())?.write(0, ",", &mut json)?;
+    Ok(json)
 }
 
 fn object(args: &[Argument]) -> Result<String> {
@@ -395,7 +338,7 @@ fn object(args: &[Argument]) -> Result<String> {
 }
 
 fn is_composite(sql_type: &SqlType) -> bool {
-    matches!(sql_type, SqlType::Array(_) | SqlType::Json | SqlType::Jsonb)
+    matches!(sql_type, SqlType::Array(_) | SqlType::Record | SqlType::Json | SqlType::Jsonb)
 }
 
 fn stripped(json: &str) -> String {

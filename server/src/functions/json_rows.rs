@@ -124,8 +124,8 @@ fn aggregated(call: &Call) -> Result<ArrayRef> {
         }
         let values = texts(&call.items(0, row))?;
         let values: Vec<&str> = values.as_string_view().iter().map(|value| value.unwrap_or("null")).collect();
-        // PostgreSQL puts objects and arrays on lines of their own only where they come from composite values and arrays.
-        Ok(Some(format!("[{}]", values.join(", "))))
+        let values = values.join(", ");
+        Ok(Some(format!("[{}]", values.strip_prefix(super::json_values::LINE).unwrap_or(&values))))
     })
 }
 

@@ -25,7 +25,7 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let known = datafusion::functions_aggregate::all_default_aggregate_functions();
     let alias = |(old, new): (&str, &'static [&'static str])| {
         let found = known.iter().find(|function| function.name() == old)?;
-        Some(Arc::new(found.as_ref().clone().with_aliases(new.iter().copied())))
+        Some(super::sliding::aggregate(Arc::new(found.as_ref().clone().with_aliases(new.iter().copied()))))
     };
     let exact = [super::sum::function(), super::average::function(), super::array_agg::function()];
     renamed.into_iter().filter_map(alias).chain(exact).chain(super::dispersion::functions()).collect()

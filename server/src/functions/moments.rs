@@ -88,11 +88,6 @@ impl FunctionRewrite for InZone {
             ("character_length", [text]) if text.get_type(schema)?.is_binary() => {
                 named("octet_length").map(|function| function.call(args.clone()))
             }
-            // An empty array has no dimension.
-            ("array_length", _) => {
-                let zero = Expr::Literal(ScalarValue::UInt64(Some(0)), None);
-                Some(datafusion::functions::core::nullif().call(vec![expr.clone(), zero]))
-            }
             _ => None,
         };
         Ok(replaced.map_or_else(|| Transformed::no(expr), Transformed::yes))

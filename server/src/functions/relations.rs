@@ -104,7 +104,15 @@ fn print_oid(scope: &Scope, oid: u32, print: Print) -> String {
 }
 
 fn read_class(scope: &Scope, name: &str) -> SqlResult<u32> {
-    let name = QualifiedName::from_text(name)?;
+    let own = format!("{}.", quote(&scope.database));
+    let quoted = format!("\"{}\".", scope.database);
+    let within = [&own, &quoted].into_iter().find_map(|database| name.strip_prefix(database.as_str()));
+    // A schema may be called as the database is.
+    let within = within.and_then(|rest| QualifiedName::from_text(rest).ok()).filter(|name| name.schema.is_some());
+    let name = match within {
+        Some(name) => name,
+        None => QualifiedName::from_text(name)?,
+    };
     if let Some(shape) = built_in_relation(scope, &name) {
         return Ok(shape.oid);
     }
@@ -158,7 +166,8 @@ fn is_visible(scope: &Scope, oid: u32) -> bool {
     }
 }
 
-fn print_class(scope: &Scope, oid: u32) -> Option<String> {
+/// The name of a relation, with its schema where it is not found without.
+pub(super) fn print_class(scope: &Scope, oid: u32) -> Option<String> {
     let (schema, name) = place(scope, oid)?;
     Some(if is_visible(scope, oid) { quote(&name) } else { quote_qualified(&schema, &name) })
 }
@@ -204,7 +213,8 @@ fn read_signature(scope: &Scope, text: &str) -> SqlResult<u32> {
     procedures::named(&name).into_iter().find(same).ok_or_else(|| no_function(text))
 }
 
-fn print_signature(oid: u32) -> Option<String> {
+/// A function by its name and the types of its arguments.
+pub(super) fn print_signature(oid: u32) -> Option<String> {
     let procedure = procedures::get(oid)?;
     let types: Vec<_> = procedure.inputs().into_iter().map(|oid| type_names::format(oid, None)).collect();
     Some(format!("{}({})", procedure.name, types.join(",")))
@@ -237,7 +247,7 @@ fn definitions(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
         let scope = Arc::clone(scope);
         of_one("pg_get_viewdef", DataType::Utf8View, move |value| {
             let oid = read_oid(&scope, value, read_class)?;
-            Ok(ScalarValue::Utf8View(oid.and_then(|oid| describe::view(&scope.view.catalog, oid))))
+            Ok(ScalarValue::Utf8View(oid.and_then(|oid| describe::view(&scope.view.catalog, oid, &scope.search_path))))
         })
     };
     let constraint = {
@@ -277,8 +287,11 @@ fn serial_sequence(scope: &Arc<Scope>) -> ScalarUDF {
     let scope = Arc::clone(scope);
     Function::of_rows("pg_get_serial_sequence", Signature::any(2, Volatility::Stable), DataType::Utf8View, move |args| {
         let (Some(table), Some(column)) = (as_text(&args[0]), as_text(&args[1])) else { return Ok(ScalarValue::Utf8View(None)) };
-        let catalog = &scope.view.catalog;
-        let found = catalog.require(&QualifiedName::from_text(table)?, &scope.search_path)?;
+        let (catalog, name) = (&scope.view.catalog, QualifiedName::from_text(table)?);
+        if built_in_relation(&scope, &name).is_some() {
+            return Ok(ScalarValue::Utf8View(None));
+        }
+        let found = catalog.require(&name, &scope.search_path)?;
         let definition = found.table()?;
         let id = definition.require_column(found.name, column)?.id;
         let sequence = catalog.sequences_of(definition.oid, Some(id)).next();

@@ -1,6 +1,7 @@
 //! Functions that tell of the server and the connection: addresses, times, transaction numbers.
 
 use super::scalar::{Function, as_integer, as_text};
+use crate::catalog::client_queries;
 use crate::catalog::pg_catalog::shapes;
 use crate::query::Scope;
 use arrow::datatypes::DataType;
@@ -22,6 +23,7 @@ pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     let at = i64::try_from(scope.view.snapshot.state.objects_version.0).ok();
     let numbers = ["txid_current", "txid_current_if_assigned", "pg_current_xact_id", "pg_current_xact_id_if_assigned"];
     all.extend(numbers.map(|name| Function::constant(name, ScalarValue::Int64(at))));
+    all.push(age(at.unwrap_or_default()));
     all.extend(properties());
     all.push(updatable(scope));
     all
@@ -42,6 +44,14 @@ fn addresses(scope: &Scope) -> Vec<ScalarUDF> {
         Function::constant("inet_server_addr", ScalarValue::Utf8View(None)),
         Function::constant("inet_server_port", ScalarValue::Int32(None)),
     ]
+}
+
+/// How many changes of the catalog ago a transaction was; for ever, of none.
+fn age(now: i64) -> ScalarUDF {
+    Function::of_rows(client_queries::XID_AGE, Signature::any(1, Volatility::Stable), DataType::Int32, move |args| {
+        let ago = |xid: i64| if xid == 0 { i32::MAX } else { i32::try_from((now - xid).max(0)).unwrap_or(i32::MAX) };
+        Ok(ScalarValue::Int32(as_integer(&args[0]).map(ago)))
+    })
 }
 
 /// `pg_index_column_has_property` and its like: all indexes are ascending, unique, and found by value.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     let mut all = identity(scope);
     all.extend(sequences(scope));
+    all.push(Function::constant("statement_timestamp", statement_begun()));
     all
 }
 
@@ -63,17 +64,33 @@ fn temporary_schemas(scope: &Scope) -> [ScalarUDF; 2] {
     ]
 }
 
+/// The statement's own begin, also within a transaction.
+fn statement_begun() -> ScalarValue {
+    ScalarValue::TimestampMicrosecond(Some(chrono::Utc::now().timestamp_micros()), Some("UTC".into()))
+}
+
 /// One argument of text.
 fn of_text(volatility: Volatility) -> Signature {
     Signature::exact(vec![DataType::Utf8View], volatility)
 }
 
+/// Refuses a function of this name, or lets it go on.
+type Writing = Arc<dyn Fn(&str) -> Result<()> + Send + Sync>;
+
+/// 25006 for what a read-only transaction may not do.
+fn writable(scope: &Scope) -> Writing {
+    let read_only = scope.session.settings.is_on("transaction_read_only");
+    Arc::new(move |command| if read_only { Err(crate::session::block::read_only(command).into()) } else { Ok(()) })
+}
+
 fn sequences(scope: &Scope) -> Vec<ScalarUDF> {
     let allowed = permission(scope);
-    let may = Arc::clone(&allowed);
+    let writable = writable(scope);
+    let (may, may_write) = (Arc::clone(&allowed), Arc::clone(&writable));
     let next = Arc::clone(&scope.sequences);
     let nextval = Function::of_columns("nextval", of_text(Volatility::Volatile), DataType::Int64, move |args| {
         next_values(args, |name, count| {
+            may_write("nextval()")?;
             may(name, acl::USAGE | acl::UPDATE)?;
             Ok(next.next_values(name, count)?)
         })
@@ -99,6 +116,7 @@ fn sequences(scope: &Scope) -> Vec<ScalarUDF> {
         let is_called = args.get(2).is_none_or(|value| *value == ScalarValue::Boolean(Some(true)));
         match (as_text(&args[0]), as_integer(&args[1])) {
             (Some(name), Some(value)) => {
+                writable("setval()")?;
                 may(name, acl::UPDATE)?;
                 Ok(ScalarValue::Int64(Some(set.set_value(name, value, is_called)?)))
             }

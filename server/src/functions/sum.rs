@@ -1,8 +1,9 @@
 //! `sum` of whole numbers and decimals: exact, and an error (22003) where the result does not fit, never a wrapped number.
 //!
-//! As in PostgreSQL, smallint and integer add up to bigint, bigint and numeric to numeric. Everything else is DataFusion's own sum. All exact
+//! As in PostgreSQL, smallint and integer add up to bigint, bigint and numeric to numeric, real to real. Everything else is DataFusion's own sum. All exact
 //! sums are kept in 128 bits; states travel between partitions as Decimal128.
 
+use super::sum_of_reals::{self, is_real};
 use crate::error::{SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, ListArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
@@ -68,6 +69,7 @@ impl AggregateUDFImpl for ExactSum {
     }
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         match arguments {
+            [DataType::Float32] => Ok(vec![DataType::Float32]),
             [one] => Ok(vec![argument_type(one)?]),
             _ => plan_err!("sum takes one argument"),
         }
@@ -75,6 +77,7 @@ impl AggregateUDFImpl for ExactSum {
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match &arguments[0] {
             DataType::Int32 => Ok(DataType::Int64),
+            DataType::Float32 => Ok(DataType::Float32),
             // 19 digits, and as many rows as there can be.
             DataType::Int64 => Ok(DataType::Decimal128(29, 0)),
             _ => self.inexact.return_type(arguments),
@@ -84,16 +87,27 @@ impl AggregateUDFImpl for ExactSum {
         match exact_scale(args.expr_fields[0].data_type()) {
             Some(_) if args.is_distinct => Ok(Box::new(DistinctTotal { values: HashSet::new(), returns: args.return_type().clone() })),
             Some(_) => Ok(Box::new(Total { value: 0, count: 0, returns: args.return_type().clone() })),
+            None if is_real(args.return_type()) => {
+                let total = sum_of_reals::as_doubles(args, |args| self.inexact.accumulator(args))?;
+                Ok(Box::new(sum_of_reals::Total(total)))
+            }
             None => self.inexact.accumulator(args),
         }
     }
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         match exact_scale(args.expr_fields[0].data_type()) {
             Some(_) => self.accumulator(args),
+            None if is_real(args.return_type()) => {
+                let total = sum_of_reals::as_doubles(args, |args| self.inexact.create_sliding_accumulator(args))?;
+                Ok(Box::new(sum_of_reals::Total(total)))
+            }
             None => self.inexact.create_sliding_accumulator(args),
         }
     }
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        if is_real(args.return_type()) {
+            return sum_of_reals::states(args, |args| self.inexact.state_fields(args));
+        }
         let Some(scale) = exact_scale(args.input_fields[0].data_type()) else { return self.inexact.state_fields(args) };
         let state = DataType::Decimal128(PRECISION_MAX, scale);
         Ok(vec![Arc::new(match args.is_distinct {
@@ -107,6 +121,10 @@ impl AggregateUDFImpl for ExactSum {
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
         match exact_scale(args.expr_fields[0].data_type()) {
             Some(_) => Ok(Box::new(GroupTotals { values: Vec::new(), seen: Vec::new(), returns: args.return_type().clone() })),
+            None if is_real(args.return_type()) => {
+                let totals = sum_of_reals::as_doubles(args, |args| self.inexact.create_groups_accumulator(args))?;
+                Ok(Box::new(sum_of_reals::GroupTotals(totals)))
+            }
             None => self.inexact.create_groups_accumulator(args),
         }
     }

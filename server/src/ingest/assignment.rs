@@ -60,7 +60,7 @@ pub fn check_assignment(name: &str, sql_type: &SqlType, source: &Field) -> Resul
 
 /// Types that are kept as text and are none.
 fn has_input_form(sql_type: &SqlType) -> bool {
-    matches!(sql_type, SqlType::Uuid | SqlType::Json | SqlType::Jsonb)
+    matches!(sql_type, SqlType::Uuid | SqlType::Json | SqlType::Jsonb | SqlType::Jsonpath)
 }
 
 fn same_kind(from: &SqlType, to: &SqlType) -> bool {

@@ -4,7 +4,7 @@
 //! taken out of the plan.
 
 use crate::error::{Result, SqlError, SqlState};
-use crate::query::QueryContext;
+use crate::query::{QueryContext, system_columns};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{DFSchemaRef, ScalarValue};
@@ -30,6 +30,7 @@ pub struct SelectList {
 impl SelectList {
     /// The select list of a query, to be evaluated on rows that have the columns of its FROM.
     pub async fn compile(context: &QueryContext, query: &ast::Statement, parameters: &[ScalarValue]) -> Result<Self> {
+        system_columns::refuse(query)?;
         let plan = context.bind(context.plan(query).await?, parameters)?;
         let output = context.output_schema(&plan);
         let (expressions, input) = select_list(plan)?;

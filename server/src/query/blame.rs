@@ -2,15 +2,23 @@
 //!
 //! DataFusion says which name it did not find, not where it stands nor what is near it. Nothing here can make a query fail that did not.
 
+mod conditions;
+mod matches;
+mod operators;
+mod suggestions;
+
 use super::Scope;
 use super::semantics::folded;
-use crate::error::{Result, SqlError, SqlState};
+use crate::error::{Place, Result, SqlError, SqlState};
 use crate::types::SqlType;
+use conditions::Condition;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinConstraint, ObjectName,
     Query, Select, SelectItem, SetExpr, Spanned, Statement, TableAlias, TableFactor, TableWithJoins, UnaryOperator, Value, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
+use matches::Group;
+use operators::Operation;
 use std::ops::ControlFlow;
 
 /// The error that a client shall see.
@@ -18,13 +26,15 @@ pub async fn refine(scope: &Scope, statement: &Statement, error: SqlError) -> Sq
     let names = Names::of(statement);
     match error.state {
         SqlState::UNDEFINED_COLUMN => undefined_column(scope, &names, error).await,
+        SqlState::UNDEFINED_FUNCTION if error.message.starts_with("operator") => operators::place(scope, &names, error).await,
         SqlState::UNDEFINED_FUNCTION => undefined_function(scope, &names, error).await,
         SqlState::UNDEFINED_TABLE => undefined_table(&names, error),
         SqlState::AMBIGUOUS_COLUMN | SqlState::GROUPING_ERROR => {
             let place = quoted(&error.message).and_then(|name| names.place_of_column(name));
             error.at_place(place)
         }
-        SqlState::DATATYPE_MISMATCH => filter(&names, error),
+        SqlState::DATATYPE_MISMATCH if error.message.ends_with(" cannot be matched") => matches::place(scope, &names, error).await,
+        SqlState::DATATYPE_MISMATCH => conditions::refine(scope, &names, error).await,
         SqlState::DUPLICATE_COLUMN => duplicate_column(&names, error),
         SqlState::UNDEFINED_OBJECT => undefined_type(&names, error),
         SqlState::INVALID_COLUMN_REFERENCE => column_list(&names, error),
@@ -46,6 +56,9 @@ struct Names {
     using: Vec<(String, Span)>,
     /// Types of casts.
     types: Vec<String>,
+    operations: Vec<Operation>,
+    conditions: Vec<Condition>,
+    groups: Vec<Group>,
     /// What a minus stands before.
     negated: Vec<(Expr, Option<usize>)>,
     /// Names with a list of columns.
@@ -106,6 +119,7 @@ impl Visitor for Names {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.groups.extend(Group::of_query(query));
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.add_list("WITH query", Some(&cte.alias));
         }
@@ -114,6 +128,7 @@ impl Visitor for Names {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
         self.depth.push(self.selects.len());
+        self.conditions.extend(Condition::of(select, self.selects.len()));
         self.selects.push(select.clone());
         for join in select.from.iter().flat_map(|table| &table.joins) {
             if let Some(JoinConstraint::Using(columns)) = super::semantics::constraint(&join.join_operator) {
@@ -155,6 +170,10 @@ impl Visitor for Names {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let select = self.depth.last().copied();
+        self.operations.extend(Operation::of(expr, select));
+        self.conditions.extend(Condition::within(expr, select));
+        self.groups.extend(Group::of(expr, select));
         match expr {
             Expr::Identifier(name) => self.add_column(std::slice::from_ref(name)),
             Expr::CompoundIdentifier(parts) => self.add_column(parts),
@@ -200,13 +219,17 @@ async fn undefined_column(scope: &Scope, names: &Names, error: SqlError) -> SqlE
     if let Some((qualifier, column)) = name.split_once('.')
         && !error.message.contains('"')
     {
-        return qualified(scope, names, error, qualifier, column).await.at_place(place);
+        let error = qualified(scope, names, error, qualifier, column).await.at_place(place);
+        return match error.state {
+            SqlState::UNDEFINED_COLUMN => suggestions::add(scope, names, error, Some(qualifier), column).await,
+            _ => error,
+        };
     }
     if let Some((_, place)) = names.using.iter().find(|(column, _)| *column == name) {
         return using(scope, names, &name).await.at_place(Some(*place));
     }
     if names.columns.iter().any(|(qualifier, column, _)| qualifier.is_none() && *column == name) {
-        return error.at_place(place);
+        return suggestions::add(scope, names, error.at_place(place), None, &name).await;
     }
     error
 }
@@ -304,6 +327,16 @@ fn same_function(name: &ObjectName, other: &str) -> bool {
     shown == other || CALLED_OTHERWISE.contains(&(shown.as_str(), other))
 }
 
+/// What a call is given, if all of it is expressions.
+fn arguments(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let expression = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    list.args.iter().map(expression).collect()
+}
+
 /// PostgreSQL's names of the types of a call's arguments.
 async fn argument_types(scope: &Scope, select: Option<&Select>, function: &Function) -> Option<Vec<String>> {
     let FunctionArguments::List(list) = &function.args else { return Some(Vec::new()) };
@@ -371,19 +404,6 @@ fn undefined_table(names: &Names, error: SqlError) -> SqlError {
     error.at_place(place)
 }
 
-/// A condition that is not boolean: DataFusion does not say whose it is.
-fn filter(names: &Names, error: SqlError) -> SqlError {
-    let Some(rest) = error.message.strip_prefix("argument of WHERE must be") else { return error };
-    let clause = |select: &Select| select.having.as_ref().filter(|_| select.selection.is_none()).map(|having| having.span());
-    match names.selects.iter().find_map(clause) {
-        Some(place) => SqlError::new(error.state, format!("argument of HAVING must be{rest}")).at(place),
-        None => {
-            let place = names.selects.iter().find_map(|select| select.selection.as_ref()).map(|selection| selection.span());
-            error.at_place(place)
-        }
-    }
-}
-
 /// `- text`: DataFusion says which operator, not of what.
 async fn negation(scope: &Scope, names: &Names, error: SqlError) -> SqlError {
     for (operand, select) in &names.negated {
@@ -391,7 +411,7 @@ async fn negation(scope: &Scope, names: &Names, error: SqlError) -> SqlError {
         let types = types_of(scope, from, std::slice::from_ref(operand)).await.unwrap_or_default();
         let negatable = ["smallint", "integer", "bigint", "real", "double precision", "numeric", "interval"];
         if let Some(found) = types.first().filter(|found| !negatable.contains(&found.as_str())) {
-            return SqlError::undefined_operator(&format!("- {found}"));
+            return SqlError::undefined_operator(&format!("- {found}")).placed(Place::before(operand.span(), "-"));
         }
     }
     error
@@ -419,7 +439,7 @@ fn column_list(names: &Names, error: SqlError) -> SqlError {
     let Some(rest) = error.message.strip_prefix("table has ") else { return error };
     let fits = |list: &&(&str, Ident, usize)| rest.contains(&format!("but {} columns", list.2));
     match names.lists.iter().find(fits) {
-        Some((kind, name, _)) => SqlError::new(error.state, format!("{kind} \"{}\" has {rest}", folded(name))).at(name.span),
+        Some((kind, name, _)) => SqlError::new(error.state, format!("{kind} \"{}\" has {rest}", folded(name))),
         None => error,
     }
 }

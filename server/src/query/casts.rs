@@ -86,7 +86,7 @@ fn clock(call_of: &Function) -> Result<Option<Expr>> {
     };
     let now = function("now", Vec::new());
     let moment = match (name.as_str(), &digits) {
-        ("transaction_timestamp" | "statement_timestamp", None) => return Ok(Some(now)),
+        ("transaction_timestamp", None) => return Ok(Some(now)),
         ("current_timestamp", Some(_)) => now,
         ("localtimestamp", _) => call(now, &SqlType::Timestamp),
         ("localtime", _) => call(now, &SqlType::Time),

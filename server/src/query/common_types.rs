@@ -88,18 +88,10 @@ pub fn expression(expr: Expr, schema: &DFSchema) -> EngineResult<Transformed<Exp
     expr.transform_up(|expr| Ok(settled(expr, schema)?))
 }
 
-/// Whether the type of an expression is chosen among its parts.
-pub fn is_choice(expr: &Expr) -> bool {
-    match expr {
-        Expr::Case(_) => true,
-        Expr::ScalarFunction(call) => CHOOSING.iter().any(|(name, _)| *name == call.name()),
-        _ => false,
-    }
-}
-
 fn settled(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::Case(case) => of_case(case, schema),
+        Expr::ScalarFunction(call) if call.name() == "nullif" => Ok(of_nullif(call, schema)),
         Expr::ScalarFunction(call) => match CHOOSING.iter().find(|(name, _)| *name == call.name()) {
             Some((_, what)) => of_call(what, call, schema),
             None => Ok(Transformed::no(Expr::ScalarFunction(call))),
@@ -137,6 +129,22 @@ fn of_call(what: &str, mut call: ScalarFunction, schema: &DFSchema) -> Result<Tr
     Ok(Transformed::yes(labelled(Expr::ScalarFunction(call), &target)))
 }
 
+/// NULLIF has the type of its first argument wherever PostgreSQL compares the two as they are: integers, floats and moments of different widths.
+/// The engine widens them first. Other numbers are widened in PostgreSQL, too.
+fn of_nullif(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let given: Vec<Given> = call.args.iter().map(|arg| Given::of(arg, schema)).collect();
+    let nullif = Expr::ScalarFunction(call);
+    let [Given::Typed(first), Given::Typed(second)] = given.as_slice() else { return Transformed::no(nullif) };
+    let all = |kind: fn(&SqlType) -> bool| kind(first) && kind(second);
+    let as_they_are = all(|found| matches!(found, SqlType::Int2 | SqlType::Int4 | SqlType::Int8))
+        || all(|found| matches!(found, SqlType::Float4 | SqlType::Float8))
+        || all(|found| class(found) == Class::Moment);
+    if first == second || !as_they_are {
+        return Transformed::no(nullif);
+    }
+    Transformed::yes(casts::call(nullif, first))
+}
+
 /// A type that the Arrow type does not say is said again: what chooses forgets it.
 fn labelled(expr: Expr, target: &SqlType) -> Expr {
     match is_plain(target) || is_string(target) && !matches!(target, SqlType::Char(_)) {
@@ -156,10 +164,24 @@ fn of_list(mut list: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
     if *own == SqlType::Jsonb {
         return of_jsonb(list, &given[1..]);
     }
+    if matches!(own, SqlType::Char(_)) {
+        list.list = list.list.into_iter().map(without_blanks).collect();
+        return Ok(Transformed::yes(Expr::InList(list)));
+    }
     let Some(target) = compared("IN", &given)? else { return Ok(Transformed::no(Expr::InList(list))) };
     *list.expr = converted(std::mem::take(list.expr.as_mut()), &given[0], &target)?;
     list.list = list.list.into_iter().zip(&given[1..]).map(|(item, given)| converted(item, given, &target)).collect::<Result<_>>()?;
     Ok(Transformed::yes(Expr::InList(list)))
+}
+
+/// Blanks at the end of a literal mean nothing to a character(n).
+fn without_blanks(item: Expr) -> Expr {
+    match item {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), labels) => {
+            Expr::Literal(ScalarValue::Utf8(Some(text.trim_end_matches(' ').into())), labels)
+        }
+        other => other,
+    }
 }
 
 fn of_jsonb(list: InList, given: &[Given]) -> Result<Transformed<Expr>> {
@@ -211,7 +233,9 @@ pub fn chosen(what: &str, given: &[Given]) -> Result<Option<SqlType>> {
     let unknown = given.iter().any(|given| matches!(given, Given::Unknown(_))) && !is_string(&target);
     let differ = given.iter().filter_map(Given::sql_type).any(|found| *found != target);
     let unsaid = !is_plain(&target) && (!is_string(&target) || matches!(target, SqlType::Char(_)));
-    Ok((unknown || differ || unsaid).then_some(target))
+    // The engine finds no common type of bytes and NULL.
+    let beside_null = target == SqlType::Bytea && given.iter().any(|given| given.sql_type().is_none());
+    Ok((unknown || differ || unsaid || beside_null).then_some(target))
 }
 
 fn wider(what: &str, left: &SqlType, right: &SqlType) -> Result<Option<SqlType>> {
@@ -286,6 +310,7 @@ pub(super) fn converted(expr: Expr, given: &Given, target: &SqlType) -> Result<E
             (SqlType::Numeric(_), SqlType::Float4 | SqlType::Float8) | (_, SqlType::Timestamptz) => casts::call(expr, target),
             _ => cast(expr, target.arrow()),
         }),
+        Given::Null if *target == SqlType::Bytea => Ok(cast(expr, target.arrow())),
         _ => Ok(expr),
     }
 }

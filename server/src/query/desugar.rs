@@ -1,7 +1,7 @@
 //! Phrases of PostgreSQL that DataFusion does not know, or takes for something else, said in words that it understands.
 //!
 //! Runs after [`super::naming`], so that a column is still called what its own phrase is called.
-//! [`phrases`] and [`operators`] are small; [`ordered_sets`] are aggregates with WITHIN GROUP; [`samples`] are TABLESAMPLE; [`set_returning`] are functions that return rows; [`windows`] resolves WINDOW; [`subqueries`] gives EXISTS, IN, ANY and ALL their meaning; [`with_names`] keeps
+//! [`phrases`] and [`operators`] are small; [`ordered_sets`] are aggregates with WITHIN GROUP; [`samples`] are TABLESAMPLE; [`set_returning`] are functions that return rows; [`sort_keys`] are subqueries in ORDER BY; [`stars`] are `t.*`; [`windows`] resolves WINDOW; [`subqueries`] gives EXISTS, IN, ANY and ALL their meaning; [`with_names`] keeps
 //! queries of the same name apart.
 
 use crate::error::{Result, SqlError};
@@ -12,14 +12,21 @@ use datafusion::sql::sqlparser::ast::{
 };
 use std::ops::ControlFlow;
 
+mod aliased_joins;
 pub mod array_queries;
 pub mod cast_calls;
+pub mod grouping_sets;
 pub mod json_aggregates;
 pub mod operators;
 pub mod ordered_sets;
+pub mod parameter_places;
 pub mod phrases;
+pub mod recursion;
 pub mod samples;
 pub mod set_returning;
+pub mod shifts;
+pub mod sort_keys;
+pub mod stars;
 pub mod subqueries;
 pub mod subscripts;
 pub mod value_lists;
@@ -28,13 +35,18 @@ pub mod with_names;
 
 /// Rewrites a statement.
 pub fn statement(statement: &mut Statement) -> Result<()> {
+    statement_with(statement, subqueries::NotIn::Join)
+}
+
+/// The same, with NOT IN as the planner wants it.
+pub fn statement_with(statement: &mut Statement, not_in: subqueries::NotIn) -> Result<()> {
     done(statement.visit(&mut phrases::Precedence::default()))?;
     done(statement.visit(&mut set_returning::Aliases))?;
     done(statement.visit(&mut Rows))?;
     done(statement.visit(&mut phrases::Phrases))?;
     done(statement.visit(&mut set_returning::Arrays::default()))?;
     done(statement.visit(&mut with_names::Apart::default()))?;
-    done(statement.visit(&mut Selects))
+    done(statement.visit(&mut Selects { not_in }))
 }
 
 /// Rewrites an expression outside a statement.
@@ -57,6 +69,7 @@ struct Rows;
 impl VisitorMut for Rows {
     type Break = SqlError;
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        aliased_joins::rewrite(factor);
         set_returning::rows_from(factor);
         ControlFlow::Continue(())
     }
@@ -71,12 +84,13 @@ impl VisitorMut for Rows {
         json_aggregates::rewrite(expr);
         array_queries::rewrite(expr);
         cast_calls::rewrite(expr);
+        shifts::rewrite(expr);
         ControlFlow::Continue(())
     }
 }
 
 /// A call of a function.
-pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+pub(in crate::query) fn call(name: &str, args: Vec<Expr>) -> Expr {
     let args = args.into_iter().map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value))).collect();
     Expr::Function(Function {
         name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
@@ -90,10 +104,16 @@ pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
     })
 }
 
-struct Selects;
+struct Selects {
+    not_in: subqueries::NotIn,
+}
 
 impl VisitorMut for Selects {
     type Break = SqlError;
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        sort_keys::rewrite(query);
+        ControlFlow::Continue(())
+    }
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         if let Err(error) = windows::resolve(select) {
             return ControlFlow::Break(error);
@@ -105,7 +125,8 @@ impl VisitorMut for Selects {
             return ControlFlow::Break(error);
         }
         phrases::guard_divisions(select);
-        subqueries::select(select);
+        stars::select(select);
+        subqueries::select(select, self.not_in);
         ControlFlow::Continue(())
     }
 }
@@ -144,7 +165,7 @@ impl VisitorMut for Fill<'_> {
 }
 
 /// The identifier of a name without a schema.
-pub(super) fn simple_name(name: &ObjectName) -> Option<&Ident> {
+pub(in crate::query) fn simple_name(name: &ObjectName) -> Option<&Ident> {
     match name.0.as_slice() {
         [part] => part.as_ident(),
         _ => None,

@@ -1,7 +1,8 @@
-//! Whole numbers as they are written: integer where they fit, else bigint, else numeric.
+//! Numbers as they are written: integer where they fit, else bigint, else numeric; with an exponent, numeric too.
 //!
-//! DataFusion reads them all as bigint. The syntax tree has no literal of another width, so the number is put into a phrase that no client can
-//! write (`POSITION('7' IN '\u{1}integer')`), which [`literal`] turns into a constant when the expression is planned.
+//! DataFusion reads them as bigint, or unsigned where that is too narrow, and gives `1e10` a negative scale. The syntax tree has no literal of
+//! another width, so the number is put into a phrase that no client can write (`POSITION('7' IN '\u{1}integer')`), which [`literal`] turns into
+//! a constant when the expression is planned.
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr as Planned;
@@ -11,8 +12,14 @@ use datafusion::sql::sqlparser::ast::{
 };
 use std::ops::ControlFlow;
 
-/// What stands for the text in the phrase.
+/// What stands for the text in the phrase of an integer.
 const MARK: &str = "\u{1}integer";
+
+/// The same of a numeric.
+const NUMERIC_MARK: &str = "\u{1}numeric";
+
+/// Digits of a numeric, at most.
+const DIGITS_MAX: usize = 38;
 
 /// Gives the numbers of a statement or expression their width. Positions (`ORDER BY 1`), limits, bounds of frames, subscripts, fields of
 /// rows and arguments of functions that stand for tables stay as they are: they are read from the tree.
@@ -43,11 +50,19 @@ pub fn literal(arguments: &[Planned]) -> Option<Planned> {
         _ => None,
     };
     let texts: Vec<String> = arguments.iter().filter_map(text).collect();
-    let digits = match texts.as_slice() {
-        [mark, digits] | [digits, mark] if mark == MARK => digits,
+    let marked = |mark: &str| match texts.as_slice() {
+        [first, digits] | [digits, first] if first == mark => Some(digits),
+        _ => None,
+    };
+    let value = match (marked(MARK), marked(NUMERIC_MARK)) {
+        (Some(digits), _) => ScalarValue::Int32(Some(digits.parse().ok()?)),
+        (None, Some(digits)) => {
+            let precision = digits.trim_start_matches('-').len().min(DIGITS_MAX);
+            ScalarValue::Decimal128(Some(digits.parse().ok()?), u8::try_from(precision).ok()?, 0)
+        }
         _ => return None,
     };
-    Some(Planned::Literal(ScalarValue::Int32(Some(digits.parse().ok()?)), None))
+    Some(Planned::Literal(value, None))
 }
 
 struct Narrow;
@@ -98,8 +113,13 @@ impl VisitorMut for Narrow {
         if let Some(number) = twice_negative(expr) {
             *expr = number;
         }
-        if let Some(digits) = digits(expr) {
-            *expr = phrase(&digits);
+        if let Some(text) = signed(expr) {
+            match phrase(&text) {
+                Some(phrase) => *expr = phrase,
+                // The sign belongs to the least bigint, too.
+                None if text.parse::<i64>().is_ok() => keep(expr),
+                None => {}
+            }
         }
         ControlFlow::Continue(())
     }
@@ -121,28 +141,49 @@ fn twice_negative(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// The number's text if it is one that fits an integer. A sign belongs to the number.
-fn digits(expr: &Expr) -> Option<String> {
-    let text = match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Number(digits, false) => digits.clone(),
-            _ => return None,
-        },
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+/// A number's text. A sign belongs to the number.
+fn signed(expr: &Expr) -> Option<String> {
+    fn number(expr: &Expr) -> Option<&str> {
+        match expr {
             Expr::Value(value) => match &value.value {
-                Value::Number(digits, false) => format!("-{digits}"),
-                _ => return None,
+                Value::Number(digits, false) => Some(digits),
+                _ => None,
             },
-            _ => return None,
-        },
-        _ => return None,
-    };
-    text.parse::<i32>().is_ok().then_some(text)
+            _ => None,
+        }
+    }
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => number(expr).map(|digits| format!("-{digits}")),
+        other => number(other).map(str::to_string),
+    }
 }
 
-fn phrase(digits: &str) -> Expr {
-    let text = |text: &str| Box::new(Expr::value(Value::SingleQuotedString(text.into())));
-    Expr::Position { expr: text(digits), r#in: text(MARK) }
+/// The phrase of a number that DataFusion would read as something else.
+fn phrase(text: &str) -> Option<Expr> {
+    let string = |text: &str| Box::new(Expr::value(Value::SingleQuotedString(text.into())));
+    let phrase = |digits: &str, mark: &str| Some(Expr::Position { expr: string(digits), r#in: string(mark) });
+    if text.parse::<i32>().is_ok() {
+        return phrase(text, MARK);
+    }
+    match whole_digits(text) {
+        Some(digits) if text.parse::<i64>().is_err() => phrase(&digits, NUMERIC_MARK),
+        _ => None,
+    }
+}
+
+/// All digits of a number that is whole by the way it is written: `7`, `1.5e3`, not `1.50e1`, which has a digit after the point.
+fn whole_digits(text: &str) -> Option<String> {
+    let (sign, number) = text.strip_prefix('-').map_or(("", text), |number| ("-", number));
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let zeros = exponent.parse::<usize>().ok()?.checked_sub(fraction.len()).filter(|zeros| *zeros <= DIGITS_MAX)?;
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) || mantissa.contains('.') && exponent == "0" {
+        return None;
+    }
+    let digits = digits.trim_start_matches('0');
+    let digits = if digits.is_empty() { "0".to_string() } else { digits.to_string() + &"0".repeat(zeros) };
+    (digits.len() <= DIGITS_MAX).then(|| format!("{sign}{digits}"))
 }
 
 /// Numbers are marked to stay by the flag that the parser sets for `7L`, which PostgreSQL does not have.
@@ -227,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn wide_numbers_and_exponents_are_numerics() {
+        let numeric = |sql: &str| narrowed(sql).replace(&format!(" IN '{NUMERIC_MARK}'"), "");
+        assert_eq!(numeric("select 9223372036854775807, -9223372036854775808"), "SELECT 9223372036854775807, -9223372036854775808");
+        assert_eq!(
+            numeric("select 9223372036854775808, -9223372036854775809"),
+            "SELECT POSITION('9223372036854775808'), POSITION('-9223372036854775809')"
+        );
+        assert_eq!(numeric("select -(18446744073709551615)"), "SELECT -(POSITION('18446744073709551615'))");
+        assert_eq!(
+            numeric("select 1e10, 1.5e3, 12e+2, .5e1"),
+            "SELECT POSITION('10000000000'), POSITION('1500'), POSITION('1200'), POSITION('5')"
+        );
+        assert_eq!(numeric("select 1e0, 0e5"), "SELECT POSITION('1'), POSITION('0')");
+        assert_eq!(numeric("select 1.50e1, 1e-3, 1.5, 1e40"), "SELECT 1.50e1, 1e-3, 1.5, 1e40");
+    }
+
+    #[test]
     fn what_is_read_from_the_tree_stays() {
         for sql in [
             "SELECT a FROM t GROUP BY 1 ORDER BY 1 LIMIT 5 OFFSET 2",
@@ -242,6 +300,8 @@ mod tests {
     fn a_phrase_is_a_constant_again() {
         let text = |text: &str| Planned::Literal(ScalarValue::Utf8(Some(text.into())), None);
         assert_eq!(literal(&[text("-7"), text(MARK)]), Some(Planned::Literal(ScalarValue::Int32(Some(-7)), None)));
+        let numeric = Planned::Literal(ScalarValue::Decimal128(Some(-10_000_000_000), 11, 0), None);
+        assert_eq!(literal(&[text("-10000000000"), text(NUMERIC_MARK)]), Some(numeric));
         assert_eq!(literal(&[text("b"), text("abc")]), None);
     }
 }

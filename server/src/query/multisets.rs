@@ -19,12 +19,16 @@ pub fn count_copies(plan: LogicalPlan) -> Result<LogicalPlan> {
     .map(|plan| plan.data)
 }
 
-fn is_multiset(join: &Join) -> bool {
+/// Whether a join, as the planner made it, is an INTERSECT or EXCEPT.
+pub fn is_set_operation(join: &Join) -> bool {
     matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
         && join.null_equality == NullEquality::NullEqualsNull
         && join.filter.is_none()
         && join.on.len() == join.left.schema().fields().len()
-        && !matches!(join.left.as_ref(), LogicalPlan::Distinct(_))
+}
+
+fn is_multiset(join: &Join) -> bool {
+    is_set_operation(join) && !matches!(join.left.as_ref(), LogicalPlan::Distinct(_))
 }
 
 fn counted(join: Join) -> Result<LogicalPlan> {

@@ -41,7 +41,30 @@ impl VisitorMut for Nested {
         if let Some(select) = leftmost(&mut query.body) {
             name_nested(select);
         }
+        tell_branches_apart(&mut query.body);
         ControlFlow::Continue(())
+    }
+}
+
+/// Nobody sees the names of a set operation's later branches: they only have to differ.
+fn tell_branches_apart(body: &mut SetExpr) {
+    if let SetExpr::SetOperation { left, right, .. } = body {
+        tell_branches_apart(left);
+        tell_branches_apart(right);
+        if let SetExpr::Select(select) = right.as_mut() {
+            tell_apart(select);
+        }
+    }
+}
+
+/// Marks the items that share their name with another one.
+fn tell_apart(select: &mut Select) {
+    let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
+    for (position, (item, name)) in select.projection.iter_mut().zip(&names).enumerate() {
+        let Some(name) = name.as_ref().filter(|name| names.iter().flatten().filter(|other| other == name).count() > 1) else { continue };
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: marked(name, position) };
+        }
     }
 }
 
@@ -73,7 +96,8 @@ fn mark(select: &mut Select) -> HashMap<String, Option<String>> {
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 let plain = is_column(expr);
-                let twice = wildcard || seen.contains(expr);
+                let same = |other: &Expr| other == expr || (is_column(other) && name_of(other) == name_of(expr));
+                let twice = wildcard || seen.iter().any(same);
                 seen.push(expr.clone());
                 if plain && !twice {
                     marked.insert(name_of(expr), None);
@@ -128,15 +152,40 @@ fn is_column(expr: &Expr) -> bool {
 fn name_nested(select: &mut Select) {
     let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
     let taken = identifiers(select);
+    let tables = tables(select);
     for (position, (item, name)) in select.projection.iter_mut().zip(&names).enumerate() {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
-        let Some(name) = name.as_ref().filter(|_| !is_column(expr)) else { continue };
+        let Some(name) = name else { continue };
         let unique = names.iter().flatten().filter(|other| *other == name).count() == 1;
+        // A column that stands there once is called what it is called.
+        if unique && is_column(expr) && !is_outer(expr, &tables) {
+            continue;
+        }
         // A cast column keeps its name: no other part of the SELECT than HAVING looks for aliases before columns.
         let free = !taken.contains(name) || (matches!(expr, Expr::Cast { .. }) && select.having.is_none() && select.qualify.is_none());
         // The engine's own name, which is the expression's text, is never shown.
         let alias = if unique && free { Ident::with_quote('"', name.clone()) } else { marked(name, position) };
         *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
+}
+
+/// The names of the tables in FROM; `None` if some have none.
+fn tables(select: &Select) -> Option<Vec<String>> {
+    let factors =
+        select.from.iter().flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
+    let name = |factor| super::whole_rows::frames::qualifier(factor).as_ref().map(crate::catalog::names::fold);
+    factors.map(name).collect()
+}
+
+/// Whether a column is one of a query around: the engine calls it by another name.
+fn is_outer(expr: &Expr, tables: &Option<Vec<String>>) -> bool {
+    let Some(tables) = tables else { return false };
+    match expr {
+        Expr::CompoundIdentifier(parts) => {
+            parts.iter().rev().nth(1).is_some_and(|table| !tables.contains(&crate::catalog::names::fold(table)))
+        }
+        Expr::Identifier(_) => tables.is_empty(),
+        _ => false,
     }
 }
 
@@ -270,9 +319,11 @@ pub fn internal_type_name(sql_type: &SqlType) -> String {
         SqlType::Uuid => "uuid",
         SqlType::Json => "json",
         SqlType::Jsonb => "jsonb",
+        SqlType::Jsonpath => "jsonpath",
         SqlType::Oid => "oid",
         SqlType::Name => "name",
         SqlType::Catalog(of_catalog) => of_catalog.row().0.trim_matches('"'),
+        SqlType::Record => "record",
         SqlType::Array(element) => return format!("_{}", internal_type_name(element)),
     };
     name.into()

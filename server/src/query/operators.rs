@@ -4,7 +4,7 @@
 use super::{common_types, integers};
 use crate::error::{SqlError, SqlState};
 use crate::functions::datetime::{self, fields, spans};
-use crate::functions::{self, arrays, bytes, casts, interval, json, json_rows, quotient};
+use crate::functions::{self, arrays, bytes, casts, interval, json, json_path_queries, json_rows, quotient, records};
 use crate::types::SqlType;
 use crate::types::convert::{is_number, is_string, numeric_of};
 use crate::types::input::scalar_from_text;
@@ -62,15 +62,53 @@ impl Operand {
     }
 }
 
-/// An operand whose type is chosen among its parts has it before an operator is chosen by it.
+/// A parameter beside an operator of arrays, jsonb or intervals has the type that the operator wants there.
+fn tell_parameters(op: &BinaryOperator, left: &mut Expr, right: &mut Expr, schema: &DFSchema) {
+    if let (Expr::Placeholder(one), Expr::Placeholder(other), BinaryOperator::StringConcat) = (&mut *left, &mut *right, op) {
+        for placeholder in [one, other].into_iter().filter(|placeholder| placeholder.field.is_none()) {
+            placeholder.field = Some(Arc::new(SqlType::Text.field(&placeholder.id, true)));
+        }
+        return;
+    }
+    let (known, parameter) = match (&*left, &*right) {
+        (Expr::Placeholder(_), Expr::Placeholder(_)) => return,
+        (Expr::Placeholder(_), _) => (Operand::of(right, schema), left),
+        (_, Expr::Placeholder(_)) => (Operand::of(left, schema), right),
+        _ => return,
+    };
+    if let (Operand::Typed(known), Expr::Placeholder(placeholder)) = (known, parameter)
+        && placeholder.field.is_none()
+        && let Some(target) = wanted(&known, op)
+    {
+        placeholder.field = Some(Arc::new(target.field(&placeholder.id, true)));
+    }
+}
+
+/// What an operator wants beside an operand, as far as that follows from nothing else.
+fn wanted(known: &SqlType, op: &BinaryOperator) -> Option<SqlType> {
+    use BinaryOperator::{ArrowAt, AtArrow, Divide, HashArrow, HashLongArrow, Multiply, PGExp, PGOverlap, Plus, StringConcat};
+    match (known, op) {
+        (SqlType::Array(_), AtArrow | ArrowAt | PGOverlap | StringConcat) => Some(known.clone()),
+        (SqlType::Jsonb, AtArrow | ArrowAt | StringConcat) => Some(SqlType::Jsonb),
+        (SqlType::Json | SqlType::Jsonb, HashArrow | HashLongArrow) => Some(SqlType::Array(Box::new(SqlType::Text))),
+        (SqlType::Interval, Multiply | Divide) => Some(SqlType::Float8),
+        (SqlType::Timestamp | SqlType::Timestamptz, Plus) => Some(SqlType::Interval),
+        (known, PGExp) if is_number(known) => Some(SqlType::Float8),
+        _ => None,
+    }
+}
+
+/// A CASE has its type before an operator is chosen by it. The functions that choose say theirs by themselves; changed here, they would no longer be
+/// what GROUP BY names.
 fn of_one_type(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    if common_types::is_choice(&expr) { Ok(common_types::expression(expr, schema)?.data) } else { Ok(expr) }
+    if matches!(expr, Expr::Case(_)) { Ok(common_types::expression(expr, schema)?.data) } else { Ok(expr) }
 }
 
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
         let (mut left, mut right) = (of_one_type(left, schema)?, of_one_type(right, schema)?);
+        tell_parameters(&op, &mut left, &mut right, schema);
         let mut types = (Operand::of(&left, schema), Operand::of(&right, schema));
         match (&types.0, &types.1) {
             (Operand::Typed(known), Operand::Unknown(text)) => {
@@ -134,6 +172,19 @@ impl ExprPlanner for Operators {
             }
         }
         Ok(PlannerResult::Original(exprs))
+    }
+
+    fn plan_struct_literal(&self, args: Vec<Expr>, _is_named_struct: bool) -> Result<PlannerResult<Vec<Expr>>> {
+        // Whole numbers in parentheses have no width yet.
+        let narrow = |arg| match arg {
+            Expr::Literal(ScalarValue::Int64(Some(number)), data) => match i32::try_from(number) {
+                Ok(number) => Expr::Literal(ScalarValue::Int32(Some(number)), data),
+                Err(_) => Expr::Literal(ScalarValue::Int64(Some(number)), data),
+            },
+            other => other,
+        };
+        let args: Vec<Expr> = args.into_iter().map(narrow).collect();
+        call(functions::named(records::ROW).map(Arc::unwrap_or_clone), args.clone(), args)
     }
 
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
@@ -392,6 +443,12 @@ fn comparison(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<Pla
                 _ => datafusion::common::internal_err!("two sides"),
             }
         }
+        // The engine would compare them in nanoseconds, in which there is no year 9999.
+        (Class::Moment, Class::Moment) if (*left == SqlType::Date) != (*right == SqlType::Date) => {
+            let RawBinaryExpr { op, left: l, right: r } = raw;
+            let timed = |side: Expr, own: &SqlType| if *own == SqlType::Date { cast(side, SqlType::Timestamp.arrow()) } else { side };
+            Ok(PlannerResult::Original(RawBinaryExpr { op, left: timed(l, left), right: timed(r, right) }))
+        }
         (left_class, right_class) if left_class == right_class => Ok(PlannerResult::Original(raw)),
         _ => Err(no_operator(&raw.op, left, right)),
     }
@@ -513,6 +570,8 @@ fn json_operator(raw: RawBinaryExpr, left: &SqlType, right: &Operand) -> Result<
     let jsonb = *left == SqlType::Jsonb;
     if jsonb {
         match &raw.op {
+            BinaryOperator::AtQuestion => return planned(json_path_queries::EXISTS, raw),
+            BinaryOperator::AtAt => return planned(json_path_queries::MATCH, raw),
             QuestionPipe => return planned(json_rows::ANY_KEY, raw),
             QuestionAnd => return planned(json_rows::ALL_KEYS, raw),
             HashMinus => return planned(json_rows::DELETE_PATH, raw),

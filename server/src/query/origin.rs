@@ -3,6 +3,7 @@
 //! A column of a view is told as the column beneath it.
 
 use super::table::SegmentTable;
+use crate::functions::casts;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::{Column, JoinType};
@@ -23,6 +24,23 @@ pub fn noted(plan: &LogicalPlan, schema: &SchemaRef) -> SchemaRef {
         }
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// Whether a column of a result has the type that a table's column or a cast declares, rather than one that was computed with it.
+pub fn is_declared(plan: &LogicalPlan, at: usize) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => match projection.expr.get(at).map(|expr| expr.clone().unalias()) {
+            Some(Expr::ScalarFunction(call)) => casts::modified_target(&call),
+            Some(Expr::Column(column)) => {
+                projection.input.schema().index_of_column(&column).is_ok_and(|at| is_declared(&projection.input, at))
+            }
+            _ => false,
+        },
+        LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::SubqueryAlias(_) => {
+            is_declared(plan.inputs()[0], at)
+        }
+        _ => origin(plan, at).is_some(),
+    }
 }
 
 /// The OID of the table, and the number of its column; zeros where it is none.

@@ -1,11 +1,14 @@
 //! Syntax trees -> logical plans -> streams, within one statement's scope.
 
+use super::desugar::subqueries::NotIn;
 use super::operators::Operators;
 use super::semantics::{self, FunctionKinds};
+use super::whole_rows::learned::Learned;
 use super::{
-    ActivitySource, SequenceAccess, apply, blame, casts, common_types, date_arithmetic, dependencies, desugar, exactness, explain,
-    integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups, output_types, repeated_rows, rewrite, row_values,
-    safe_pushdown, scalar_nulls, short_aliases, typing,
+    ActivitySource, SequenceAccess, apply, blame, casts, char_extremes, common_types, date_arithmetic, dependencies, desugar, exactness,
+    explain, grouping, integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups, output_types, record_functions,
+    repeated_rows, rewrite, row_values, safe_pushdown, scalar_nulls, set_operations, short_aliases, system_columns, tied_rows, typing,
+    whole_rows,
 };
 use crate::access::rights::Rights;
 use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
@@ -13,6 +16,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::functions;
 use crate::session::context::SessionFacts;
 use crate::view::View;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::config::Dialect;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateDefaults;
@@ -20,7 +24,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
@@ -101,6 +105,9 @@ static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
     for ranking in functions::ranks::retyped(|name| state.window_functions().get(name)) {
         let _ = state.register_udwf(ranking);
     }
+    for aggregate in functions::sliding::aggregates(|name| state.aggregate_functions().get(name)) {
+        let _ = state.register_udaf(aggregate);
+    }
     for aggregate in functions::math::aggregates() {
         let _ = state.register_udaf(aggregate);
     }
@@ -118,6 +125,22 @@ fn replace_function(state: &mut SessionState, function: ScalarUDF) {
         }
     }
     let _ = state.register_udf(Arc::new(function));
+}
+
+/// Whether a NOT IN is left that is no condition between two relations: its subquery names columns of the query around it, or what it looks for
+/// names none. The engine's join minds no NULLs then.
+fn unjoinable_not_in(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                found |= matches!(expr, Expr::InSubquery(sought) if sought.negated
+                    && (!sought.subquery.outer_ref_columns.is_empty() || sought.expr.column_refs().is_empty()));
+                Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// Ours decide first.
@@ -176,13 +199,16 @@ impl Scope {
         config.options_mut().execution.target_partitions = threads.max(1);
         config.options_mut().execution.time_zone = Some(self.time_zone.clone());
         config.set_extension(Arc::new(self.ended.clone()));
+        let now = self.session.transaction_started.unwrap_or_else(chrono::Utc::now);
         let mut state = SessionStateBuilder::new_from_existing(TEMPLATE.clone())
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_catalog_list(Arc::new(ViewCatalogs::new(self.clone())))
             .build();
         state.add_analyzer_rule(Arc::new(apply::Apply::new(self.clone())));
+        // Functions see the session's time zone through what this notes; the time is the transaction's.
         state.mark_start_execution();
+        state.execution_props_mut().query_execution_start_time = Some(now);
         state
     }
 
@@ -203,30 +229,57 @@ impl Scope {
             return Err(blame::refine(self, statement, error).await);
         }
         blame::aliases_in_having(self, statement).await?;
-        let mut rewritten = statement.clone();
-        short_aliases::complete(self, &mut rewritten);
-        rewrite::statement(&mut rewritten);
-        row_values::statement(&mut rewritten);
-        naming::name_outputs(&mut rewritten);
-        desugar::value_lists::statement(&mut rewritten);
-        casts::rewrite(&mut rewritten)?;
-        match self.plan_rewritten(rewritten).await {
-            Ok(plan) => typing::check(&plan).map(|()| plan),
+        let rewritten = self.rewritten(statement.clone(), Learned::default()).await?;
+        match self.plan_rewritten(rewritten).await.and_then(|plan| typing::check(&plan).map(|()| plan)) {
+            Ok(plan) => Ok(plan),
             Err(error) => Err(blame::refine(self, statement, error).await),
         }
     }
 
+    /// A statement in the words that [`Self::plan_rewritten`] takes.
+    async fn rewritten(&self, mut statement: ast::Statement, known: Learned) -> Result<ast::Statement> {
+        short_aliases::complete(self, &mut statement);
+        record_functions::rewrite(self, &mut statement)?;
+        rewrite::statement(&mut statement);
+        whole_rows::resolve(self, &mut statement, known).await?;
+        row_values::statement(&mut statement);
+        desugar::grouping_sets::statement(&mut statement)?;
+        naming::name_outputs(&mut statement);
+        desugar::value_lists::statement(&mut statement);
+        desugar::recursion::statement(&mut statement);
+        desugar::parameter_places::statement(&mut statement);
+        casts::rewrite(&mut statement)?;
+        Ok(statement)
+    }
+
+    /// The names of a query's columns, with their marks; `None` if it cannot be planned.
+    pub(super) async fn columns_of(&self, query: ast::Statement, known: Learned) -> Option<Vec<String>> {
+        let plan = self.plan_rewritten(self.rewritten(query, known).await.ok()?).await.ok()?;
+        Some(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+    }
+
     /// Plans what [`rewrite`] and [`naming`] need not see.
+    ///
+    /// NOT IN as a join is right only between a column and a subquery that names nothing of the query around it, which only the plan knows:
+    /// otherwise all is planned again with NOT IN as a value.
     pub async fn plan_rewritten(&self, statement: ast::Statement) -> Result<LogicalPlan> {
-        let mut statement = statement;
-        desugar::statement(&mut statement)?;
+        if !desugar::subqueries::has_not_in(&statement) {
+            return self.plan_desugared(statement, NotIn::Join).await;
+        }
+        let joined = self.plan_desugared(statement.clone(), NotIn::Join).await?;
+        if unjoinable_not_in(&joined)? { Box::pin(self.plan_desugared(statement, NotIn::Value)).await } else { Ok(joined) }
+    }
+
+    async fn plan_desugared(&self, mut statement: ast::Statement, not_in: NotIn) -> Result<LogicalPlan> {
+        desugar::statement_with(&mut statement, not_in)?;
         merged_columns::resolve(self, &mut statement).await?;
-        let planned = lateral::inline(scalar_nulls::settle(self.plan_as_it_is(statement).await?)?)?;
-        Ok(output_types::settle(multisets::count_copies(repeated_rows::settle(planned)?)?)?)
+        let planned = lateral::inline(scalar_nulls::settle(tied_rows::settle(self.plan_as_it_is(statement).await?)?)?)?;
+        Ok(output_types::settle(multisets::count_copies(set_operations::settle(repeated_rows::settle(planned)?)?)?)?)
     }
 
     /// Plans what DataFusion understands as it is.
     pub(super) async fn plan_as_it_is(&self, mut statement: ast::Statement) -> Result<LogicalPlan> {
+        row_values::call_rows(&mut statement);
         integers::narrow(&mut statement);
         match self.to_plan(statement.clone()).await {
             Err(error) if error.state == SqlState::GROUPING_ERROR && !self.keys_visible => {
@@ -238,9 +291,14 @@ impl Scope {
 
     /// Columns that depend on a primary key in GROUP BY may stand outside of aggregates. Planning sees keys only where that is needed: what
     /// the optimizer concludes from them is not right for rows that were multiplied afterwards.
-    async fn to_plan(&self, statement: ast::Statement) -> Result<LogicalPlan> {
+    async fn to_plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan> {
+        system_columns::expose(self, &mut statement);
         let planned = self.state().statement_to_plan(Statement::Statement(Box::new(statement))).await;
-        planned.and_then(common_types::settle).map_err(|error| planning_error(error, self))
+        planned
+            .and_then(grouping::settle)
+            .and_then(char_extremes::settle)
+            .and_then(common_types::settle)
+            .map_err(|error| planning_error(error, self))
     }
 
     /// Optimizes and starts a plan; who wants to see it is shown it.

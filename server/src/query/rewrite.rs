@@ -1,6 +1,6 @@
 //! What PostgreSQL's SQL says in another way than DataFusion understands: rewritten in the syntax tree, before planning.
 
-use super::files;
+use super::{files, naming};
 use crate::catalog::client_queries;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Statement, TableAlias, TableFactor, Visit,
@@ -15,6 +15,8 @@ use std::sync::LazyLock;
 /// Rewrites a statement.
 pub fn statement(statement: &mut Statement) {
     if asks_catalog(statement) {
+        // What is rewritten keeps the names that it gives to columns.
+        naming::name_outputs(statement);
         client_queries::catalog(statement);
         let rewritten = CATALOG_RULES.iter().fold(statement.clone(), |statement, rule| rule.rewrite(statement));
         *statement = rewritten;

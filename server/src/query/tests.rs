@@ -31,6 +31,9 @@ impl SequenceAccess for NoSequences {
     fn set_value(&self, _name: &str, value: i64, _is_called: bool) -> Result<i64> {
         Ok(value)
     }
+    fn position(&self, _: &crate::catalog::SequenceDefinition) -> crate::query::SequencePosition {
+        crate::query::SequencePosition { last_value: 1, is_called: false, leased: 0 }
+    }
     fn last_value(&self) -> Result<i64> {
         Ok(1)
     }

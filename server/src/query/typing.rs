@@ -94,6 +94,15 @@ fn node_checked(node: &LogicalPlan) -> Result<()> {
             }
         }
         LogicalPlan::Union(union) => union_checked(union)?,
+        LogicalPlan::Aggregate(aggregate) => distinguished(&aggregate.group_expr, &schema, false)?,
+        LogicalPlan::Distinct(distinct) => {
+            let columns: Vec<Expr> = distinct.input().schema().columns().into_iter().map(Expr::Column).collect();
+            distinguished(&columns, &schema, false)?;
+        }
+        LogicalPlan::Sort(sort) => {
+            let keys: Vec<Expr> = sort.expr.iter().map(|key| key.expr.clone()).collect();
+            distinguished(&keys, &schema, true)?;
+        }
         _ => {}
     }
     node.apply_expressions(|expr| {
@@ -302,14 +311,45 @@ fn aggregate(call: &AggregateFunction, schema: &DFSchema) -> Result<()> {
     if let Some(filter) = &call.params.filter {
         boolean(filter, "FILTER", schema)?;
     }
+    if let Some(first) = call.params.args.first()
+        && let ("min" | "max", Some(without)) = (call.func.name(), without_order(first, schema))
+    {
+        return Err(SqlError::undefined_function(&format!("{}({without})", call.func.name())));
+    }
     let bytes = call.params.args.first().and_then(|arg| known(arg, schema)).is_some_and(|known| known.family == Family::Bytes);
     if call.func.name() == "string_agg" && bytes {
         return Err(SqlError::unsupported("string_agg of bytea"));
+    }
+    if call.func.name() == "string_agg"
+        && call.params.args.iter().filter_map(|arg| known(arg, schema)).any(|known| known.family != Family::Text)
+    {
+        return Err(no_function("string_agg", &call.params.args, schema));
     }
     if call.func.name() == "count" && call.params.args.len() > 1 && !call.params.distinct {
         return Err(no_function("count", &call.params.args, schema));
     }
     Ok(())
+}
+
+/// The type of a value, if it is one of those that have no greatest value.
+fn without_order(expr: &Expr, schema: &DFSchema) -> Option<String> {
+    let (_, field) = expr.to_field(schema).ok()?;
+    let found = SqlType::of_field(&field);
+    matches!(found, SqlType::Boolean | SqlType::Uuid | SqlType::Json | SqlType::Jsonb | SqlType::Bytea).then(|| found.name())
+}
+
+/// A json is a text as it was written: nobody can say whether two are equal, or which comes first.
+fn distinguished(exprs: &[Expr], schema: &DFSchema, ordered: bool) -> Result<()> {
+    let is_json = |expr: &&Expr| expr.to_field(schema).is_ok_and(|(_, field)| SqlType::of_field(&field) == SqlType::Json);
+    if !exprs.iter().any(|expr| is_json(&expr)) {
+        return Ok(());
+    }
+    let (operator, hint) = match ordered {
+        true => ("ordering", Some("Use an explicit ordering operator or modify the query.")),
+        false => ("equality", None),
+    };
+    let error = SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("could not identify an {operator} operator for type json"));
+    Err(if let Some(hint) = hint { error.with_hint(hint) } else { error })
 }
 
 /// Numbers that must be positive.

@@ -4,6 +4,7 @@ use super::settings::Settings;
 use super::transaction::{Savepoint, Transaction};
 use crate::engine::Engine;
 use crate::error::{Result, SqlError, SqlState};
+use chrono::{DateTime, Utc};
 use std::sync::Arc;
 
 /// Savepoints in one block, at most.
@@ -17,6 +18,8 @@ pub struct Block {
     pub failed: bool,
     /// READ ONLY.
     pub read_only: bool,
+    /// When it began: what now() says in it.
+    pub started: DateTime<Utc>,
     /// READ COMMITTED: each statement reads what was committed before it began.
     pub read_committed: bool,
     /// Begun by the first statement that needs it; gone when the block failed and there is no savepoint to go back to.
@@ -41,7 +44,8 @@ impl Block {
     pub fn new(engine: Arc<Engine>, implicit: bool, settings: &Settings) -> Self {
         let read_only = settings.is_on("default_transaction_read_only");
         let read_committed = is_read_committed(settings.get("default_transaction_isolation"));
-        Self { implicit, failed: false, read_only, read_committed, transaction: None, savepoints: Vec::new(), engine }
+        let started = Utc::now();
+        Self { implicit, failed: false, read_only, started, read_committed, transaction: None, savepoints: Vec::new(), engine }
     }
     /// Whether a statement has been run in it.
     pub fn has_begun(&self) -> bool {

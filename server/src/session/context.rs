@@ -28,6 +28,8 @@ pub struct SessionFacts {
     pub prepared: Arc<[PreparedFacts]>,
     /// What functions do to it.
     pub effects: Arc<Effects>,
+    /// When its transaction began; `None` if the statement is one by itself.
+    pub transaction_started: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 /// The schemas that a role may look into.

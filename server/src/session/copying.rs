@@ -45,6 +45,9 @@ async fn to_client(session: &mut Session, copy: &CopyStatement) -> Result<Outcom
 async fn to_file(session: &mut Session, copy: &CopyStatement, path: &str) -> Result<Outcome> {
     let context = read_context(session)?;
     context.rights().require_writing_files()?;
+    if !Path::new(path).is_absolute() {
+        return Err(SqlError::new(SqlState::INVALID_NAME, "relative path not allowed for COPY to file"));
+    }
     let plan = context.plan(&source_query(&context, &copy.source)?).await?;
     let schema = context.output_schema(&plan);
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();

@@ -136,7 +136,10 @@ fn parameter_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, SqlType>> {
                 if let Expr::Placeholder(found) = expr
                     && let (Some(number), Some(field)) = (found.id.strip_prefix('$').and_then(|n| n.parse().ok()), &found.field)
                 {
-                    types.entry(number).or_insert_with(|| SqlType::of_field(&Field::new(&found.id, field.data_type().clone(), true)));
+                    types.entry(number).or_insert_with(|| match SqlType::of_field(field) {
+                        SqlType::Jsonb => SqlType::Jsonb,
+                        _ => SqlType::of_field(&Field::new(&found.id, field.data_type().clone(), true)),
+                    });
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

@@ -7,7 +7,9 @@ use super::parameters::put_into_functions;
 use super::roles;
 use super::settings::confidential;
 use super::transaction::{Transaction, conflict_is_retryable};
-use super::{Notice, Outcome, Session, Statement, copying, cursors, explain_placement, prepared, savepoints, temporary, vacuum};
+use super::{
+    Notice, Outcome, Session, Statement, absent, copying, cursors, explain_placement, lock_table, prepared, savepoints, temporary, vacuum,
+};
 use crate::access::rights::Rights;
 use crate::catalog::Catalog;
 use crate::engine::advisory::Held;
@@ -74,7 +76,18 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         }
         Ours::Copy(copy) => Box::pin(copying::run(session, copy)).await,
         Ours::Vacuum(vacuum) => vacuum::run(session, vacuum).await,
+        Ours::LockTable(lock) => lock_table::run(session, lock),
         Ours::ExplainPlacement(explain) => explain_placement::run(session, explain),
+        Ours::DropAbsent(drop) => absent::drop(session, drop),
+        Ours::SetConstraints => set_constraints(session),
+        Ours::CreatePlpgsql { if_not_exists: false } => {
+            Err(SqlError::new(SqlState::DUPLICATE_OBJECT, "extension \"plpgsql\" already exists"))
+        }
+        Ours::CreatePlpgsql { if_not_exists: true } => {
+            let error = SqlError::new(SqlState::DUPLICATE_OBJECT, "extension \"plpgsql\" already exists, skipping");
+            session.notify(Notice { severity: "NOTICE", error });
+            Ok(Outcome::Done("CREATE EXTENSION".into()))
+        }
         Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
         Ours::Unsupported(error) => Err((**error).clone()),
         Ours::CreateSequence { .. }
@@ -103,6 +116,14 @@ async fn run_standard(session: &mut Session, statement: &Statement, parameters: 
         }
         _ => Err(SqlError::unsupported(first_words(&statement.text))),
     }
+}
+
+fn set_constraints(session: &mut Session) -> Result<Outcome> {
+    if session.block.is_none() {
+        let message = "SET CONSTRAINTS can only be used in transaction blocks";
+        session.notify(Notice { severity: "WARNING", error: SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message) });
+    }
+    Ok(Outcome::Done("SET CONSTRAINTS".into()))
 }
 
 fn first_word(text: &str) -> String {

@@ -21,7 +21,8 @@ struct Done {
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) name: String,
-    pub(super) value: String,
+    /// `None` is the default.
+    pub(super) value: Option<String>,
     pub(super) local: bool,
 }
 
@@ -30,21 +31,21 @@ const CHANGES_MAX: usize = 10_000;
 
 impl Effects {
     /// Sets a setting; answers what it is then. `before` are the settings at the statement's begin.
-    pub fn set(&self, before: &Settings, name: &str, value: &str, local: bool) -> Result<String> {
+    pub fn set(&self, before: &Settings, name: &str, value: Option<&str>, local: bool) -> Result<String> {
         let mut settings = before.clone();
         settings.assign(name, value, local)?;
         let mut done = self.done.lock();
         if done.settings.len() >= CHANGES_MAX {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "a statement can change at most 10000 settings"));
         }
-        done.settings.push(Change { name: name.to_string(), value: value.to_string(), local });
+        done.settings.push(Change { name: name.to_string(), value: value.map(Into::into), local });
         settings.show(name).map(|(_, value)| value)
     }
     /// A setting as this statement has left it.
     pub fn show(&self, before: &Settings, name: &str) -> Result<String> {
         let mut settings = before.clone();
         for change in self.done.lock().settings.iter().filter(|change| change.name.eq_ignore_ascii_case(name)) {
-            settings.assign(&change.name, &change.value, change.local)?;
+            settings.assign(&change.name, change.value.as_deref(), change.local)?;
         }
         settings.show(name).map(|(_, value)| value)
     }

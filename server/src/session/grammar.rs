@@ -4,6 +4,7 @@
 use super::Statement;
 use super::copy_options::{self, CopyStatement};
 use super::explain_placement::{self, ExplainPlacement};
+use super::lock_table::{self, LockTable};
 use super::parse;
 use super::role_grammar::AccessStatement;
 use crate::catalog::names::fold;
@@ -15,6 +16,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::sync::Arc;
 
 pub mod cursors;
+pub mod drop_absent;
+pub mod identity_options;
 pub mod vacuum;
 
 /// A statement of the session's own grammar.
@@ -167,8 +170,19 @@ pub enum Ours {
     },
     /// VACUUM, ANALYZE.
     Vacuum(vacuum::Vacuum),
+    /// LOCK.
+    LockTable(LockTable),
+    /// CREATE EXTENSION of the one that is always there; whether with IF NOT EXISTS.
+    CreatePlpgsql {
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+    },
     /// A statement that does nothing here, and nothing needs to be done: its tag.
     Nothing(&'static str),
+    /// DROP of what this server has none of.
+    DropAbsent(drop_absent::DropAbsent),
+    /// SET CONSTRAINTS ALL: there are none that could be deferred.
+    SetConstraints,
     /// A statement that PostgreSQL has and this server has not.
     Unsupported(Box<SqlError>),
 }
@@ -283,6 +297,16 @@ impl<'a> Grammar<'a> {
         if let Some(ours) = super::role_grammar::read(self)? {
             return Ok(Some(ours));
         }
+        if let Some(drop) = drop_absent::read(self)? {
+            return Ok(Some(Ours::DropAbsent(drop)));
+        }
+        if self.accept("SET CONSTRAINTS ALL") {
+            let _ = self.accept("DEFERRED") || self.accept("IMMEDIATE");
+            return Ok(Some(Ours::SetConstraints));
+        }
+        if let Some(ours) = self.create_plpgsql() {
+            return Ok(Some(ours));
+        }
         if let Some(refusal) = self.refused() {
             return Ok(Some(refusal));
         }
@@ -315,6 +339,13 @@ impl<'a> Grammar<'a> {
     pub fn peek(&self, words: &str) -> bool {
         words.split(' ').enumerate().all(|(n, word)| match &self.parser.peek_nth_token_ref(n).token {
             Token::Word(w) => w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word),
+            _ => false,
+        })
+    }
+    /// As [`Grammar::peek`], where words may be in quotes.
+    fn peek_names(&self, words: &str) -> bool {
+        words.split(' ').enumerate().all(|(n, word)| match &self.parser.peek_nth_token_ref(n).token {
+            Token::Word(w) => w.value.eq_ignore_ascii_case(word),
             _ => false,
         })
     }
@@ -359,6 +390,14 @@ impl<'a> Grammar<'a> {
         while self.parser.peek_token_ref().token != Token::EOF {
             self.parser.next_token();
         }
+    }
+
+    /// CREATE EXTENSION of the one that is always there; all others are refused.
+    fn create_plpgsql(&mut self) -> Option<Ours> {
+        let forms = [("CREATE EXTENSION plpgsql", false), ("CREATE EXTENSION IF NOT EXISTS plpgsql", true)];
+        let (_, if_not_exists) = forms.into_iter().find(|(words, _)| self.peek_names(words))?;
+        self.skip_rest();
+        Some(Ours::CreatePlpgsql { if_not_exists })
     }
 
     fn refused(&mut self) -> Option<Ours> {
@@ -602,6 +641,9 @@ impl<'a> Grammar<'a> {
         if let Some(ours) = self.vacuum()? {
             return Ok(Some(ours));
         }
+        if let Some(ours) = lock_table::read(self)? {
+            return Ok(Some(ours));
+        }
         for (words, tag) in [("CHECKPOINT", "CHECKPOINT"), ("UNLISTEN", "UNLISTEN")] {
             if self.peek(words) {
                 self.skip_rest();
@@ -748,15 +790,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE TYPE", ""),
     ("DO", ""),
     ("DROP DATABASE", ""),
-    ("DROP EXTENSION", ""),
-    ("DROP FUNCTION", ""),
-    ("DROP MATERIALIZED VIEW", ""),
-    ("DROP TRIGGER", ""),
-    ("DROP TYPE", ""),
     ("IMPORT FOREIGN SCHEMA", ""),
     ("LISTEN", ""),
     ("LOAD", ""),
-    ("LOCK", "Transactions are isolated by snapshots: of two that write the same rows, the second gets a serialization failure (40001)."),
     ("NOTIFY", ""),
     ("REFRESH MATERIALIZED VIEW", ""),
     ("REINDEX", INDEXES),
@@ -793,44 +829,6 @@ pub fn take_cluster_by(tokens: &[TokenWithSpan]) -> Read<(Vec<TokenWithSpan>, Cl
         previous = Some(at);
     }
     Ok((tokens.to_vec(), None))
-}
-
-/// Brings the options of `AS IDENTITY (...)` into the only order in which the SQL parser reads them; PostgreSQL takes any.
-pub fn order_identity_options(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let tokens: Vec<TokenWithSpan> = tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_))).collect();
-    let mut ordered: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut rest = tokens.as_slice();
-    while let Some((token, tail)) = rest.split_first() {
-        let opens = token.token == Token::LParen && ordered.last().is_some_and(|t| is_word(&t.token, "IDENTITY"));
-        ordered.push(token.clone());
-        rest = tail;
-        if opens {
-            let end = rest.iter().position(|t| t.token == Token::RParen).unwrap_or(rest.len());
-            let mut options = split_options(&rest[..end]);
-            options.sort_by_key(|(rank, _)| *rank);
-            ordered.extend(options.into_iter().flat_map(|(_, option)| option.iter().cloned()));
-            rest = &rest[end..];
-        }
-    }
-    ordered
-}
-
-/// Options, each with its rank in the SQL parser's order.
-fn split_options(tokens: &[TokenWithSpan]) -> Vec<(usize, &[TokenWithSpan])> {
-    const RANKS: [&str; 6] = ["INCREMENT", "MINVALUE", "MAXVALUE", "START", "CACHE", "CYCLE"];
-    let rank = |at: usize| RANKS.iter().position(|word| tokens.get(at).is_some_and(|t| is_word(&t.token, word)));
-    let no = |at: usize| tokens.get(at).is_some_and(|t| is_word(&t.token, "NO"));
-    let mut starts: Vec<(usize, usize)> = Vec::new();
-    for at in 0..tokens.len() {
-        match rank(at) {
-            Some(rank) if at > 0 && no(at - 1) => starts.push((rank, at - 1)),
-            Some(rank) => starts.push((rank, at)),
-            None if at == 0 && !no(0) => starts.push((0, 0)),
-            None => {}
-        }
-    }
-    let ends = starts.iter().skip(1).map(|(_, start)| *start).chain([tokens.len()]);
-    starts.iter().zip(ends).map(|((rank, start), end)| (*rank, &tokens[*start..end])).collect()
 }
 
 fn cut_cluster_by(tokens: &[TokenWithSpan], start: usize, by: usize) -> Read<(Vec<TokenWithSpan>, ClusterBy)> {

@@ -2,6 +2,7 @@
 //! The planner tells the rest.
 
 use crate::catalog::pg_catalog::procedures;
+use crate::query::desugar::parameter_places;
 use crate::types::SqlType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
@@ -36,6 +37,7 @@ pub(super) fn placeholder(expr: &Expr) -> Option<usize> {
 /// What is left is for describing only; it does not mean the same.
 pub(super) fn tell(statement: &mut ast::Statement) -> Told {
     let mut told = Told::default();
+    parameter_places::statement(statement);
     let _ = VisitMut::visit(statement, &mut told);
     told
 }

@@ -106,7 +106,7 @@ fn parse_tokens(sql: &str, tokens: &[TokenWithSpan]) -> Result<(ast::Statement, 
 /// What the SQL parser reads, with what it does not know of our own clauses put into its tree.
 pub(super) fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement, GrammarError> {
     let (tokens, cluster_by) = grammar::take_cluster_by(tokens)?;
-    let (tokens, cut) = clauses::cut(grammar::order_identity_options(tokens));
+    let (tokens, cut) = clauses::cut(grammar::identity_options::in_order(tokens));
     let tokens = spellings::known_to_the_parser(tokens);
     let mut parser = parser(tokens.clone());
     let parsed = parser.parse_statement().and_then(|statement| expect_end(&parser).map(|()| statement));
@@ -133,20 +133,36 @@ fn expect_end(parser: &Parser<'_>) -> Result<(), ParserError> {
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location();
     tokens.map(joined_literals).map_err(|error| {
-        let message = match error.message.as_str() {
-            text if text.starts_with("Unterminated string literal") => "unterminated quoted string".to_string(),
-            text if text.starts_with("Unterminated encoded string literal") => "unterminated quoted string".to_string(),
-            text if text.starts_with("Unterminated dollar-quoted") => "unterminated dollar-quoted string".to_string(),
-            text if text.contains("comment") => "unterminated /* comment".to_string(),
-            text if text.contains("close delimiter") => "unterminated quoted identifier".to_string(),
-            text => text.to_string(),
+        let (what, opening) = match error.message.as_str() {
+            text if text.starts_with("Unterminated string literal") => ("unterminated quoted string", "'"),
+            text if text.starts_with("Unterminated encoded string literal") => ("unterminated quoted string", "'"),
+            text if text.starts_with("Unterminated dollar-quoted") => ("unterminated dollar-quoted string", "$"),
+            text if text.contains("comment") => ("unterminated /* comment", "/*"),
+            text if text.contains("close delimiter") => ("unterminated quoted identifier", "\""),
+            text => return at_place(SqlError::new(SqlState::SYNTAX_ERROR, text.to_string()), sql, error.location),
         };
-        at_place(SqlError::new(SqlState::SYNTAX_ERROR, message), sql, error.location)
+        let start = opened(sql, opening, error.location);
+        let message = format!("{what} at or near \"{}\"", &sql[start..]);
+        at_offset(SqlError::new(SqlState::SYNTAX_ERROR, message), sql[..start].chars().count() + 1)
     })
+}
+
+/// The byte at which that begins which does not end: the parser may stand at its end.
+fn opened(sql: &str, opening: &str, location: Location) -> usize {
+    let given = Places::new(sql).byte_of(location);
+    if sql[given..].starts_with(opening) { given } else { sql[..given].find(opening).unwrap_or(given) }
 }
 
 /// A number ends where a name begins: there must be something between them.
 fn check_numbers(tokens: &[TokenWithSpan], sql: &str) -> Result<()> {
+    for token in tokens {
+        if let Token::Number(digits, _) = &token.token
+            && digits.contains('_')
+        {
+            let message = format!("trailing junk after numeric literal at or near \"{digits}\"");
+            return Err(at_place(SqlError::new(SqlState::SYNTAX_ERROR, message), sql, token.span.start));
+        }
+    }
     for pair in tokens.windows(2) {
         if let (Token::Number(digits, _), Token::Word(word)) = (&pair[0].token, &pair[1].token)
             && word.quote_style.is_none()
@@ -386,7 +402,7 @@ mod tests {
         assert_eq!(&*error.message, "syntax error at end of input");
         let error = parse("select 'é' frm t t2").unwrap_err();
         assert_eq!((&*error.message, error.position), ("syntax error at or near \"t\"", Some(16)));
-        assert_eq!(&*parse("select 'abc").unwrap_err().message, "unterminated quoted string");
+        assert_eq!(&*parse("select 'abc").unwrap_err().message, "unterminated quoted string at or near \"'abc\"");
     }
 
     #[test]

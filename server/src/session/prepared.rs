@@ -152,7 +152,12 @@ pub fn check_columns(prepared: &Prepared, outcome: &Outcome) -> Result<()> {
 
 fn same_columns(before: &SchemaRef, now: &SchemaRef) -> bool {
     let same = |(a, b): (&Arc<arrow::datatypes::Field>, &Arc<arrow::datatypes::Field>)| {
-        a.name() == b.name() && SqlType::of_field(a) == SqlType::of_field(b)
+        // A parameter's value says how many digits a numeric has, which its type does not.
+        let alike = match (SqlType::of_field(a), SqlType::of_field(b)) {
+            (SqlType::Numeric(_), SqlType::Numeric(_)) => true,
+            (before, now) => before == now,
+        };
+        a.name() == b.name() && alike
     };
     Arc::ptr_eq(before, now) || (before.fields().len() == now.fields().len() && before.fields().iter().zip(now.fields()).all(same))
 }

@@ -301,7 +301,7 @@ fn role_options(grammar: &mut Grammar<'_>) -> Read<Vec<RoleOption>> {
     let next = grammar.parser.peek_token();
     if let Token::Word(word) = &next.token {
         let mut error = SqlError::new(SqlState::SYNTAX_ERROR, format!("unrecognized role option \"{}\"", word.value.to_lowercase()));
-        error.place = Some(next.span.start);
+        error = error.at(next.span);
         return Err(error.into());
     }
     Ok(options)

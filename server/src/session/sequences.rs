@@ -13,7 +13,7 @@
 use crate::catalog::names::QualifiedName;
 use crate::catalog::{Catalog, Entry, Relation, Restart, SequenceDefinition, keys};
 use crate::error::{Result, SqlError, SqlState};
-use crate::query::SequenceAccess;
+use crate::query::{SequenceAccess, SequencePosition};
 use parking_lot::Mutex;
 use placement::{Command, Commit, Conflict, Expect, LogIndex, Node, ObjectChange, Outcome, State};
 use std::collections::HashMap;
@@ -149,6 +149,18 @@ impl SequenceCache {
             Outcome::Leased(first) => Ok(first..first + count),
             other => Err(SqlError::internal(format!("the log answered a lease with {other:?}"))),
         }
+    }
+
+    /// The count that is given next, and how many are held from there on.
+    fn next_count(&self, sequence: &SequenceDefinition) -> (u64, u64) {
+        let from = sequence.restart.map_or(0, |restart| restart.at_count);
+        let block = self.blocks.lock().get(&sequence.oid).cloned();
+        let held = block.and_then(|block| {
+            let block = block.lock();
+            let start = block.counts.start.max(from);
+            (block.course == Some(Course::of(sequence)) && start < block.counts.end).then(|| (start, block.counts.end - start))
+        });
+        held.unwrap_or_else(|| (self.count(sequence.oid).max(from), 0))
     }
 
     /// How many values of a sequence have been leased.
@@ -319,11 +331,31 @@ impl SequenceAccess for SessionSequences {
         Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, format!("sequence \"{name}\" is being changed by others")))
     }
 
+    fn position(&self, sequence: &SequenceDefinition) -> SequencePosition {
+        let (next, leased) = self.cache.next_count(sequence);
+        position_at(sequence, next, leased)
+    }
+
     fn last_value(&self) -> Result<i64> {
         let values = self.values.lock();
         let value = values.last.and_then(|oid| values.by_oid.get(&oid).copied());
         value.ok_or_else(|| SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "lastval is not yet defined in this session"))
     }
+}
+
+/// The position of a sequence whose next count is this one.
+fn position_at(sequence: &SequenceDefinition, next: u64, leased: u64) -> SequencePosition {
+    let from = sequence.restart.map_or(0, |restart| restart.at_count);
+    let is_called = next > from;
+    let last_value = value_at(sequence, if is_called { next - 1 } else { from }).unwrap_or_else(|| end_of(sequence));
+    SequencePosition { last_value, is_called, leased }
+}
+
+/// The last value of a sequence that does not cycle.
+fn end_of(sequence: &SequenceDefinition) -> i64 {
+    let first = i128::from(sequence.restart.map_or(sequence.start, |restart| restart.value));
+    let (increment, last) = (i128::from(sequence.increment), if sequence.increment > 0 { sequence.max } else { sequence.min });
+    i64::try_from(first + (i128::from(last) - first) / increment * increment).unwrap_or(last)
 }
 
 fn exhausted(sequence: &Sequence) -> SqlError {
@@ -336,6 +368,17 @@ fn exhausted(sequence: &Sequence) -> SqlError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn positions_are_those_of_what_was_given() {
+        let plain = sequence(5, 2, 1, 10, false);
+        let at = |next| position_at(&plain, next, 0);
+        assert_eq!((at(0).last_value, at(0).is_called), (5, false));
+        assert_eq!((at(1).last_value, at(1).is_called), (5, true));
+        assert_eq!((at(3).last_value, at(32).last_value), (9, 9));
+        let moved = SequenceDefinition { restart: Some(Restart { at_count: 7, value: 6 }), ..plain };
+        assert_eq!((position_at(&moved, 7, 0).is_called, position_at(&moved, 8, 0).last_value), (false, 6));
+    }
 
     fn sequence(start: i64, increment: i64, min: i64, max: i64, cycle: bool) -> SequenceDefinition {
         SequenceDefinition { oid: 1, start, increment, min, max, cycle, owned_by: None, restart: None }

@@ -231,8 +231,9 @@ impl Settings {
         self.put_in_block(&name, value, local);
         Ok(())
     }
-    /// `set_config`: a list comes as one text.
-    pub fn assign(&mut self, name: &str, value: &str, local: bool) -> Result<()> {
+    /// `set_config`: a list comes as one text, and NULL is the default.
+    pub fn assign(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<()> {
+        let Some(value) = value else { return self.set(name, None, local) };
         let (name, value) = self.checked(name, |known| split_list(known, value), value)?;
         self.put_in_block(&name, Some(value), local);
         Ok(())

@@ -1,9 +1,11 @@
 //! PostgreSQL's spellings that the SQL parser does not know, as tokens that it does.
 
 use super::symmetric;
+use crate::query::whole_rows::{FIELDS, WHOLE};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+use std::borrow::Cow;
 
 /// `x ISNULL`, `x NOTNULL`, `ORDER BY x USING >`, `TABLE t`, `FROM ONLY t`, `BETWEEN SYMMETRIC`, `ROWS FROM (f(x), g(y))`.
 pub(super) fn known_to_the_parser(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -16,6 +18,7 @@ pub(super) fn known_to_the_parser(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSp
 /// What the tokens of any statement become before anything reads them: operators that end where PostgreSQL's do (`j->-1`), types by one name
 /// (`national character(3)`, `int ARRAY`), `TABLE t` as a query, `trim(leading from x)`, and comments in dollar quotes.
 pub(super) fn plain(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let tokens = &operators_before_any(tokens)[..];
     let words: Vec<usize> = (0..tokens.len()).filter(|at| !is_space(&tokens[*at])).collect();
     let begins_with = |word: &str| words.first().is_some_and(|at| is_word(&tokens[*at], word));
     let (explain, comment) = (begins_with("explain"), begins_with("comment"));
@@ -38,7 +41,12 @@ pub(super) fn plain(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
             Token::DollarQuotedString(text) if comment => {
                 result.push(TokenWithSpan { token: Token::SingleQuotedString(text.value.clone()), span: token.span });
             }
-            Token::Word(_) if is_word(token, "table") && (before(-1, "as") || is(-1, &Token::LParen)) => {
+            // All fields of a record, and a table's row before an operator.
+            Token::Mul if is(-1, &Token::Period) && is(-2, &Token::RParen) => result.push(mark(FIELDS, token)),
+            Token::Mul if is(-1, &Token::Period) && near(1).is_some_and(continues_a_value) => result.push(mark(WHOLE, token)),
+            Token::Word(_)
+                if is_word(token, "table") && (before(-1, "as") || is(-1, &Token::LParen)) && near(1).is_some_and(names_a_table) =>
+            {
                 result.extend(spelled("SELECT * FROM", token));
             }
             Token::Word(_) if explain && is_word(token, "table") && explained(near(-1)) => {
@@ -59,6 +67,55 @@ pub(super) fn plain(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     result
 }
 
+/// `OPERATOR(pg_catalog.=) ANY (...)`: the SQL parser knows ANY and ALL behind plain operators only.
+fn operators_before_any(tokens: &[TokenWithSpan]) -> Cow<'_, [TokenWithSpan]> {
+    if !tokens.iter().any(|token| is_word(token, "operator")) {
+        return Cow::Borrowed(tokens);
+    }
+    let mut result = Vec::with_capacity(tokens.len());
+    let mut at = 0;
+    while at < tokens.len() {
+        match named_operator(tokens, at) {
+            Some((operator, next)) => {
+                result.push(tokens[operator].clone());
+                at = next;
+            }
+            None => {
+                result.push(tokens[at].clone());
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(result)
+}
+
+/// Where the operator of `OPERATOR(schema.operator) ANY` stands, and what comes after the parenthesis.
+fn named_operator(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, usize)> {
+    if !is_word(&tokens[at], "operator") {
+        return None;
+    }
+    let mut inner = following(tokens, at).filter(|open| tokens[*open].token == Token::LParen)?;
+    let mut operator = following(tokens, inner)?;
+    if is_word(&tokens[operator], "pg_catalog") {
+        inner = following(tokens, operator).filter(|dot| tokens[*dot].token == Token::Period)?;
+        operator = following(tokens, inner)?;
+    }
+    let close = following(tokens, operator).filter(|close| tokens[*close].token == Token::RParen)?;
+    let next = following(tokens, close)?;
+    ["any", "all", "some"].iter().any(|word| is_word(&tokens[next], word)).then_some((operator, next))
+}
+
+/// A name that no client can write.
+fn mark(name: &str, place: &TokenWithSpan) -> TokenWithSpan {
+    TokenWithSpan { token: Token::make_word(name, Some('"')), span: place.span }
+}
+
+/// Whether a token can stand behind `t.*` only where that is a value.
+fn continues_a_value(token: &TokenWithSpan) -> bool {
+    matches!(token.token, Token::DoubleColon | Token::Eq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq)
+        || ["is", "as", "isnull", "notnull"].iter().any(|word| is_word(token, word))
+}
+
 /// An operator of more than one character ends in a sign only if it has one of these in it: all other signs belong to what follows.
 fn split_operator(operator: &str) -> Option<(&str, &str)> {
     let first = operator.trim_end_matches(['+', '-']);
@@ -77,6 +134,12 @@ fn trims(last: Option<&TokenWithSpan>, second: Option<&TokenWithSpan>, third: Op
     };
     let side = |token: &TokenWithSpan| ["leading", "trailing", "both"].iter().any(|word| is_word(token, word));
     opens(last, second) || (last.is_some_and(side) && opens(second, third))
+}
+
+/// What stands behind TABLE where that is a query, and no alias.
+fn names_a_table(token: &TokenWithSpan) -> bool {
+    let Token::Word(word) = &token.token else { return false };
+    word.quote_style.is_some() || !matches!(word.keyword, Keyword::FROM | Keyword::WHERE | Keyword::ORDER | Keyword::GROUP | Keyword::UNION)
 }
 
 /// Types of which `ARRAY` makes arrays.
@@ -214,6 +277,8 @@ mod tests {
         assert_eq!(shown("select a from t join u using (a)"), "SELECT a FROM t JOIN u USING(a)");
         assert_eq!(shown("select * from rows from (f(1), g(2))"), "SELECT * FROM plimsoll_rows_from(f(1), g(2))");
         assert_eq!(shown("select a, rows from (select 1) x"), "SELECT a, rows FROM (SELECT 1) x");
+        assert_eq!(shown("select a as table, b as table from t"), "SELECT a AS table, b AS table FROM t");
+        assert_eq!(shown("select a operator(pg_catalog.=) any (array[1])"), "SELECT a = ANY(ARRAY[1])");
         assert_eq!(shown("create table x as table t"), "CREATE TABLE x AS SELECT * FROM t");
         assert_eq!(
             shown("select j->-1, j ->> -1, trim(leading from a), trim(from a)"),

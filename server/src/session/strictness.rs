@@ -1,6 +1,6 @@
 //! What the SQL parser reads and PostgreSQL's grammar does not: reserved words as names, DEFAULT where no column takes it.
 
-use crate::error::{Result, SqlError, SqlState};
+use crate::error::{Place, Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, Insert,
     LimitClause, ObjectName, OnConflictAction, OnInsert, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, TableObject,
@@ -191,7 +191,7 @@ fn of_another_width(expr: &Expr, subquery: &Query) -> Option<SqlError> {
         std::cmp::Ordering::Less => "few",
         std::cmp::Ordering::Equal => return None,
     };
-    Some(SqlError::new(SqlState::SYNTAX_ERROR, format!("subquery has too {what} columns")).at(expr.span()))
+    Some(SqlError::new(SqlState::SYNTAX_ERROR, format!("subquery has too {what} columns")).placed(Place::behind(expr.span(), "in")))
 }
 
 /// Values that are written without parentheses.

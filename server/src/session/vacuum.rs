@@ -5,6 +5,7 @@ use super::grammar::vacuum::Vacuum;
 use super::{Notice, Outcome, Session};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::QualifiedName;
+use crate::catalog::pg_catalog::shapes;
 use crate::catalog::{Catalog, Relation};
 use crate::error::{Result, SqlError, SqlState};
 use crate::maintenance;
@@ -61,15 +62,20 @@ fn chosen(context: &QueryContext, vacuum: &Vacuum) -> Result<(Vec<u32>, Vec<Noti
     Ok((tables, notices))
 }
 
+/// The relations named. Those of the system's catalog are made as they are read: there is nothing to do for them.
 fn named<'a>(context: &'a QueryContext, vacuum: &Vacuum) -> Result<Vec<Found<'a>>> {
     let find = |(name, columns): &(_, Vec<String>)| {
-        let found = context.view.catalog.require(&QualifiedName::from_ast(name, &context.database)?, &context.search_path)?;
+        let name = QualifiedName::from_ast(name, &context.database)?;
+        if shapes::find(name.schema.as_deref().unwrap_or("pg_catalog"), &name.name).is_some() {
+            return Ok(None);
+        }
+        let found = context.view.catalog.require(&name, &context.search_path)?;
         if let Relation::Table(table) = found.relation() {
             columns.iter().try_for_each(|column| table.require_column(found.name, column).map(|_| ()))?;
         }
-        Ok(found)
+        Ok(Some(found))
     };
-    vacuum.tables.iter().map(find).collect()
+    vacuum.tables.iter().map(find).filter_map(Result::transpose).collect()
 }
 
 fn owned(context: &QueryContext, catalog: &Catalog) -> Vec<u32> {

@@ -20,6 +20,10 @@ pub enum CatalogType {
     Regtype,
     /// `xid`: UInt32.
     Xid,
+    /// `cid`: UInt32.
+    Cid,
+    /// `tid`: `(unit,row)`, as Utf8View.
+    Tid,
     /// `aclitem`: Utf8View.
     AclItem,
     /// `pg_node_tree`: SQL text here, as Utf8View.
@@ -32,11 +36,11 @@ pub enum CatalogType {
     Inet,
 }
 
-use CatalogType::{AclItem, AnyArray, Char, Inet, Int2Vector, Lsn, NodeTree, OidVector, Regproc, Regtype, Xid};
+use CatalogType::{AclItem, AnyArray, Char, Cid, Inet, Int2Vector, Lsn, NodeTree, OidVector, Regproc, Regtype, Tid, Xid};
 
 impl CatalogType {
     /// All of them.
-    pub const ALL: [Self; 11] = [Char, Int2Vector, OidVector, Regproc, Regtype, Xid, AclItem, NodeTree, AnyArray, Lsn, Inet];
+    pub const ALL: [Self; 13] = [Char, Int2Vector, OidVector, Regproc, Regtype, Xid, Cid, Tid, AclItem, NodeTree, AnyArray, Lsn, Inet];
 
     /// PostgreSQL's name, OID, and OID of the array type.
     pub const fn row(self) -> (&'static str, u32, u32) {
@@ -47,6 +51,8 @@ impl CatalogType {
             Regproc => ("regproc", 24, 1008),
             Regtype => ("regtype", 2206, 2211),
             Xid => ("xid", 28, 1011),
+            Cid => ("cid", 29, 1012),
+            Tid => ("tid", 27, 1010),
             AclItem => ("aclitem", 1033, 1034),
             NodeTree => ("pg_node_tree", 194, 0),
             AnyArray => ("anyarray", 2277, 0),
@@ -64,7 +70,7 @@ impl CatalogType {
         match self {
             Int2Vector => list(DataType::Int16),
             OidVector => list(DataType::UInt32),
-            Regproc | Xid => DataType::UInt32,
+            Regproc | Xid | Cid => DataType::UInt32,
             _ => DataType::Utf8View,
         }
     }
@@ -80,7 +86,8 @@ impl CatalogType {
     pub fn width_bytes(self) -> i16 {
         match self {
             Char => 1,
-            Regproc | Regtype | Xid => 4,
+            Regproc | Regtype | Xid | Cid => 4,
+            Tid => 6,
             Lsn => 8,
             AclItem => 12,
             _ => -1,

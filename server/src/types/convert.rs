@@ -5,7 +5,7 @@
 
 use super::input::ColumnBuilder;
 use super::output::{ColumnEncoder, OutputStyle};
-use super::{SqlType, UNCONSTRAINED, datetime};
+use super::{SqlType, UNCONSTRAINED, datetime, float_digits};
 use crate::error::{Result, SqlError, SqlState};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, IntervalMonthDayNanoArray, ListArray,
@@ -21,19 +21,18 @@ use std::sync::Arc;
 
 /// Whether PostgreSQL has an explicit cast between two types.
 pub fn castable(from: &SqlType, to: &SqlType) -> bool {
-    use SqlType::{Array, Boolean, Bytea, Date, Int4, Int8, Interval, Json, Jsonb, Time, Timestamp, Timestamptz, Uuid};
+    use SqlType::{Array, Boolean, Bytea, Date, Int4, Interval, Json, Jsonb, Time, Timestamp, Timestamptz, Uuid};
     match (from, to) {
         _ if is_string(from) || is_string(to) => true,
         (Array(from), Array(to)) => castable(from.scalar(), to.scalar()),
         (Array(_), _) | (_, Array(_)) => false,
         (from, to) if is_number(from) && is_number(to) => true,
-        // Whole numbers that are written in a statement may be wider than integer.
-        (Int4 | Int8, Boolean) | (Boolean, Int4) => true,
+        (Int4, Boolean) | (Boolean, Int4) => true,
         (Jsonb, to) if is_number(to) || *to == Boolean => true,
         (Json | Jsonb, Json | Jsonb) => true,
         (Date | Timestamp | Timestamptz, Date | Timestamp | Timestamptz) => true,
         (Timestamp | Timestamptz | Interval | Time, Time) | (Time | Interval, Interval) => true,
-        (Boolean, Boolean) | (Bytea, Bytea) | (Uuid, Uuid) => true,
+        (Boolean, Boolean) | (Bytea, Bytea) | (Uuid, Uuid) | (SqlType::Jsonpath, SqlType::Jsonpath) => true,
         _ => false,
     }
 }
@@ -200,6 +199,9 @@ pub fn numbers(values: &ArrayRef, to: &SqlType) -> Result<ArrayRef> {
     }
     if let (Some(decimals), DataType::Float64) = (values.as_any().downcast_ref::<Decimal128Array>(), &target) {
         return Ok(Arc::new(doubles(decimals)));
+    }
+    if let Some(decimals) = float_digits::decimals(values, &target) {
+        return Ok(decimals);
     }
     if *to == SqlType::Numeric(None) {
         require_places(values)?;

@@ -139,6 +139,8 @@ enum Fault {
     Syntax,
     /// It can, and no such moment exists.
     Range,
+    /// The number of the month or the day is none: they may have been meant the other way.
+    MonthOrDay,
 }
 
 /// What a text says.
@@ -238,7 +240,12 @@ fn error(fault: Fault, type_name: &str, text: &str) -> SqlError {
     match fault {
         Fault::Syntax => SqlError::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type {type_name}: \"{text}\"")),
         Fault::Range => SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("date/time field value out of range: \"{text}\"")),
+        Fault::MonthOrDay => error_of_order(text),
     }
+}
+
+fn error_of_order(text: &str) -> SqlError {
+    error(Fault::Range, "date", text).with_hint("Perhaps you need a different \"datestyle\" setting.")
 }
 
 fn read_time(text: &str, zone: &Zone) -> Result<Parts, Fault> {
@@ -461,7 +468,10 @@ impl Parts {
         let (year, month, day) = self.date.ok_or(Fault::Syntax)?;
         let year = if self.before_christ { 1 - year } else { year };
         let zero = self.date.is_some_and(|(year, _, _)| year == 0);
-        let exists = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return Err(Fault::MonthOrDay);
+        }
+        let exists = day <= days_in_month(year, month);
         if zero || !exists || !(-4713..=5_874_897).contains(&year) {
             return Err(Fault::Range);
         }

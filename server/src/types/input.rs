@@ -190,7 +190,7 @@ impl Values {
             }
             SqlType::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
             SqlType::Array(element) => Self::Array(Box::new(Elements::new(element, rows))),
-            SqlType::Catalog(CatalogType::Regproc | CatalogType::Xid) => Self::Oid(UInt32Builder::with_capacity(rows)),
+            SqlType::Catalog(CatalogType::Regproc | CatalogType::Xid | CatalogType::Cid) => Self::Oid(UInt32Builder::with_capacity(rows)),
             SqlType::Catalog(CatalogType::Int2Vector) => Self::Array(Box::new(Elements::new(&SqlType::Int2, rows))),
             SqlType::Catalog(CatalogType::OidVector) => Self::Array(Box::new(Elements::new(&SqlType::Oid, rows))),
             _ => Self::Text(StringViewBuilder::with_capacity(rows)),
@@ -428,6 +428,7 @@ fn normal_text<'a>(sql_type: &SqlType, text: &'a str) -> Result<Cow<'a, str>> {
         SqlType::Uuid => normal_uuid(text).map(Cow::Owned),
         SqlType::Json => json::validate(text).map(|()| Cow::Borrowed(text)),
         SqlType::Jsonb => json::normalize(text).map(Cow::Owned),
+        SqlType::Jsonpath => super::jsonpath::normalized(text).map(Cow::Owned),
         SqlType::Name => Ok(Cow::Borrowed(&text[..text.floor_char_boundary(63)])),
         _ => Ok(Cow::Borrowed(text)),
     }
@@ -477,7 +478,7 @@ fn hyphenated(digits: &[u8]) -> String {
 fn text_from_binary<'a>(sql_type: &SqlType, bytes: &'a [u8]) -> Result<Cow<'a, str>> {
     match (sql_type, bytes) {
         (SqlType::Uuid, _) => Ok(Cow::Owned(hyphenated(hex::encode(fixed::<16>(bytes)?).as_bytes()))),
-        (SqlType::Jsonb, [1, rest @ ..]) => utf8(rest).map(Cow::Borrowed),
+        (SqlType::Jsonb | SqlType::Jsonpath, [1, rest @ ..]) => utf8(rest).map(Cow::Borrowed),
         (SqlType::Jsonb, _) => Err(SqlError::new(SqlState::INVALID_BINARY_REPRESENTATION, "unsupported jsonb version number")),
         _ => utf8(bytes).map(Cow::Borrowed),
     }
@@ -559,9 +560,13 @@ pub fn scalar_from_binary(sql_type: &SqlType, bytes: &[u8]) -> Result<ScalarValu
 /// (22001), uuid and json texts (22P02, and their normal forms). The array has the type's Arrow form already.
 pub fn coerce_assignment(sql_type: &SqlType, values: ArrayRef) -> Result<ArrayRef> {
     match sql_type {
-        SqlType::Varchar(Some(_)) | SqlType::Char(_) | SqlType::Uuid | SqlType::Json | SqlType::Jsonb | SqlType::Name => {
-            coerce_texts(sql_type, values)
-        }
+        SqlType::Varchar(Some(_))
+        | SqlType::Char(_)
+        | SqlType::Uuid
+        | SqlType::Json
+        | SqlType::Jsonb
+        | SqlType::Jsonpath
+        | SqlType::Name => coerce_texts(sql_type, values),
         SqlType::Array(element) => coerce_elements(element, values),
         _ => Ok(values),
     }

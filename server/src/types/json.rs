@@ -35,15 +35,33 @@ struct Reader<'a> {
 
 fn read(text: &str) -> Result<Value<'_>> {
     let mut reader = Reader { text, at: 0, depth: 0 };
-    let value = reader.value()?;
-    match reader.peek() {
+    let value = reader.value().and_then(|value| match reader.peek() {
         None => Ok(value),
-        Some(_) => Err(reader.invalid()),
-    }
+        Some(_) => Err(reader.unexpected("end of input")),
+    });
+    value.map_err(|error| error.with_context(reader.context()))
 }
+
+/// Characters that an excerpt shows before what is wrong, at most; and how near to the line's begin it starts there.
+const EXCERPT_CHARS_MAX: usize = 50;
+const EXCERPT_CHARS_SKIPPED_MIN: usize = 4;
 
 fn invalid(detail: String) -> SqlError {
     SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "invalid input syntax for type json").with_detail(detail)
+}
+
+/// The bytes of a string with its quotation marks, or of all that is left.
+fn string_length(rest: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in rest.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    rest.len()
 }
 
 impl<'a> Reader<'a> {
@@ -55,18 +73,55 @@ impl<'a> Reader<'a> {
         }
         bytes.get(self.at).copied()
     }
-    fn invalid(&self) -> SqlError {
-        let rest = &self.text[self.at..];
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        match rest[end.min(rest.len())..].chars().next().filter(|_| end == 0) {
-            _ if rest.is_empty() => invalid("The input string ended unexpectedly.".into()),
-            Some(first) => invalid(format!("Token \"{first}\" is invalid.")),
-            None => invalid(format!("Token \"{}\" is invalid.", rest[..end].chars().take(64).collect::<String>())),
+    /// The text from where the reader stands to the end of a token.
+    fn token(&self) -> &'a str {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let length = match rest.as_bytes().first() {
+            Some(b'"') => string_length(rest),
+            Some(b'-') => 1 + rest[1..].find(|c: char| !(c.is_alphanumeric() || "+-.".contains(c))).unwrap_or(rest.len() - 1),
+            _ => word.max(first),
+        };
+        &rest[..length]
+    }
+    /// A token that is none, or stands in the wrong place.
+    fn unexpected(&self, expected: &str) -> SqlError {
+        let token = self.token();
+        let is_token = match token.as_bytes() {
+            [] => return invalid("The input string ended unexpectedly.".into()),
+            [b'{' | b'}' | b'[' | b']' | b':' | b','] | b"true" | b"false" | b"null" => true,
+            [b'"', ..] => true,
+            [first, ..] => first.is_ascii_digit() || *first == b'-' && token.len() > 1,
+        };
+        let shown: String = token.chars().take(64).collect();
+        invalid(if is_token { format!("Expected {expected}, but found \"{shown}\".") } else { format!("Token \"{shown}\" is invalid.") })
+    }
+    fn invalid_token(&self) -> SqlError {
+        match self.token() {
+            "" => invalid("The input string ended unexpectedly.".into()),
+            token => invalid(format!("Token \"{}\" is invalid.", token.chars().take(64).collect::<String>())),
         }
+    }
+    /// The line that is wrong, up to the token that is.
+    fn context(&self) -> String {
+        let at = self.at.min(self.text.len());
+        let end = at + self.token().len();
+        let Some(before) = self.text.get(..at) else {
+            return format!("JSON data, line 1: {}", self.text.chars().take(64).collect::<String>());
+        };
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = &self.text[line_start..end];
+        let skipped = line.chars().count().saturating_sub(EXCERPT_CHARS_MAX - 1);
+        let skipped = if skipped < EXCERPT_CHARS_SKIPPED_MIN { 0 } else { skipped };
+        let excerpt: String = line.chars().skip(skipped).collect();
+        let follows = self.text[end..].chars().next().is_some_and(|next| !matches!(next, '\n' | '\r'));
+        let (before_it, behind_it) = (if skipped > 0 { "..." } else { "" }, if follows { "..." } else { "" });
+        format!("JSON data, line {}: {before_it}{excerpt}{behind_it}", before.matches('\n').count() + 1)
     }
     fn expect(&mut self, byte: u8) -> Result<()> {
         if self.peek() != Some(byte) {
-            return Err(self.invalid());
+            return Err(self.unexpected(&format!("\"{}\"", char::from(byte))));
         }
         self.at += 1;
         Ok(())
@@ -96,10 +151,12 @@ impl<'a> Reader<'a> {
             self.at += 1;
             return Ok(Value::Object(members));
         }
+        let mut expected = "string or \"}\"";
         loop {
             if self.peek() != Some(b'"') {
-                return Err(self.invalid());
+                return Err(self.unexpected(expected));
             }
+            expected = "string";
             let key = self.string()?;
             self.expect(b':')?;
             members.push((key, self.value()?));
@@ -129,7 +186,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 return Ok(false);
             }
-            _ => return Err(self.invalid()),
+            _ => return Err(self.unexpected(&format!("\",\" or \"{}\"", char::from(end)))),
         }
         Ok(true)
     }
@@ -138,7 +195,7 @@ impl<'a> Reader<'a> {
         let found = ["true", "false", "null"]
             .into_iter()
             .find(|word| rest.strip_prefix(word).is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')));
-        let word = found.ok_or_else(|| self.invalid())?;
+        let word = found.ok_or_else(|| self.unexpected("JSON value"))?;
         self.at += word.len();
         Ok(Value::Word(word))
     }
@@ -168,7 +225,7 @@ impl<'a> Reader<'a> {
         }
         let glued = self.text[at..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
         if !good || glued {
-            return Err(self.invalid());
+            return Err(self.invalid_token());
         }
         self.at = at;
         Ok(Value::Number(&self.text[start..at]))
@@ -190,7 +247,12 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'\\') => self.escape(&mut out)?,
                 Some(byte) => return Err(invalid(format!("Character with value 0x{byte:02x} must be escaped."))),
-                None => return Err(invalid("The input string ended unexpectedly.".into())),
+                None => {
+                    let start = run.saturating_sub(1);
+                    self.at = bytes.len();
+                    let token: String = self.text[self.text[..start].rfind('"').unwrap_or(start)..].chars().take(64).collect();
+                    return Err(invalid(format!("Token \"{token}\" is invalid.")));
+                }
             }
         }
     }

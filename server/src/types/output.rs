@@ -5,9 +5,11 @@
 
 mod columnar;
 mod json_form;
+mod json_value;
 mod tuples;
 
 pub(crate) use columnar::Cells;
+pub(crate) use json_value::JsonColumn;
 pub(crate) use tuples::TupleBlock;
 
 use super::datetime::{self, DAY_MICROSECONDS, EPOCH_2000_DAYS, EPOCH_2000_MICROSECONDS};
@@ -22,7 +24,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Field, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt32Type,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -99,7 +101,7 @@ enum Values {
     List(ListArray, Box<BoundColumn>, SqlType),
     /// int2vector, oidvector
     Vector(ListArray, Box<BoundColumn>, SqlType),
-    Record(Vec<BoundColumn>),
+    Record(Vec<(SqlType, BoundColumn)>),
     /// Keys and values, and whether values stand without quotes in JSON.
     Map(MapArray, Box<BoundColumn>, Box<BoundColumn>, bool),
     /// Anything that SQL has no form for.
@@ -143,7 +145,7 @@ impl ColumnEncoder {
             (_, DataType::Null) => Ok(array.clone()),
             (_, DataType::Dictionary(_, values)) => self.canonical(&cast(array, values)?),
             (_, DataType::RunEndEncoded(_, values)) => self.canonical(&cast(array, values.data_type())?),
-            (SqlType::Text | SqlType::Json, DataType::Struct(_) | DataType::Map(_, _)) => Ok(array.clone()),
+            (SqlType::Text | SqlType::Json | SqlType::Record, DataType::Struct(_) | DataType::Map(_, _)) => Ok(array.clone()),
             (
                 SqlType::Text | SqlType::Varchar(_) | SqlType::Json | SqlType::Name,
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
@@ -183,6 +185,9 @@ impl ColumnEncoder {
             DataType::Decimal256(_, scale) => Values::Decimal256(array.as_primitive::<Decimal256Type>().clone(), *scale, self.trims()),
             DataType::Utf8 => Values::Utf8(array.as_string().clone()),
             DataType::LargeUtf8 => Values::LargeUtf8(array.as_string().clone()),
+            DataType::Utf8View if self.sql_type == SqlType::Catalog(CatalogType::Tid) && self.binary => {
+                Values::BinaryView(places(array.as_string_view())?)
+            }
             DataType::Utf8View => self.text_view(array.as_string_view().clone()),
             DataType::Binary => Values::Binary(array.as_binary().clone()),
             DataType::LargeBinary => Values::LargeBinary(array.as_binary().clone()),
@@ -209,7 +214,7 @@ impl ColumnEncoder {
         match &self.sql_type {
             SqlType::Char(length) => Values::Padded(array, *length as usize),
             SqlType::Uuid if self.binary => Values::Uuid(array),
-            SqlType::Jsonb if self.binary => Values::Jsonb(array),
+            SqlType::Jsonb | SqlType::Jsonpath if self.binary => Values::Jsonb(array),
             // Without a character it is one byte of zero.
             SqlType::Catalog(CatalogType::Char) if self.binary => {
                 let byte = |text: &'static str, found: &str| if found.is_empty() { text.to_string() } else { found.to_string() };
@@ -232,11 +237,12 @@ impl ColumnEncoder {
         })
     }
     fn bind_record(&self, array: &StructArray) -> Result<Values> {
-        let mut text = self.clone();
-        text.binary = false;
-        let columns =
-            array.fields().iter().zip(array.columns()).map(|(field, column)| text.with_type(SqlType::of_field(field)).bind(column));
-        Ok(Values::Record(columns.collect::<Result<_>>()?))
+        let bind = |(field, column): (&FieldRef, &ArrayRef)| {
+            let sql_type = SqlType::of_field(field);
+            let column = self.with_type(sql_type.clone()).bind(column)?;
+            Ok((sql_type, column))
+        };
+        Ok(Values::Record(array.fields().iter().zip(array.columns()).map(bind).collect::<Result<_>>()?))
     }
     fn bind_map(&self, array: &MapArray) -> Result<Values> {
         let mut text = self.clone();
@@ -370,6 +376,7 @@ impl BoundColumn {
             Values::List(list, elements, scalar) | Values::Vector(list, elements, scalar) => {
                 write_array_binary(list, elements, scalar, row, out)?
             }
+            Values::Record(columns) => write_record_binary(columns, row, out)?,
             _ => self.write_either(row, out)?,
         }
         Ok(())
@@ -414,6 +421,18 @@ fn write_uuid(text: &str, out: &mut BytesMut) -> Result<()> {
 }
 
 /// Names of functions in the place of their OIDs.
+/// `tid` in binary: four bytes of a unit's id and two of a row's number, which larger ones do not fit.
+fn places(texts: &StringViewArray) -> Result<BinaryViewArray> {
+    let place = |text: &str| {
+        let (unit, row) = text.trim_matches(['(', ')']).split_once(',')?;
+        let (unit, row): (u32, u16) = (unit.parse().ok()?, row.parse().ok()?);
+        Some([&unit.to_be_bytes()[..], &row.to_be_bytes()[..]].concat())
+    };
+    let too_large = || SqlError::unsupported("a ctid of a large table in binary").with_hint("Ask for it as text: ctid::text.");
+    let places = texts.iter().map(|text| text.map(|text| place(text).ok_or_else(too_large)).transpose());
+    Ok(BinaryViewArray::from_iter(places.collect::<Result<Vec<_>>>()?))
+}
+
 fn function_names(oids: &UInt32Array) -> StringViewArray {
     oids.iter().map(|oid| oid.map(crate::catalog::pg_catalog::procedures::shown_name)).collect()
 }
@@ -526,10 +545,20 @@ fn too_large() -> SqlError {
     SqlError::new(crate::error::SqlState::PROGRAM_LIMIT_EXCEEDED, "a value is larger than 2 GiB")
 }
 
-fn write_record(columns: &[BoundColumn], row: usize, out: &mut BytesMut) -> Result<()> {
+/// The number of fields; each with its type and behind its length.
+fn write_record_binary(columns: &[(SqlType, BoundColumn)], row: usize, out: &mut BytesMut) -> Result<()> {
+    out.put_i32(i32::try_from(columns.len()).map_err(|_| too_large())?);
+    for (sql_type, column) in columns {
+        out.put_u32(sql_type.oid());
+        if column.is_null(row) { out.put_i32(-1) } else { write_prefixed(column, row, out)? }
+    }
+    Ok(())
+}
+
+fn write_record(columns: &[(SqlType, BoundColumn)], row: usize, out: &mut BytesMut) -> Result<()> {
     let mut scratch = BytesMut::new();
     out.put_u8(b'(');
-    for (index, column) in columns.iter().enumerate() {
+    for (index, (_, column)) in columns.iter().enumerate() {
         if index > 0 {
             out.put_u8(b',');
         }

@@ -292,7 +292,7 @@ impl<B: Backend> Connection<B> {
         if let Outcome::Rows { schema, .. } = &outcome {
             self.output.row_description(schema, formats);
         }
-        self.drain(outcome, formats, false).await
+        self.drain(outcome, formats, false).await.map_err(|failure| failure.with_position_in(sql))
     }
     /// Notices, then the tag; `None` is an empty statement.
     pub(super) fn complete(&mut self, tag: Option<&str>) {

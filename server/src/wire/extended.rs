@@ -52,6 +52,8 @@ enum Opened {
 enum Progress {
     New,
     Suspended(Rows),
+    /// All rows were sent: another Execute has none left, and this tag.
+    Sent(String),
     Done,
 }
 
@@ -66,6 +68,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// A SELECT's tag counts the rows of one Execute, any other's all that its statement did.
+    fn begin_execute(&mut self) {
+        if self.tag == "SELECT" {
+            self.sent = 0;
+        }
+    }
     fn tag(&self) -> String {
         if self.tag_rows { format!("{} {}", self.tag, self.sent) } else { self.tag.into() }
     }
@@ -230,10 +238,17 @@ impl<B: Backend> Connection<B> {
             }
             Opened::Rows(rows) => rows,
         };
-        if self.send(&mut rows, rows_max).await? {
-            self.complete(Some(&rows.tag()));
+        rows.begin_execute();
+        let sent = self.send(&mut rows, rows_max).await;
+        let portal = self.extended.portal(name)?;
+        let text = portal.prepared.statement.as_ref().map_or("", |statement| &statement.text);
+        if sent.map_err(|failure| failure.with_position_in(text))? {
+            let tag = rows.tag();
+            rows.begin_execute();
+            portal.progress = Progress::Sent(rows.tag());
+            self.complete(Some(&tag));
         } else {
-            self.extended.portal(name)?.progress = Progress::Suspended(rows);
+            portal.progress = Progress::Suspended(rows);
             self.output.empty(b's');
         }
         Ok(())
@@ -243,6 +258,10 @@ impl<B: Backend> Connection<B> {
         let portal = self.extended.portal(name)?;
         match std::mem::replace(&mut portal.progress, Progress::Done) {
             Progress::Suspended(rows) => return Ok(Opened::Rows(rows)),
+            Progress::Sent(tag) => {
+                portal.progress = Progress::Sent(tag.clone());
+                return Ok(Opened::Complete(Some(tag)));
+            }
             Progress::Done => {
                 let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("portal \"{name}\" cannot be run anymore"));
                 return Err(error.into());

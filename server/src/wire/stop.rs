@@ -21,6 +21,16 @@ pub(super) enum Failure {
     Gone,
 }
 
+impl Failure {
+    /// With the position of a statement's error in its text.
+    pub(super) fn with_position_in(self, sql: &str) -> Self {
+        match self {
+            Self::Statement(error) => Self::Statement(error.with_position_in(sql)),
+            other => other,
+        }
+    }
+}
+
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
         Self::Statement(error)

@@ -1,9 +1,12 @@
 //! What depends on what: `pg_depend`, and the rules by which views read other relations.
 
-use super::{oids, relations};
+use super::{SYSTEM_SCHEMA_OIDS, describe, oids, relations, server, shapes};
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::lookup::Found;
+use crate::catalog::names::QualifiedName;
+use crate::catalog::provider::SYSTEM_SCHEMAS;
 use crate::catalog::{Relation, SequenceDefinition, ViewDefinition};
+use crate::ddl::expressions::nextval_argument;
 use crate::query::Scope;
 use crate::row;
 
@@ -25,6 +28,10 @@ const PG_REWRITE: u32 = 2618;
 const PG_NAMESPACE: u32 = 2615;
 /// See [`PG_CLASS`].
 const PG_CONSTRAINT: u32 = 2606;
+/// OID of `pg_attrdef`.
+const PG_ATTRDEF: u32 = 2604;
+/// OID of `pg_extension`.
+const PG_EXTENSION: u32 = 3079;
 
 const DEPEND: &str = "classid oid, objid oid, objsubid integer, refclassid oid, refobjid oid, refobjsubid integer, deptype text";
 
@@ -33,6 +40,8 @@ fn dependencies(scope: &Scope) -> Vec<Row> {
     all.extend(of_sequences(scope));
     all.extend(of_views(scope));
     all.extend(of_indexes(scope));
+    all.extend(of_defaults(scope));
+    all.extend(of_extension());
     all
 }
 
@@ -44,6 +53,31 @@ fn in_schemas(scope: &Scope) -> Vec<Row> {
         row![PG_CLASS, found.relation().oid(), 0, PG_NAMESPACE, schema, 0, "n"]
     };
     catalog.all().map(row).collect()
+}
+
+/// A default belongs to its column, and depends on the sequence whose next value it is.
+fn of_defaults(scope: &Scope) -> Vec<Row> {
+    let catalog = &scope.view.catalog;
+    let mut all = Vec::new();
+    for (found, table) in catalog.all().filter_map(|found| Some((found, found.relation().as_table()?))) {
+        for column in &table.columns {
+            let Some(default) = describe::shown_default(column) else { continue };
+            let oid = oids::default(table.oid, column.id);
+            all.push(row![PG_ATTRDEF, oid, 0, PG_CLASS, table.oid, column.id.0, "a"]);
+            let name = nextval_argument(default).and_then(|text| QualifiedName::from_text(&text).ok());
+            let sequence = name.and_then(|name| catalog.find(&name, &[found.schema.to_string()]));
+            all.extend(sequence.map(|sequence| row![PG_ATTRDEF, oid, 0, PG_CLASS, sequence.relation().oid(), 0, "n"]));
+        }
+    }
+    all
+}
+
+/// The server's own schema and its views are an extension's: no dump has them.
+fn of_extension() -> Vec<Row> {
+    let schema = SYSTEM_SCHEMA_OIDS[2];
+    let views = shapes::all().iter().filter(|shape| shape.schema == SYSTEM_SCHEMAS[2]);
+    let views = views.map(|shape| row![PG_CLASS, shape.oid, 0, PG_EXTENSION, server::EXTENSION_OID, 0, "e"]);
+    [row![PG_NAMESPACE, schema, 0, PG_EXTENSION, server::EXTENSION_OID, 0, "e"]].into_iter().chain(views).collect()
 }
 
 /// Sequences depend on the columns that own them, internally on an identity column.

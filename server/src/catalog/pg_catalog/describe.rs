@@ -1,22 +1,17 @@
 //! Definitions as SQL text: what `pg_get_viewdef` and its like print.
 
-use super::{expression_text, oids};
+use super::{expression_text, oids, view_definition};
 use crate::catalog::names::{QualifiedName, literal, quote, quote_qualified};
-use crate::catalog::{Catalog, ColumnDefinition, Constraint, Relation, TableDefinition, ViewDefinition};
+use crate::catalog::{Catalog, ColumnDefinition, Constraint, Relation, TableDefinition};
 use crate::ddl::expressions::nextval_argument;
 use storage::ColumnId;
 
-/// The query of a view.
-pub fn view(catalog: &Catalog, oid: u32) -> Option<String> {
+/// The query of a view, for whoever has this search path.
+pub fn view(catalog: &Catalog, oid: u32, search_path: &[String]) -> Option<String> {
     match catalog.by_oid(oid)?.relation() {
-        Relation::View(view) => Some(view_text(view)),
+        Relation::View(view) => Some(view_definition::text(catalog, view, search_path)),
         _ => None,
     }
-}
-
-/// A view's query as it was written, with the blank and the semicolon that PostgreSQL puts around it.
-pub fn view_text(view: &ViewDefinition) -> String {
-    format!(" {};", view.query)
 }
 
 /// A constraint as ALTER TABLE ... ADD has it; `pretty` leaves out parentheses.

@@ -6,14 +6,28 @@ use crate::catalog::TableDefinition;
 use crate::catalog::names::{fold, literal, quote};
 use crate::session::parse::parse_expression;
 use crate::types::SqlType;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, UnaryOperator, Value, visit_expressions_mut};
+use std::ops::ControlFlow;
 
 /// A DEFAULT of a column of this type.
 pub fn default(text: &str, sql_type: &SqlType) -> String {
     match parse_expression(text) {
-        Ok(expression) => default_literal(&expression, sql_type).unwrap_or_else(|| expression.to_string()),
+        Ok(expression) => default_literal(&expression, sql_type).unwrap_or_else(|| with_small_types(expression)),
         Err(_) => text.to_string(),
     }
+}
+
+/// An expression as it was written, the types of its casts as PostgreSQL writes them: in small letters.
+fn with_small_types(mut expression: Expr) -> String {
+    let _ = visit_expressions_mut(&mut expression, |expr| {
+        if let Expr::Cast { data_type, .. } = expr
+            && let Ok(sql_type) = SqlType::from_ast(data_type)
+        {
+            *data_type = DataType::Custom(ObjectName::from(Ident::new(sql_type.name())), Vec::new());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    expression.to_string()
 }
 
 fn default_literal(expression: &Expr, sql_type: &SqlType) -> Option<String> {
@@ -75,8 +89,14 @@ pub fn condition(table: &TableDefinition, text: &str, pretty: bool) -> String {
     let Ok(expression) = parse_expression(text) else { return text.to_string() };
     match (Printer { table, pretty }).print(&expression) {
         Some(printed) => printed,
-        None if pretty => text.to_string(),
-        None => format!("({text})"),
+        None => {
+            let mut expression = &expression;
+            while let (false, Expr::Nested(inner)) = (pretty, expression) {
+                expression = inner;
+            }
+            let text = with_small_types(expression.clone());
+            if pretty { text } else { format!("({text})") }
+        }
     }
 }
 

@@ -72,6 +72,7 @@ impl<'a> PlainIndex<'a> {
         let is = |column: &&ColumnDefinition| {
             let rest = text
                 .strip_prefix(&quote(&column.name))
+                .or_else(|| text.strip_prefix(&format!("\"{}\"", column.name.replace('"', "\"\""))))
                 .or_else(|| text.to_lowercase().strip_prefix(&column.name).and_then(|_| text.get(column.name.len()..)));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         };

@@ -71,6 +71,11 @@ pub fn get(oid: u32) -> Option<&'static Procedure> {
     ALL.get(&oid)
 }
 
+/// The names of all functions.
+pub fn names() -> BTreeSet<&'static str> {
+    ALL.values().map(|procedure| procedure.name).collect()
+}
+
 /// All functions of a name, with their OIDs.
 pub fn named(name: &str) -> Vec<u32> {
     ALL.iter().filter(|(_, procedure)| procedure.name == name).map(|(oid, _)| *oid).collect()

@@ -1,11 +1,12 @@
 //! The tables about relations and their columns: `pg_namespace`, `pg_class`, `pg_attribute`, sequences, and the views over them.
 
-use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, describe, oids, ownership, plain_indexes};
+use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, describe, oids, ownership, plain_indexes, view_definition};
 use crate::access::acl::{self, Kind, ObjectAccess, PUBLIC_SCHEMA_OID};
 use crate::access::role::SUPERUSER;
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::lookup::{Found, SEQUENCE_COLUMN_NAMES};
 use crate::catalog::provider::SYSTEM_SCHEMAS;
+use crate::catalog::system_columns;
 use crate::catalog::temporary::is_temporary;
 use crate::catalog::{Catalog, ColumnDefinition, Constraint, Identity, Relation, SequenceDefinition, TableDefinition, ViewDefinition};
 use crate::query::Scope;
@@ -371,13 +372,14 @@ fn attributes_of(catalog: &Catalog, found: &Found<'_>) -> Vec<Row> {
                 let acl = Some(ownership::column_list(catalog, relation, column.id));
                 Attribute { relation, name, sql_type, number, declared: Some(column), not_null, acl }.row()
             };
-            table.columns.iter().map(row).collect()
+            table.columns.iter().map(row).chain(system_columns::attributes(relation)).collect()
         }
         Relation::View(view) => {
             view.columns.iter().zip(1..).map(|((name, sql_type), number)| plain(name, sql_type, number, false)).collect()
         }
         Relation::Sequence(_) => {
-            SEQUENCE_COLUMNS.iter().zip(1..).map(|((name, sql_type), number)| plain(name, sql_type, number, true)).collect()
+            let own = SEQUENCE_COLUMNS.iter().zip(1..).map(|((name, sql_type), number)| plain(name, sql_type, number, true));
+            own.chain(system_columns::attributes(relation)).collect()
         }
     }
 }
@@ -410,7 +412,10 @@ fn sequence_views(scope: &Scope) -> Vec<Row> {
     let row = |(found, s): (Found<'_>, &SequenceDefinition)| {
         let name = sequence_type(s).name();
         let owner = ownership::owner_name(&scope.view.catalog, s.oid);
-        row![found.schema, found.name, owner, name, s.start, s.min, s.max, s.increment, s.cycle, 1, Cell::Null]
+        let position = scope.sequences.position(s);
+        let shown = position.is_called && scope.rights_of_user().has_any(Kind::Sequence, s.oid, acl::SELECT | acl::USAGE);
+        let last = Cell::from(position.last_value).filter(shown);
+        row![found.schema, found.name, owner, name, s.start, s.min, s.max, s.increment, s.cycle, 1, last]
     };
     all_sequences(&scope.view.catalog).map(row).collect()
 }
@@ -429,7 +434,7 @@ fn views(scope: &Scope) -> Vec<Row> {
     let row = |found: Found<'_>| match found.relation() {
         Relation::View(view) => {
             let owner = ownership::owner_name(&scope.view.catalog, view.oid);
-            Some(row![found.schema, found.name, owner, describe::view_text(view)])
+            Some(row![found.schema, found.name, owner, view_definition::text(&scope.view.catalog, view, &scope.search_path)])
         }
         _ => None,
     };

@@ -20,7 +20,10 @@ pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
         "pg_settings" => (SETTINGS, settings(scope)),
         "pg_locks" => (locks::LOCKS, locks::rows(scope)),
         "pg_extension" => {
-            (EXTENSION, vec![row![13_560, "plpgsql", OWNER_OID, SYSTEM_SCHEMA_OIDS[0], false, "1.0", Cell::Null, Cell::Null]])
+            let plpgsql = row![13_560, "plpgsql", OWNER_OID, SYSTEM_SCHEMA_OIDS[0], false, "1.0", Cell::Null, Cell::Null];
+            let version = env!("CARGO_PKG_VERSION");
+            let own = row![EXTENSION_OID, "plimsoll", OWNER_OID, SYSTEM_SCHEMA_OIDS[2], false, version, Cell::Null, Cell::Null];
+            (EXTENSION, vec![plpgsql, own])
         }
         "pg_cursors" => (CURSORS, cursors(scope)),
         "pg_prepared_statements" => (PREPARED, prepared(scope)),
@@ -29,6 +32,9 @@ pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
     };
     Some(made)
 }
+
+/// The extension to which the server's own views belong, as far as clients ask.
+pub const EXTENSION_OID: u32 = 13_561;
 
 /// The OID of the only database.
 pub const DATABASE_OID: u32 = 5;

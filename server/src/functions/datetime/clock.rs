@@ -9,7 +9,8 @@ use crate::types::moment;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 /// The function that rounds to so many digits of a second; no client writes its name.
 pub const ROUND: &str = "plimsoll_round_seconds";
@@ -20,9 +21,41 @@ pub fn functions() -> Vec<ScalarUDF> {
     vec![
         clock("clock_timestamp", false),
         clock("timeofday", true),
+        ScalarUDF::new_from_impl(Now { signature: Signature::nullary(Volatility::Stable), aliases: ["current_timestamp".into()] }),
         Timely::function(ROUND, (2, 2), |types, _| round_type(types), round),
         Timely::function("isfinite", (1, 1), |types, _| finite_type(types), finite),
     ]
+}
+
+/// `now()`: when the transaction began, in microseconds as all moments are. The engine's own is of nanoseconds, and what stands beside it becomes
+/// of nanoseconds too: the year 9999 is none of theirs.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Now {
+    signature: Signature,
+    aliases: [String; 1],
+}
+
+impl ScalarUDFImpl for Now {
+    fn name(&self) -> &'static str {
+        "now"
+    }
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+    fn return_type(&self, _arguments: &[DataType]) -> datafusion::common::Result<DataType> {
+        Ok(SqlType::Timestamptz.arrow())
+    }
+    fn simplify(&self, arguments: Vec<Expr>, context: &SimplifyContext) -> datafusion::common::Result<ExprSimplifyResult> {
+        let Some(now) = context.query_execution_start_time() else { return Ok(ExprSimplifyResult::Original(arguments)) };
+        let now = ScalarValue::TimestampMicrosecond(Some(now.timestamp_micros()), Some("UTC".into()));
+        Ok(ExprSimplifyResult::Simplified(Expr::Literal(now, None)))
+    }
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> datafusion::common::Result<ColumnarValue> {
+        datafusion::common::internal_err!("now() was not given its value")
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -125,8 +125,17 @@ fn read(call: &Call<'_>) -> Result<Vec<Option<reading::Parsed>>> {
 }
 
 fn to_date(call: &Call<'_>) -> Result<ArrayRef> {
-    let values = read(call)?.into_iter().map(|parsed| parsed.map(|parsed| parsed.civil.days() as i32));
-    Ok(Arc::new(values.collect::<Date32Array>()))
+    let texts = call.texts(0)?;
+    let values = read(call)?.into_iter().zip(&texts);
+    let days = values.map(|(parsed, text)| parsed.map(|parsed| days(&parsed.civil, text.unwrap_or_default())).transpose());
+    Ok(Arc::new(days.collect::<Result<Date32Array>>()?))
+}
+
+/// The day of a date that was read from a text, between the first Julian day and the last one there is.
+fn days(civil: &Civil, text: &str) -> Result<i32> {
+    const LAST: i32 = 2_147_483_493 - super::calendar::JULIAN_1970 as i32;
+    let days = i32::try_from(civil.days()).ok().filter(|days| (-super::calendar::JULIAN_1970 as i32..=LAST).contains(days));
+    days.ok_or_else(|| SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("date out of range: \"{text}\"")))
 }
 
 fn to_timestamp(call: &Call<'_>) -> Result<ArrayRef> {

@@ -5,6 +5,7 @@
 use super::call;
 use super::subqueries::is_aggregate;
 use crate::functions::arrays::EMPTY_FOR_NULL;
+use crate::functions::records;
 use crate::query::apply::function::ROWS;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
@@ -25,6 +26,13 @@ pub fn rewrite(expr: &mut Expr) {
     };
 }
 
+/// Whether it is a row, of which an array has no form of its own to be empty in.
+fn is_record(value: &Expr) -> bool {
+    let Expr::Function(function) = value else { return matches!(value, Expr::Tuple(_)) };
+    let name = function.name.to_string();
+    name == records::RECORD || name == records::OUTER_RECORD || name.eq_ignore_ascii_case(records::ROW)
+}
+
 /// The query with `array_agg(x ORDER BY ...)` in the place of its only column.
 fn aggregated(query: &Query) -> Option<Query> {
     let mut query = query.clone();
@@ -39,7 +47,7 @@ fn aggregated(query: &Query) -> Option<Query> {
         return None;
     };
     let value = value.clone();
-    if returns_rows(&value) {
+    if returns_rows(&value) || is_record(&value) {
         return None;
     }
     let alias = match &select.projection[0] {

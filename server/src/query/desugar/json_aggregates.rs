@@ -1,6 +1,7 @@
 //! `json_agg(x)` is an array of the JSON forms of `x`, made one JSON text; `json_object_agg(k, v)` two such arrays.
 
 use super::{call, simple_name};
+use crate::functions::json_values;
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName,
     ObjectNamePart, OrderByExpr, OrderByOptions,
@@ -11,7 +12,7 @@ pub fn rewrite(expr: &mut Expr) {
     let Expr::Function(function) = expr else { return };
     let Some(name) = simple_name(&function.name).map(|name| name.value.to_lowercase()) else { return };
     let (finish, to_json, count) = match name.as_str() {
-        "json_agg" => ("plimsoll_json_array", "to_json", 1),
+        "json_agg" => ("plimsoll_json_array", json_values::ITEM, 1),
         "jsonb_agg" => ("plimsoll_jsonb_array", "to_jsonb", 1),
         "json_object_agg" => ("plimsoll_json_object", "to_json", 2),
         "jsonb_object_agg" => ("plimsoll_jsonb_object", "to_jsonb", 2),

@@ -2,6 +2,7 @@
 
 use super::{has_query, operators, ordered_sets, template};
 use crate::error::{Result, SqlError, SqlState};
+use crate::query::tied_rows;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, ExactNumberInfo, Expr, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, UnaryOperator,
     Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
@@ -26,10 +27,33 @@ impl VisitorMut for Precedence {
             }
             Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } if self.turned && is_logical(inner) => turn(expr),
             Expr::BinaryOp { op: BinaryOperator::And, right, .. } if self.turned && is_or(right) => turn(expr),
+            Expr::BinaryOp { left, op, .. } if is_arithmetic(op) && is_loose_prefix(left) => loosen(expr),
             _ => {}
         }
         ControlFlow::Continue(())
     }
+}
+
+fn is_arithmetic(op: &BinaryOperator) -> bool {
+    use BinaryOperator::{Divide, Minus, Modulo, Multiply, PGExp, Plus};
+    matches!(op, Plus | Minus | Multiply | Divide | Modulo | PGExp)
+}
+
+/// Operators before a value that bind looser than arithmetic.
+fn is_loose_prefix(expr: &Expr) -> bool {
+    use UnaryOperator::{BitwiseNot, PGAbs, PGCubeRoot, PGSquareRoot};
+    matches!(expr, Expr::UnaryOp { op: BitwiseNot | PGAbs | PGSquareRoot | PGCubeRoot, .. })
+}
+
+/// `~a + b` is `~(a + b)`.
+fn loosen(expr: &mut Expr) {
+    let Expr::BinaryOp { left, op, right } = std::mem::replace(expr, Expr::value(Value::Null)) else { return };
+    *expr = match *left {
+        Expr::UnaryOp { op: prefix, expr: operand } => {
+            Expr::UnaryOp { op: prefix, expr: Box::new(Expr::Nested(Box::new(Expr::BinaryOp { left: operand, op, right }))) }
+        }
+        other => Expr::BinaryOp { left: Box::new(other), op, right },
+    };
 }
 
 fn is_logical(expr: &Expr) -> bool {
@@ -68,6 +92,10 @@ impl VisitorMut for Phrases {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         fetch_is_limit(query);
+        numbers_of_rows(query);
+        if let Err(error) = tied_rows::as_limit(query) {
+            return ControlFlow::Break(error);
+        }
         ControlFlow::Continue(())
     }
 
@@ -94,6 +122,23 @@ fn fetch_is_limit(query: &mut Query) {
         _ => None,
     };
     query.limit_clause = Some(LimitClause::LimitOffset { limit, offset, limit_by: Vec::new() });
+}
+
+/// LIMIT and OFFSET take numbers with a fraction, and texts: `LIMIT 1.5`, `LIMIT '2'`.
+fn numbers_of_rows(query: &mut Query) {
+    let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause else { return };
+    for count in limit.iter_mut().chain(offset.iter_mut().map(|offset| &mut offset.value)) {
+        let whole = match &*count {
+            Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => text.trim().parse::<i64>().ok(),
+            Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) if digits.contains('.') => {
+                digits.parse::<f64>().ok().filter(|number| *number < 1e15).map(|number| number.round() as i64)
+            }
+            _ => None,
+        };
+        if let Some(whole) = whole.filter(|whole| *whole >= 0) {
+            *count = Expr::value(Value::Number(whole.to_string(), false));
+        }
+    }
 }
 
 /// A pattern's own escape character becomes the backslash.

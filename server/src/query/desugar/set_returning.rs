@@ -11,7 +11,7 @@ use crate::catalog::names::fold;
 use crate::error::SqlError;
 use crate::functions::arrays::{FLATTEN, ORDINALS};
 use crate::functions::regular::functions::ALL_MATCHES;
-use crate::functions::{casts, expand_array, series};
+use crate::functions::{access_lists, casts, expand_array, series};
 use crate::query::planner::FUNCTION_KINDS;
 use crate::session::parse::parse_query;
 use crate::session::spellings::ROWS_FROM;
@@ -35,7 +35,7 @@ const fn column(name: &'static str, list: &'static str, read_as: Option<&'static
 }
 
 /// The functions that return rows.
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 23] = [
     "generate_series",
     "unnest",
     "json_array_elements",
@@ -44,6 +44,8 @@ const FUNCTIONS: [&str; 16] = [
     "jsonb_array_elements_text",
     "json_object_keys",
     "jsonb_object_keys",
+    "jsonb_path_query",
+    "jsonb_path_query_tz",
     "json_each",
     "jsonb_each",
     "json_each_text",
@@ -52,6 +54,11 @@ const FUNCTIONS: [&str; 16] = [
     "regexp_split_to_table",
     "regexp_matches",
     "generate_subscripts",
+    "aclexplode",
+    "pg_options_to_table",
+    "pg_partition_tree",
+    "pg_partition_ancestors",
+    "pg_identify_object",
 ];
 
 /// Their columns; `unnest` has one for each argument.
@@ -65,6 +72,8 @@ fn columns(function: &str) -> Option<Vec<Column>> {
         "jsonb_array_elements_text" => vec![column("value", "plimsoll_jsonb_elements_text", None)],
         "json_object_keys" => vec![column("", "plimsoll_json_keys", None)],
         "jsonb_object_keys" => vec![column("", "plimsoll_jsonb_keys", None)],
+        "jsonb_path_query" => vec![column("", "plimsoll_jsonb_path_query", Some("jsonb"))],
+        "jsonb_path_query_tz" => vec![column("", "plimsoll_jsonb_path_query_tz", Some("jsonb"))],
         "json_each" => vec![column("key", "plimsoll_json_each_keys", None), column("value", "plimsoll_json_each_values", Some("json"))],
         "jsonb_each" => vec![column("key", "plimsoll_jsonb_each_keys", None), column("value", "plimsoll_jsonb_each_values", Some("jsonb"))],
         "json_each_text" => vec![column("key", "plimsoll_json_each_keys", None), column("value", "plimsoll_json_each_texts", None)],
@@ -73,6 +82,29 @@ fn columns(function: &str) -> Option<Vec<Column>> {
         "regexp_split_to_table" => vec![column("", "regexp_split_to_array", None)],
         "regexp_matches" => vec![column("", ALL_MATCHES, None)],
         "generate_subscripts" => vec![column("", "plimsoll_subscripts", None)],
+        "aclexplode" => vec![
+            column("grantor", "plimsoll_acl_grantors", Some("oid")),
+            column("grantee", "plimsoll_acl_grantees", Some("oid")),
+            column("privilege_type", "plimsoll_acl_privileges", None),
+            column("is_grantable", "plimsoll_acl_grantable", None),
+        ],
+        "pg_options_to_table" => {
+            vec![column("option_name", "plimsoll_option_names", None), column("option_value", "plimsoll_option_values", None)]
+        }
+        // There are no partitions.
+        "pg_partition_tree" => vec![
+            column("relid", "plimsoll_no_oids", Some("oid")),
+            column("parentrelid", "plimsoll_no_oids", Some("oid")),
+            column("isleaf", "plimsoll_no_booleans", None),
+            column("level", "plimsoll_no_numbers", None),
+        ],
+        "pg_partition_ancestors" => vec![column("relid", "plimsoll_no_oids", Some("oid"))],
+        "pg_identify_object" => vec![
+            column("type", "plimsoll_object_kind", None),
+            column("schema", "plimsoll_object_schema", None),
+            column("name", "plimsoll_object_name", None),
+            column("identity", "plimsoll_object_identity", None),
+        ],
         _ => return None,
     })
 }
@@ -117,7 +149,7 @@ fn is_flat(list: &Expr) -> bool {
     let Expr::Function(function) = list else { return false };
     let name = function.name.to_string().to_lowercase();
     let is_list = |function: &&str| columns(function).is_some_and(|columns| columns.iter().any(|column| column.list == name));
-    name == expand_array::NAME || name == ORDINALS || FUNCTIONS.iter().any(is_list)
+    name == expand_array::NAME || name == access_lists::ENTRIES || name == ORDINALS || FUNCTIONS.iter().any(is_list)
 }
 
 /// A function of one column as a value: `unnest(list(x))`.
@@ -252,9 +284,14 @@ fn value(factor: &TableFactor, called: &Call<'_>) -> Option<Made> {
     else {
         return None;
     };
-    simple_name(name).filter(|_| FUNCTION_KINDS.scalar.contains(&called.name) && called.name != "range")?;
+    simple_name(name).filter(|_| is_scalar(&called.name))?;
     let args = args.iter().map(plain_argument).collect::<Option<Vec<_>>>()?;
     Some(one_row(&call(&called.name, args), ""))
+}
+
+/// Whether a function gives one value: all that are neither aggregates nor tables of the engine. Those of a session are known to it alone.
+fn is_scalar(name: &str) -> bool {
+    !FUNCTION_KINDS.aggregate.contains(name) && !["range", "generate_series", ROWS_FROM].contains(&name)
 }
 
 /// Makes a query of `ROWS FROM (...)`, before its functions are rewritten as values.
@@ -333,7 +370,7 @@ fn values_are_selected(query: &mut Query) {
 }
 
 /// Whether an expression names a column or holds a query.
-fn names_something(expr: &Expr) -> bool {
+pub(in crate::query) fn names_something(expr: &Expr) -> bool {
     struct Find;
     impl Visitor for Find {
         type Break = ();

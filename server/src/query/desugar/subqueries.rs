@@ -8,13 +8,37 @@ use crate::types::input::scalar_from_text;
 use arrow::array::AsArray;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, TableWithJoins, UnaryOperator,
-    Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement, TableWithJoins,
+    UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
+/// What NOT IN becomes in a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotIn {
+    /// A join, of the engine's making. It knows NULLs where the subquery names nothing of the query around it.
+    Join,
+    /// A value that is counted.
+    Value,
+}
+
+/// Whether NOT IN with a subquery stands anywhere in a statement.
+pub fn has_not_in(statement: &Statement) -> bool {
+    struct Find;
+    impl Visitor for Find {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::InSubquery { .. } => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    Visit::visit(statement, &mut Find).is_break()
+}
+
 /// Rewrites the subqueries of one SELECT; those within them are done.
-pub fn select(select: &mut Select) {
+pub fn select(select: &mut Select, not_in: NotIn) {
     for table in &mut select.from {
         conditions_to_where(table, &mut select.selection);
     }
@@ -24,7 +48,7 @@ pub fn select(select: &mut Select) {
         }
     }
     for condition in select.selection.iter_mut().chain(&mut select.having) {
-        self::condition(condition);
+        self::condition(condition, not_in);
     }
 }
 
@@ -51,21 +75,22 @@ fn conditions_to_where(table: &mut TableWithJoins, selection: &mut Option<Expr>)
 }
 
 /// A condition that keeps rows where it is true: NULL is as good as false.
-fn condition(expr: &mut Expr) {
+fn condition(expr: &mut Expr, not_in: NotIn) {
     match expr {
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            condition(left);
-            condition(right);
+            condition(left, not_in);
+            condition(right, not_in);
         }
         // DataFusion's joins that mark rows beneath OR know no NULL, which a negation would turn into true.
         Expr::BinaryOp { left, op: BinaryOperator::Or, right } => [left, right].into_iter().for_each(|side| match side.as_ref() {
             Expr::InSubquery { negated: true, .. } => values(side),
-            _ => condition(side),
+            _ => condition(side, not_in),
         }),
-        Expr::Nested(inner) => condition(inner),
-        Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } if is_exists(inner) => condition(inner),
+        Expr::Nested(inner) => condition(inner, not_in),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } if is_exists(inner) => condition(inner, not_in),
         Expr::Exists { .. } => exists_of_an_aggregate(expr),
         Expr::InSubquery { expr: value, negated: false, .. } if matches!(value.as_ref(), Expr::Tuple(_)) => row_in(expr),
+        Expr::InSubquery { negated: true, .. } if not_in == NotIn::Value => values(expr),
         Expr::InSubquery { expr: value, .. } => values(value),
         Expr::AnyOp { left, compare_op, right, .. } => {
             values(left);

@@ -61,7 +61,10 @@ impl Style {
             "format" => self.format = format(option)?,
             // These add details that this server does not have: there is no shared buffer, and no write-ahead log of pages.
             "buffers" | "settings" | "wal" => drop(boolean(&name, option)?),
-            other => return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("unrecognized EXPLAIN option \"{other}\""))),
+            other => {
+                let message = format!("unrecognized EXPLAIN option \"{other}\"");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(option.name.span));
+            }
         }
         Ok(())
     }

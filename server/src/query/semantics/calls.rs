@@ -16,6 +16,17 @@ const ORDERED_SET: [&str; 6] =
 /// Window functions that are aggregates with WITHIN GROUP.
 const HYPOTHETICAL: [&str; 4] = ["rank", "dense_rank", "percent_rank", "cume_dist"];
 
+/// Window functions that take at least one argument.
+const OF_VALUES: [&str; 6] = ["ntile", "lag", "lead", "first_value", "last_value", "nth_value"];
+
+fn is_bare(function: &Function) -> bool {
+    match &function.args {
+        FunctionArguments::None => true,
+        FunctionArguments::List(list) => list.args.is_empty(),
+        FunctionArguments::Subquery(_) => false,
+    }
+}
+
 /// One expression, without those in it.
 pub(super) fn expression(expr: &Expr, kinds: &FunctionKinds) -> Result<()> {
     let Expr::Function(function) = expr else { return Ok(()) };
@@ -32,6 +43,9 @@ pub(super) fn expression(expr: &Expr, kinds: &FunctionKinds) -> Result<()> {
             refused(SqlState::FEATURE_NOT_SUPPORTED, "DISTINCT is not implemented for window functions".into())
         }
         Some(FunctionKind::Aggregate) => aggregate(function, name, &shown),
+        Some(FunctionKind::Window) if OF_VALUES.contains(&shown.as_str()) && is_bare(function) => {
+            Err(SqlError::undefined_function(&format!("{shown}()")).at(name.span))
+        }
         _ => Ok(()),
     }?;
     match &function.over {

@@ -1,0 +1,98 @@
+//! Parameters whose type follows from where they stand: conditions are boolean, subscripts are integers, and functions of numbers take numbers.
+//! DataFusion would take them for texts.
+//!
+//! Runs before casts are rewritten.
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Select, Statement, Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
+};
+use std::ops::ControlFlow;
+
+/// Casts such parameters to their types.
+pub fn statement(statement: &mut Statement) {
+    let _ = VisitMut::visit(statement, &mut Places);
+}
+
+struct Places;
+
+impl VisitorMut for Places {
+    type Break = ();
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        select.selection.iter_mut().chain(&mut select.having).for_each(condition);
+        ControlFlow::Continue(())
+    }
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::UnaryOp { op: UnaryOperator::Not, expr }
+            | Expr::IsTrue(expr)
+            | Expr::IsNotTrue(expr)
+            | Expr::IsFalse(expr)
+            | Expr::IsNotFalse(expr)
+            | Expr::IsUnknown(expr)
+            | Expr::IsNotUnknown(expr) => condition(expr),
+            Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+                [left, right].into_iter().for_each(|side| condition(side))
+            }
+            Expr::Case { operand: None, conditions, .. } => conditions.iter_mut().for_each(|when| condition(&mut when.condition)),
+            Expr::Function(function) => {
+                function.filter.iter_mut().for_each(|filter| condition(filter));
+                arguments(function);
+            }
+            Expr::Substring { substring_from, substring_for, shorthand: true, .. } => {
+                substring_from.iter_mut().chain(substring_for).for_each(|place| told(place, &DataType::Integer(None)));
+            }
+            Expr::CompoundFieldAccess { access_chain, .. } => access_chain.iter_mut().for_each(subscript),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Functions of numbers: PostgreSQL prefers the form for double precision where nothing says what an argument is.
+const OF_DOUBLES: [&str; 26] = [
+    "abs", "acos", "asin", "atan", "atan2", "cbrt", "ceil", "ceiling", "cos", "cot", "degrees", "exp", "floor", "ln", "log", "pow",
+    "power", "radians", "round", "sign", "sin", "sqrt", "tan", "trunc", "sinh", "tanh",
+];
+
+fn arguments(function: &mut Function) {
+    let [name] = function.name.0.as_slice() else { return };
+    let name = name.to_string().to_ascii_lowercase();
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let count = list.args.len();
+    let arguments = list.args.iter_mut().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    match (name.as_str(), count) {
+        // With a number of digits there is only the form for numerics.
+        ("round" | "trunc", 2) => arguments.take(1).for_each(|value| told(value, &DataType::Numeric(ExactNumberInfo::None))),
+        (name, _) if OF_DOUBLES.contains(&name) => arguments.for_each(|value| told(value, &DataType::DoublePrecision)),
+        _ => {}
+    }
+}
+
+fn condition(expr: &mut Expr) {
+    told(expr, &DataType::Boolean);
+}
+
+fn subscript(access: &mut AccessExpr) {
+    match access {
+        AccessExpr::Subscript(Subscript::Index { index }) => told(index, &DataType::Integer(None)),
+        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) => {
+            lower_bound.iter_mut().chain(upper_bound).for_each(|bound| told(bound, &DataType::Integer(None)));
+        }
+        AccessExpr::Dot(_) => {}
+    }
+}
+
+fn told(expr: &mut Expr, data_type: &DataType) {
+    match expr {
+        Expr::Nested(inner) => told(inner, data_type),
+        Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
+            let parameter = Box::new(expr.clone());
+            *expr = Expr::Cast { kind: CastKind::Cast, expr: parameter, data_type: data_type.clone(), array: false, format: None };
+        }
+        _ => {}
+    }
+}
