@@ -4,7 +4,8 @@
 
 use super::table::SegmentTable;
 use crate::functions::casts;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use crate::types::SqlType;
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -12,18 +13,32 @@ use std::sync::Arc;
 
 /// The key in a field's metadata.
 const ORIGIN_KEY: &str = "plimsoll.origin";
+/// The key of a numeric whose digits nobody has declared.
+const COMPUTED_KEY: &str = "plimsoll.computed";
 
 /// A result's schema, with what is known of where its columns are from.
 pub fn noted(plan: &LogicalPlan, schema: &SchemaRef) -> SchemaRef {
     let fields = schema.fields().iter().enumerate().map(|(at, field)| match origin(plan, at) {
+        None if is_computed_numeric(plan, field, at) => marked(field, COMPUTED_KEY, String::new()),
         None => Arc::clone(field),
-        Some((table, column)) => {
-            let mut metadata = field.metadata().clone();
-            metadata.insert(ORIGIN_KEY.into(), format!("{table}.{column}"));
-            Arc::new(field.as_ref().clone().with_metadata(metadata))
-        }
+        Some((table, column)) => marked(field, ORIGIN_KEY, format!("{table}.{column}")),
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+fn marked(field: &FieldRef, key: &str, value: String) -> FieldRef {
+    let mut metadata = field.metadata().clone();
+    metadata.insert(key.into(), value);
+    Arc::new(field.as_ref().clone().with_metadata(metadata))
+}
+
+fn is_computed_numeric(plan: &LogicalPlan, field: &Field, at: usize) -> bool {
+    matches!(SqlType::of_field(field), SqlType::Numeric(Some(_))) && !is_declared(plan, at)
+}
+
+/// The modifier that clients see of a column's type. The digits of what was computed are an affair of the server's own.
+pub fn type_modifier(field: &Field) -> i32 {
+    if field.metadata().contains_key(COMPUTED_KEY) { -1 } else { SqlType::of_field(field).type_modifier() }
 }
 
 /// Whether a column of a result has the type that a table's column or a cast declares, rather than one that was computed with it.

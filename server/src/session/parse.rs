@@ -335,12 +335,63 @@ pub fn syntax_error(sql: &str, error: &ParserError) -> SqlError {
         let error = SqlError::new(SqlState::SYNTAX_ERROR, message);
         return if at_end { at_offset(error, sql.trim_end().chars().count() + 1) } else { error };
     };
+    let location = blamed(sql, location);
     let near = token_text_at(sql, location);
     let message = if near.is_empty() { "syntax error at end of input".to_string() } else { format!("syntax error at or near \"{near}\"") };
-    let error = at_place(SqlError::new(SqlState::SYNTAX_ERROR, message), sql, location);
-    match what.split_once(", found:") {
-        Some((expected, _)) if expected.starts_with("Expected: ") => error.with_detail(format!("{expected}.")),
-        _ => error,
+    at_place(SqlError::new(SqlState::SYNTAX_ERROR, message), sql, location)
+}
+
+/// Words that begin or join clauses: none of them is an expression.
+const OF_CLAUSES: [&str; 22] = [
+    "from",
+    "where",
+    "group",
+    "having",
+    "order",
+    "limit",
+    "offset",
+    "union",
+    "intersect",
+    "except",
+    "on",
+    "and",
+    "or",
+    "then",
+    "else",
+    "when",
+    "end",
+    "as",
+    "to",
+    "using",
+    "join",
+    "into",
+];
+/// Words behind which an expression must stand.
+const BEFORE_EXPRESSIONS: [&str; 14] =
+    ["select", "where", "and", "or", "on", "by", "having", "not", "then", "else", "when", "case", "between", "returning"];
+
+/// The first token that no statement could go on with. The SQL parser takes words of clauses for names, and complains of what comes next.
+fn blamed(sql: &str, location: Location) -> Location {
+    let Ok(tokens) = tokenize(sql) else { return location };
+    let tokens: Vec<&TokenWithSpan> = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    let Some(at) = tokens.iter().position(|token| token.span.start == location) else { return location };
+    let token = |back: usize| at.checked_sub(back).map(|at| &tokens[at].token);
+    let is_one = |token: Option<&Token>, words: &[&str]| match token {
+        Some(Token::Word(word)) if word.quote_style.is_none() => words.iter().any(|known| word.value.eq_ignore_ascii_case(known)),
+        _ => false,
+    };
+    let wants_expression =
+        |token: Option<&Token>| matches!(token, Some(Token::Comma | Token::Eq | Token::Plus)) || is_one(token, &BEFORE_EXPRESSIONS);
+    let is_star = token(2) == Some(&Token::Mul) && (token(3) == Some(&Token::Comma) || is_one(token(3), &["select"]));
+    let is_bare_word = matches!(token(1), Some(Token::Word(word)) if word.quote_style.is_none()) && !is_one(token(1), &OF_CLAUSES);
+    let blames_word = is_one(token(1), &OF_CLAUSES) && wants_expression(token(2));
+    if blames_word || (is_star && is_bare_word) {
+        return tokens[at - 1].span.start;
+    }
+    match tokens.get(at + 1) {
+        // GROUP and ORDER want BY.
+        Some(next) if is_one(token(0), &["group", "order"]) && !is_one(Some(&next.token), &["by"]) => next.span.start,
+        _ => location,
     }
 }
 

@@ -84,10 +84,29 @@ pub(super) fn check(statement: &Statement) -> Result<()> {
     {
         return Err(near(&name.to_string()).at(name.span()));
     }
+    if let Statement::Insert(insert) = statement
+        && let Some(token) = of_other_dialects(insert)
+    {
+        return Err(token);
+    }
     let mut strict = Strict { defaults: defaults(statement) };
     match statement.visit(&mut strict) {
         ControlFlow::Break(error) => Err(*error),
         ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// `INSERT INTO t alias ...` without AS, and VALUE for VALUES.
+fn of_other_dialects(insert: &Insert) -> Option<SqlError> {
+    if let Some(alias) = insert.table_alias.as_ref().filter(|alias| !alias.explicit) {
+        return Some(near(&alias.alias.to_string()).at(alias.alias.span));
+    }
+    match insert.source.as_ref()?.body.as_ref() {
+        SetExpr::Values(values) if values.value_keyword => {
+            let first = values.rows.first().and_then(|row| row.content.first()).map(Spanned::span);
+            Some(near("value").placed(first.and_then(|first| Place::before(first, "value"))))
+        }
+        _ => None,
     }
 }
 

@@ -492,7 +492,8 @@ fn write_array_binary(list: &ListArray, elements: &BoundColumn, scalar: &SqlType
     measure(list, elements, row, 0, &mut lengths)?;
     let empty = lengths.contains(&0);
     out.put_i32(if empty { 0 } else { lengths.len() as i32 });
-    out.put_i32(1);
+    let has_nulls_at = out.len();
+    out.put_i32(0);
     out.put_u32(scalar.oid());
     if empty {
         return Ok(());
@@ -501,7 +502,10 @@ fn write_array_binary(list: &ListArray, elements: &BoundColumn, scalar: &SqlType
         out.put_i32(*length as i32);
         out.put_i32(1);
     }
-    write_elements_binary(list, elements, row, out)
+    if write_elements_binary(list, elements, row, out)? {
+        out[has_nulls_at..][..4].copy_from_slice(&1_i32.to_be_bytes());
+    }
+    Ok(())
 }
 
 fn measure(list: &ListArray, elements: &BoundColumn, row: usize, depth: usize, lengths: &mut Vec<usize>) -> Result<()> {
@@ -519,16 +523,21 @@ fn measure(list: &ListArray, elements: &BoundColumn, row: usize, depth: usize, l
     Ok(())
 }
 
-fn write_elements_binary(list: &ListArray, elements: &BoundColumn, row: usize, out: &mut BytesMut) -> Result<()> {
+/// Answers whether one is NULL.
+fn write_elements_binary(list: &ListArray, elements: &BoundColumn, row: usize, out: &mut BytesMut) -> Result<bool> {
     let (start, end) = (list.value_offsets()[row] as usize, list.value_offsets()[row + 1] as usize);
+    let mut has_nulls = false;
     for index in start..end {
         match &elements.values {
-            Values::List(inner, inner_elements, _) => write_elements_binary(inner, inner_elements, index, out)?,
-            _ if elements.is_null(index) => out.put_i32(-1),
+            Values::List(inner, inner_elements, _) => has_nulls |= write_elements_binary(inner, inner_elements, index, out)?,
+            _ if elements.is_null(index) => {
+                has_nulls = true;
+                out.put_i32(-1);
+            }
             _ => write_prefixed(elements, index, out)?,
         }
     }
-    Ok(())
+    Ok(has_nulls)
 }
 
 /// Appends a value that is not NULL behind its length in four bytes.

@@ -99,7 +99,7 @@ impl Output {
                 body.put_i16(column);
                 body.put_u32(sql_type.oid());
                 body.put_i16(sql_type.width_bytes());
-                body.put_i32(sql_type.type_modifier());
+                body.put_i32(origin::type_modifier(field));
                 body.put_i16(format_of(formats, index));
             }
         });

@@ -4,7 +4,8 @@ use super::FunctionKinds;
 use super::placement::{Clause, check_clause, constraint, item_expr};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    Ident, JoinConstraint, ObjectName, Query, Select, SetExpr, SetOperator, Spanned, TableFactor, TableWithJoins, Visit, Visitor, With,
+    Expr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, Query, Select, SetExpr, SetOperator, Spanned, TableFactor,
+    TableWithJoins, Visit, Visitor, With,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::collections::HashSet;
@@ -40,13 +41,27 @@ fn with_names(with: &With, kinds: &FunctionKinds) -> Result<()> {
 /// A query that reads itself is a union of a first part that does not and a second that does.
 fn recursive(name: &str, query: &Query, place: Span, kinds: &FunctionKinds) -> Result<()> {
     let refused = |message: String| Err(SqlError::new(SqlState::INVALID_RECURSION, message).at(place));
+    let misplaced = |select: &Select, which: usize, message: String| {
+        let place = references(select, name).get(which).copied();
+        Err(SqlError::new(SqlState::INVALID_RECURSION, message).at_place(place))
+    };
+    endless(query)?;
     match query.body.as_ref() {
         SetExpr::SetOperation { op: SetOperator::Union, left, right, .. } => {
             if mentions(left.as_ref(), name) {
                 return refused(format!("recursive reference to query \"{name}\" must not appear within its non-recursive term"));
             }
             match right.as_ref() {
-                SetExpr::Select(select) if reads(&select.from, name) && aggregates(select, kinds) => {
+                SetExpr::Select(select) if reads(&select.from, name) > 1 => {
+                    misplaced(select, 1, format!("recursive reference to query \"{name}\" must not appear more than once"))
+                }
+                SetExpr::Select(select) if is_on_missing_side(&select.from, name) => {
+                    misplaced(select, 0, format!("recursive reference to query \"{name}\" must not appear within an outer join"))
+                }
+                SetExpr::Select(select) if in_subquery(select, name) => {
+                    misplaced(select, 0, format!("recursive reference to query \"{name}\" must not appear within a subquery"))
+                }
+                SetExpr::Select(select) if reads(&select.from, name) > 0 && aggregates(select, kinds) => {
                     refused("aggregate functions are not allowed in a recursive query's recursive term".into())
                 }
                 _ => Ok(()),
@@ -56,21 +71,86 @@ fn recursive(name: &str, query: &Query, place: Span, kinds: &FunctionKinds) -> R
     }
 }
 
-/// Whether a FROM reads a table itself, not in a subquery.
-fn reads(from: &[TableWithJoins], name: &str) -> bool {
-    let mut names = Vec::new();
-    let is_it = |factor: &TableFactor| matches!(factor, TableFactor::Table { name: table, .. } if is_named(table, name));
-    for table in from {
-        names.push(is_it(&table.relation));
-        names.extend(table.joins.iter().map(|join| is_it(&join.relation)));
+/// What would have to be done to all rows of a query whose rows have no end.
+fn endless(query: &Query) -> Result<()> {
+    let not_there = |what: &str| SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} in a recursive query is not implemented"));
+    if let Some(order_by) = &query.order_by {
+        return Err(not_there("ORDER BY").at(order_by.span()));
     }
-    names.contains(&true)
+    match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit: Some(limit), .. }) => Err(not_there("LIMIT").at(limit.span())),
+        Some(LimitClause::LimitOffset { offset: Some(offset), .. }) => Err(not_there("OFFSET").at(offset.value.span())),
+        _ if query.fetch.is_some() => Err(not_there("LIMIT")),
+        _ => Ok(()),
+    }
+}
+
+fn is_it(factor: &TableFactor, name: &str) -> bool {
+    matches!(factor, TableFactor::Table { name: table, .. } if is_named(table, name))
+}
+
+/// How often a FROM reads a table itself, not in a subquery.
+fn reads(from: &[TableWithJoins], name: &str) -> usize {
+    let factors = from.iter().flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
+    factors.filter(|factor| is_it(factor, name)).count()
+}
+
+/// Whether a table is on a side of an outer join that can be missing.
+fn is_on_missing_side(from: &[TableWithJoins], name: &str) -> bool {
+    use JoinOperator::{FullOuter, Left, LeftOuter, Right, RightOuter};
+    from.iter().any(|table| {
+        table.joins.iter().enumerate().any(|(at, join)| {
+            let before = || is_it(&table.relation, name) || table.joins[..at].iter().any(|join| is_it(&join.relation, name));
+            match &join.join_operator {
+                Left(_) | LeftOuter(_) => is_it(&join.relation, name),
+                Right(_) | RightOuter(_) => before(),
+                FullOuter(_) => before() || is_it(&join.relation, name),
+                _ => false,
+            }
+        })
+    })
+}
+
+/// Whether a table is read by a subquery that stands for a value or a condition.
+fn in_subquery(select: &Select, name: &str) -> bool {
+    struct Find<'a>(&'a str);
+    impl Visitor for Find<'_> {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Subquery(query) | Expr::Exists { subquery: query, .. } | Expr::InSubquery { subquery: query, .. }
+                    if mentions(query.as_ref(), self.0) =>
+                {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    select.visit(&mut Find(name)).is_break()
 }
 
 fn aggregates(select: &Select, kinds: &FunctionKinds) -> bool {
     let clause = Clause::without_both("RECURSIVE").with_windows();
     let refused = |expr| check_clause(expr, clause, kinds).is_err_and(|error| error.message.ends_with("RECURSIVE"));
     select.projection.iter().filter_map(item_expr).chain(&select.having).any(refused)
+}
+
+/// Where a select names a table, in subqueries too.
+fn references(select: &Select, name: &str) -> Vec<Span> {
+    struct Find<'a>(&'a str, Vec<Span>);
+    impl Visitor for Find<'_> {
+        type Break = ();
+        fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+            if is_named(relation, self.0) {
+                self.1.push(relation.span());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut find = Find(name, Vec::new());
+    let _ = select.visit(&mut find);
+    find.1
 }
 
 fn mentions<T: Visit>(tree: &T, name: &str) -> bool {
