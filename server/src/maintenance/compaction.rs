@@ -3,6 +3,7 @@
 use super::pace::Pace;
 use crate::catalog::TableDefinition;
 use crate::engine::Engine;
+use crate::engine::writers::Rewriting;
 use crate::error::{Result, SqlError};
 use crate::ingest::writer;
 use crate::view::{PinnedState, View};
@@ -48,11 +49,11 @@ async fn run(engine: &Arc<Engine>, table: u32, policy: &CompactionPolicy, stop: 
     let mut pace = Pace::new(engine.config.compaction_bytes_per_second_max, stop);
     let pass = Box::new(move |bytes: u64| pace.pass(bytes));
     let Some(written) = writer::rewrite(engine, &job.definition, job.units.clone(), pass).await? else { return Ok(false) };
-    tokio::select! {
-        () = engine.writers.idle(table) => {}
+    let rewriting = tokio::select! {
+        rewriting = engine.writers.idle(table) => rewriting,
         () = stop.cancelled() => return Ok(false),
-    }
-    commit(engine, table, job, written).await
+    };
+    commit(engine, table, job, written, rewriting).await
 }
 
 fn job(engine: &Engine, table: u32, policy: &CompactionPolicy) -> Result<Option<Job>> {
@@ -70,11 +71,12 @@ fn job(engine: &Engine, table: u32, policy: &CompactionPolicy) -> Result<Option<
 }
 
 /// Commits a run in a task of its own, which a stop does not interrupt: the log may name the files from then on.
-async fn commit(engine: &Arc<Engine>, table: u32, job: Job, written: WrittenRows) -> Result<bool> {
+async fn commit(engine: &Arc<Engine>, table: u32, job: Job, written: WrittenRows, rewriting: Rewriting) -> Result<bool> {
     let command = command(table, &job, &written.segments)?;
     let (engine, staged) = (engine.clone(), written.segments);
     let committing = tokio::spawn(async move {
         let outcome = engine.placement.propose(Command::Commit(command)).await;
+        drop(rewriting);
         engine.changes.garbage_made();
         match outcome {
             Ok(Outcome::Committed(index)) => {

@@ -504,6 +504,7 @@ async fn write_in_block(
         let before = transaction.savepoint();
         let context = source.context(transaction.view());
         let outcome = Box::pin(dml::execute(&context, transaction, statement, parameters)).await?;
+        transaction.rewrites_settled().await;
         tries += 1;
         match transaction.check_conflicts() {
             Err(_) if read_committed && tries < WRITE_TRIES_MAX => transaction.roll_back_to(&before),

@@ -197,6 +197,13 @@ impl Transaction {
         let writers = &self.engine.writers;
         self.writing.entry(table_oid).or_insert_with(|| writers.enter(table_oid));
     }
+    /// Waits for rewrites of what it changes that were on their way before it came: what they have done, [`Self::check_conflicts`] sees. Without
+    /// that they would be committed first, and this transaction lost for nothing that anybody did.
+    pub async fn rewrites_settled(&self) {
+        for table in self.writing.keys() {
+            self.engine.writers.settled(*table).await;
+        }
+    }
 
     /// Says which unique keys were inserted (fingerprints), or `None` for too many to list.
     pub fn inserted_keys(&mut self, table_oid: u32, fingerprints: Option<Vec<u64>>) {
