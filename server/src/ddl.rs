@@ -53,6 +53,7 @@ pub fn is_ddl(statement: &Statement) -> bool {
             Ours::CreateSequence { .. }
             | Ours::AlterSequence { .. }
             | Ours::Rename { .. }
+            | Ours::RenameIndex { .. }
             | Ours::SetSchema { .. }
             | Ours::Access(_)
             | Ours::CommentOnConstraint { .. },
@@ -111,6 +112,10 @@ impl Execution<'_> {
             }
             Ours::Rename { kind, if_exists, name, to } => {
                 self.relocate(*kind, *if_exists, name, |scope, found| alter_table::rename_relation(scope, found, to)).await
+            }
+            Ours::RenameIndex { if_exists, name, to } => {
+                self.decide(|scope| indexes::rename(scope, name, *if_exists, to)).await?;
+                Ok("ALTER INDEX".into())
             }
             Ours::SetSchema { kind, if_exists, name, schema } => {
                 self.relocate(*kind, *if_exists, name, |scope, found| alter_table::set_schema(scope, found, schema)).await

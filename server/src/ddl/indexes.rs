@@ -83,6 +83,32 @@ pub fn drop(scope: Scope<'_>, names: &[ObjectName], if_exists: bool) -> Result<D
     Ok(decision)
 }
 
+/// ALTER INDEX ... RENAME TO: of a unique index, its constraint's name is changed too.
+pub fn rename(scope: Scope<'_>, name: &ObjectName, if_exists: bool, to: &str) -> Result<Decision> {
+    let wanted = scope.name(name)?;
+    let schemas: Vec<&String> = wanted.schema.iter().chain(scope.search_path.iter().filter(|_| wanted.schema.is_none())).collect();
+    let Some(found) = schemas.iter().find_map(|schema| table_of(scope, schema, &wanted.name)) else {
+        return match scope.catalog.find(&wanted, scope.search_path) {
+            Some(other) => Err(other.wrong_kind("index")),
+            None if if_exists => Ok(scope.skip_missing(name)),
+            None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{wanted}\" does not exist"))),
+        };
+    };
+    scope.rights().require_owner(&found)?;
+    if taken(scope, found.schema, to) {
+        return Err(relation_exists(to));
+    }
+    let mut table = found.table()?.clone();
+    let is_it = |known: &&mut String| **known == wanted.name;
+    table.indexes.iter_mut().map(|index| &mut index.name).filter(is_it).for_each(|known| *known = to.to_string());
+    let keys = table.constraints.iter_mut().filter_map(|constraint| match constraint {
+        Constraint::Unique { name, .. } => Some(name),
+        _ => None,
+    });
+    keys.filter(is_it).for_each(|known| *known = to.to_string());
+    Ok(Decision { changes: vec![put(&found, Relation::Table(table))], ..Decision::default() })
+}
+
 /// The indexes that are left when a column goes.
 pub fn forget_column(table: &mut TableDefinition, column: ColumnId) {
     table.indexes.retain(|index| !index.columns.contains(&column));

@@ -93,6 +93,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         Ours::CreateSequence { .. }
         | Ours::AlterSequence { .. }
         | Ours::Rename { .. }
+        | Ours::RenameIndex { .. }
         | Ours::SetSchema { .. }
         | Ours::Access(_)
         | Ours::CommentOnConstraint { .. } => Err(SqlError::internal("a change of the catalog came to the session")),

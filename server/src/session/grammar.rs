@@ -179,6 +179,15 @@ pub enum Ours {
     },
     /// A statement that does nothing here, and nothing needs to be done: its tag.
     Nothing(&'static str),
+    /// ALTER INDEX ... RENAME TO.
+    RenameIndex {
+        /// IF EXISTS.
+        if_exists: bool,
+        /// The index.
+        name: ObjectName,
+        /// Its new name.
+        to: String,
+    },
     /// DROP of what this server has none of.
     DropAbsent(drop_absent::DropAbsent),
     /// SET CONSTRAINTS ALL: there are none that could be deferred.
@@ -306,6 +315,9 @@ impl<'a> Grammar<'a> {
         }
         if let Some(ours) = self.create_plpgsql() {
             return Ok(Some(ours));
+        }
+        if self.peek("ALTER INDEX") && self.ends_with("RENAME TO") {
+            return Ok(Some(self.rename_index()?));
         }
         if let Some(refusal) = self.refused() {
             return Ok(Some(refusal));
@@ -651,6 +663,14 @@ impl<'a> Grammar<'a> {
             }
         }
         self.alter()
+    }
+
+    fn rename_index(&mut self) -> Read<Ours> {
+        self.expect("ALTER INDEX")?;
+        let if_exists = self.accept("IF EXISTS");
+        let name = self.object_name()?;
+        self.expect("RENAME TO")?;
+        Ok(Ours::RenameIndex { if_exists, name, to: self.name()? })
     }
 
     fn comment_on_constraint(&mut self) -> Read<Ours> {

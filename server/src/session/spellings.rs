@@ -52,6 +52,8 @@ pub(super) fn plain(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
             Token::Word(_) if explain && is_word(token, "table") && explained(near(-1)) => {
                 result.extend(spelled("SELECT * FROM", token));
             }
+            // Nothing is waited for in either way.
+            Token::Word(_) if is_word(token, "concurrently") && before(-1, "index") && before(-2, "drop") => {}
             Token::Word(_) if is_word(token, "from") && trims(near(-1), near(-2), near(-3)) => {}
             Token::Word(_) if is_word(token, "national") && (before(1, "character") || before(1, "char")) => {}
             Token::Word(_) if is_word(token, "nchar") && (is(1, &Token::LParen) || is(-1, &Token::DoubleColon) || before(1, "varying")) => {
