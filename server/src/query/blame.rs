@@ -446,6 +446,10 @@ fn column_list(names: &Names, error: SqlError) -> SqlError {
 
 /// HAVING knows the columns of FROM, and not the names that the select list gives.
 pub async fn aliases_in_having(scope: &Scope, statement: &Statement) -> Result<()> {
+    // Every query comes here, and what is collected for errors is a copy of most of it.
+    if !has_having(statement) {
+        return Ok(());
+    }
     let names = Names::of(statement);
     for select in names.selects.iter().filter(|select| select.having.is_some()) {
         for name in named_in_having(select) {
@@ -458,6 +462,17 @@ pub async fn aliases_in_having(scope: &Scope, statement: &Statement) -> Result<(
         }
     }
     Ok(())
+}
+
+fn has_having(statement: &Statement) -> bool {
+    struct Find;
+    impl Visitor for Find {
+        type Break = ();
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            if select.having.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    statement.visit(&mut Find).is_break()
 }
 
 /// The names of the select list that HAVING uses.
