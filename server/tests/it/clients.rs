@@ -4,11 +4,12 @@
 //! Python's packages in the environment that `PLIMSOLL_TEST_PYTHON` names, node's in the folder that `PLIMSOLL_TEST_NODE_MODULES` names.
 
 use crate::server_process::ServerProcess;
+use crate::source_folder::crate_folder;
 use std::path::PathBuf;
 use std::process::Command;
 
 fn script(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(path)
+    crate_folder().join("tests/clients").join(path)
 }
 
 fn skipped(client: &str, why: &str) {

@@ -1,10 +1,10 @@
 //! Which crate may use which: docs/architecture.md, "The parts". A new edge is looked at here.
 
-use std::path::Path;
+use crate::source_folder::crate_folder;
 
 /// The names of a crate's dependencies, those for tests left out.
-fn dependencies(crate_folder: &str) -> Vec<String> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(crate_folder).join("Cargo.toml");
+fn dependencies(folder: &str) -> Vec<String> {
+    let manifest = crate_folder().join("..").join(folder).join("Cargo.toml");
     let text = std::fs::read_to_string(manifest).unwrap();
     let section = text.split("\n[dependencies]\n").nth(1).unwrap();
     let lines = section.lines().take_while(|line| !line.starts_with('['));

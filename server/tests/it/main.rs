@@ -22,4 +22,5 @@ mod server_process;
 mod sessions;
 mod slow_reader;
 mod snapshots;
+mod source_folder;
 mod suites;

@@ -1,9 +1,10 @@
 //! The sqllogictest suites, over the wire, against real server processes.
 
 use crate::server_process::{ServerProcess, binary};
+use crate::source_folder::crate_folder;
 use parking_lot::Mutex;
 use sqllogictest_runner::{BoxError, Report, Server, run_suite};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ impl Server for Restartable {
 }
 
 fn suites() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../sqllogictest/suites")
+    crate_folder().join("../sqllogictest/suites")
 }
 
 async fn run(topic: &str) -> (Report, Arc<Restartable>) {
