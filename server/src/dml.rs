@@ -1,13 +1,15 @@
-//! INSERT, UPDATE, DELETE, TRUNCATE.
+//! INSERT, UPDATE, DELETE, MERGE, TRUNCATE.
 //!
 //! Their input is planned as a query that yields rows or ids of rows; what it yields is applied through the transaction.
 //!
 //! 1. [`target`] finds the table, and refuses what is none.
 //! 2. [`query`] writes the query: for UPDATE and DELETE it selects the hidden columns `__segment` and `__row` of the target, beside new values
 //!    and what RETURNING needs. The engine's own hooks for UPDATE and DELETE are not used: they lose conditions with subqueries.
-//! 3. [`insert`], [`update`], [`delete`], [`truncate`] run it. New rows go through [`crate::ingest::Inserter`], ids of old ones to
+//! 3. [`insert`], [`update`], [`delete`], [`merge`], [`truncate`] run it. New rows go through [`crate::ingest::Inserter`], ids of old ones to
 //!    [`Transaction::delete_rows`]. The view is frozen: a statement never meets its own rows.
 //! 4. [`returning`] evaluates RETURNING on rows as they were written; the rows are held until the statement is complete.
+//!
+//! A WITH that changes rows has a life of its own: [`changing_with`].
 //!
 //! Outside a block, [`execute_alone`] runs the statement as its own transaction, again if it loses a race.
 
@@ -25,10 +27,12 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{ObjectName, SetExpr, Statement, With};
 use std::sync::Arc;
 
+mod changing_with;
 pub mod delete;
 pub mod describe;
 pub mod explain;
 pub mod insert;
+pub mod merge;
 mod on_conflict;
 mod query;
 mod returning;
@@ -43,13 +47,30 @@ pub use describe::{Described, describe};
 pub fn is_dml(statement: &Statement) -> bool {
     match statement {
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Truncate(_) | Statement::Merge(_) => true,
-        Statement::Query(query) => matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)),
+        Statement::Query(query) => {
+            matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_))
+                || changing_with::changes(statement)
+        }
         _ => false,
     }
 }
 
 /// Runs one statement within a transaction. `context` must have been made with the transaction's present view.
 pub async fn execute(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    statement: &Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    if changing_with::changes(statement) {
+        let outcome = changing_with::execute(context, transaction, statement, parameters).await;
+        return outcome.map_err(|error| changing_with::refuse_reading_nothing(statement, error));
+    }
+    execute_single(context, transaction, statement, parameters).await
+}
+
+/// Runs a statement whose WITH, if it has one, changes nothing.
+async fn execute_single(
     context: &QueryContext,
     transaction: &mut Transaction,
     statement: &Statement,
@@ -62,7 +83,7 @@ pub async fn execute(
         Statement::Update(update) => update::execute(context, transaction, update, with, parameters).await,
         Statement::Delete(delete) => delete::execute(context, transaction, delete, with, parameters).await,
         Statement::Truncate(truncate) => truncate::execute(context, transaction, truncate),
-        Statement::Merge(_) => Err(SqlError::unsupported("MERGE").with_hint("Use INSERT ... ON CONFLICT.")),
+        Statement::Merge(merge) => merge::execute(context, transaction, merge, with, parameters).await,
         _ => Err(SqlError::internal("this statement changes no rows")),
     }
 }
@@ -101,6 +122,7 @@ fn changed_name(statement: &Statement) -> Result<Option<ObjectName>> {
         Statement::Update(update) => target::of_update(update)?.0,
         Statement::Delete(delete) => target::of_delete(delete)?.0,
         Statement::Insert(insert) => target::of_insert(insert)?.0,
+        Statement::Merge(merge) => merge::of_merge(merge)?.0,
         _ => return Ok(None),
     }))
 }

@@ -66,6 +66,7 @@ pub mod pruning;
 pub mod ranges;
 pub mod record_functions;
 mod repeated_rows;
+pub mod returned;
 pub mod rewrite;
 pub mod row_values;
 pub mod safe_pushdown;
@@ -119,6 +120,8 @@ pub struct QueryContext {
     pub sequences: Arc<dyn SequenceAccess>,
     /// Who wants to see the plan that is run: EXPLAIN ANALYZE of a change.
     pub ran: Option<explain::Ran>,
+    /// What changes in the statement's WITH have returned.
+    pub returned: Arc<[returned::Returned]>,
 }
 
 /// Sequences, as the functions `nextval`, `currval`, `setval` and `lastval` use them. Blocking: called from a query's thread.
@@ -238,6 +241,7 @@ impl QueryContext {
             acting: None,
             view_depth: 0,
             keys_visible: false,
+            returned: Arc::clone(&self.returned),
             ended: CancellationToken::new(),
         }
     }

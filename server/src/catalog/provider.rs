@@ -9,7 +9,7 @@ use crate::access::acl::{self, Kind as ObjectKind};
 use crate::access::rights::{access, denied};
 use crate::error::SqlError;
 use crate::query::table::SegmentTable;
-use crate::query::{ROWS_CATALOG, Scope, files};
+use crate::query::{ROWS_CATALOG, Scope, files, returned};
 use crate::session::parse::parse_query;
 use async_trait::async_trait;
 use datafusion::catalog::view::ViewTable;
@@ -25,7 +25,7 @@ pub const SEARCH_PATH_SCHEMA: &str = "$search_path";
 /// The schemas that are built in.
 pub const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "information_schema", "plimsoll"];
 
-/// The only database, the one that shows row ids, and the one of files.
+/// The only database, the one that shows row ids, the one of files, and the one of rows that a change returned.
 #[derive(Debug)]
 pub struct ViewCatalogs {
     scope: Arc<Scope>,
@@ -51,6 +51,7 @@ impl CatalogProviderList for ViewCatalogs {
             system_columns::CATALOG => Kind::System,
             system_columns::ROWS_CATALOG => Kind::SystemRows,
             files::FILES_CATALOG => Kind::Files,
+            returned::RETURNED_CATALOG => Kind::Returned,
             name if name == self.scope.database => Kind::Plain,
             _ => return None,
         };
@@ -65,6 +66,7 @@ enum Kind {
     System,
     SystemRows,
     Files,
+    Returned,
 }
 
 #[derive(Debug)]
@@ -80,10 +82,10 @@ impl CatalogProvider for ViewCatalog {
     }
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let name = match self.kind {
-            Kind::Files => name,
+            Kind::Files | Kind::Returned => name,
             _ => resolved(name, &self.scope.search_path)?,
         };
-        let exists = self.kind == Kind::Files
+        let exists = matches!(self.kind, Kind::Files | Kind::Returned)
             || name == SEARCH_PATH_SCHEMA
             || SYSTEM_SCHEMAS.contains(&name)
             || self.scope.view.catalog.schemas.contains_key(name);
@@ -107,6 +109,7 @@ impl SchemaProvider for ViewSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         match (self.kind, self.name.as_str()) {
             (Kind::Files, kind) => files::provider(&self.scope, kind, name).await.map(Some).map_err(Into::into),
+            (Kind::Returned, _) => Ok(returned::provider(&self.scope.returned, name)?),
             (Kind::Rows | Kind::SystemRows, schema) => Ok(self.table_with_row_ids(schema, name)?),
             (_, SEARCH_PATH_SCHEMA) => self.search(name).await,
             (kind, schema) => {

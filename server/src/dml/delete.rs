@@ -29,7 +29,7 @@ pub async fn execute(
     transaction.will_change_rows(target.oid());
     let using = delete.using.as_deref().unwrap_or_default();
     let mut returning = Returning::compile(context, &target, &alias, using, delete.returning.as_deref(), (with, parameters)).await?;
-    let mut ids = RowIds::default();
+    let mut ids = RowIds::after_others(context, transaction, &target);
     if delete.selection.is_none() && using.is_empty() && !returning.is_wanted() {
         refuse_unsupported(delete)?;
         take_all(context, &target, &mut ids);

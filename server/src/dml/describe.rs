@@ -1,7 +1,7 @@
 //! What a statement takes and returns, without running it.
 
 use super::query::alias_of;
-use super::{delete, insert, returning, target, unwrapped, update};
+use super::{changing_with, delete, insert, merge, returning, target, unwrapped, update};
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::query::QueryContext;
@@ -22,6 +22,15 @@ pub struct Described {
 
 /// Describes a statement of this module.
 pub async fn describe(context: &QueryContext, statement: &Statement) -> Result<Described> {
+    if changing_with::changes(statement) {
+        let described = changing_with::describe(context, statement).await;
+        return described.map_err(|error| changing_with::refuse_reading_nothing(statement, error));
+    }
+    of_single(context, statement).await
+}
+
+/// Describes a statement whose WITH, if it has one, changes nothing.
+pub(super) async fn of_single(context: &QueryContext, statement: &Statement) -> Result<Described> {
     let (statement, with) = unwrapped(statement);
     match statement {
         Statement::Insert(insert) => of_insert(context, insert, with).await,
@@ -45,8 +54,25 @@ pub async fn describe(context: &QueryContext, statement: &Statement) -> Result<D
             let using = delete.using.as_deref().unwrap_or_default();
             described.returns(context, &target, &alias, using, delete.returning.as_deref(), with).await
         }
+        Statement::Query(_) => {
+            let plan = context.plan(statement).await?;
+            let mut described = Described::default();
+            described.note_plan(&plan)?;
+            described.columns = Some(context.output_schema(&plan));
+            Ok(described)
+        }
         Statement::Truncate(_) => Ok(Described::default()),
-        Statement::Merge(_) => Err(SqlError::unsupported("MERGE")),
+        Statement::Merge(merge) => {
+            let (name, alias) = merge::of_merge(merge)?;
+            let target = target::find(context, &name)?;
+            let alias = alias_of(&target, alias);
+            let clauses = merge::Clauses::read(&target, &alias, merge)?;
+            let mut described = of_query(context, &merge::query(&target, &alias, merge, &clauses, with)?).await?;
+            for (position, expression) in clauses.assigned() {
+                described.note(expression, &target.definition.columns[position].sql_type);
+            }
+            Ok(described)
+        }
         _ => Err(SqlError::internal("this statement changes no rows")),
     }
 }

@@ -1,7 +1,7 @@
-//! EXPLAIN of INSERT, UPDATE and DELETE: the query that yields their rows, below what is done with them.
+//! EXPLAIN of INSERT, UPDATE, DELETE and MERGE: the query that yields their rows, below what is done with them.
 
 use super::query::alias_of;
-use super::{delete, insert, target, unwrapped, update};
+use super::{delete, insert, merge, target, unwrapped, update};
 use crate::access::acl;
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
@@ -33,6 +33,7 @@ pub fn change(context: &QueryContext, statement: &Statement) -> Result<Change> {
         Statement::Insert(insert) => ("Insert", target::of_insert(insert)?.0),
         Statement::Update(update) => ("Update", target::of_update(update)?.0),
         Statement::Delete(delete) => ("Delete", target::of_delete(delete)?.0),
+        Statement::Merge(merge) => ("Merge", merge::of_merge(merge)?.0),
         _ => return Err(SqlError::unsupported("EXPLAIN of this kind of statement")),
     };
     let target = target::find(context, &name)?;
@@ -67,6 +68,14 @@ async fn source(context: &QueryContext, statement: &Statement) -> Result<Option<
             let target = target::find(context, &name)?;
             target::permit(context, &target, acl::DELETE, &[])?;
             planned(context, &delete::query(&target, &alias_of(&target, alias), delete, with)?).await
+        }
+        Statement::Merge(merge) => {
+            let (name, alias) = merge::of_merge(merge)?;
+            let target = target::find(context, &name)?;
+            let alias = alias_of(&target, alias);
+            let clauses = merge::Clauses::read(&target, &alias, merge)?;
+            merge::permit(context, &target, &clauses)?;
+            planned(context, &merge::query(&target, &alias, merge, &clauses, with)?).await
         }
         _ => Err(SqlError::unsupported("EXPLAIN of this kind of statement")),
     }

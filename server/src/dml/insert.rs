@@ -383,7 +383,7 @@ fn check_count(expressions: usize, columns: usize, listed: bool) -> Result<()> {
 }
 
 /// GENERATED ALWAYS takes no value but DEFAULT.
-fn check_identity(target: &Target, given: &[usize], is_default: impl Fn(usize) -> bool) -> Result<()> {
+pub(super) fn check_identity(target: &Target, given: &[usize], is_default: impl Fn(usize) -> bool) -> Result<()> {
     for (index, position) in given.iter().enumerate() {
         let definition = &target.definition.columns[*position];
         if definition.identity == Some(Identity::Always) && !is_default(index) {

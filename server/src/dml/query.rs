@@ -43,7 +43,8 @@ pub(super) fn plain_table(target: &Target, alias: &Ident) -> TableWithJoins {
     table(ObjectName(parts.into()), alias)
 }
 
-fn table(name: ObjectName, alias: &Ident) -> TableWithJoins {
+/// A relation by its name.
+pub(super) fn table(name: ObjectName, alias: &Ident) -> TableWithJoins {
     let alias = TableAlias { explicit: true, name: alias.clone(), columns: Vec::new(), at: None };
     let relation = TableFactor::Table {
         name,

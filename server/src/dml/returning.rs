@@ -3,14 +3,17 @@
 use super::query::{plain_table, select};
 use crate::error::Result;
 use crate::ingest::Target;
-use crate::ingest::expression::SelectList;
+use crate::ingest::expression::{SelectList, nullable};
 use crate::query::QueryContext;
 use crate::session::Outcome;
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{Ident, SelectItem, Statement, TableWithJoins, With};
+use std::sync::Arc;
 
 /// What a statement returns: nothing, or rows, which are held (in reserved memory) until the statement is complete.
 pub(super) struct Returning {
@@ -54,16 +57,19 @@ impl Returning {
     /// The statement's outcome: rows, or the tag with the number of rows changed.
     pub(super) fn outcome(self, tag: &'static str, rows: u64) -> Outcome {
         let Some(list) = self.list else { return Outcome::Done(format!("{tag} {rows}")) };
-        let memory = self.memory;
-        let batches = futures::stream::iter(self.batches.into_iter().map(move |batch| {
-            // The reservation lives as long as the stream.
-            let _ = &memory;
-            Ok(batch)
-        }));
         let schema = list.output.clone();
-        let nullable = crate::ingest::expression::nullable(&schema);
-        Outcome::Rows { schema: schema.clone(), batches: Box::pin(RecordBatchStreamAdapter::new(nullable, batches)), tag, tag_rows: true }
+        let batches = held(nullable(&schema), self.batches, Some(Arc::new(self.memory)));
+        Outcome::Rows { schema, batches, tag, tag_rows: true }
     }
+}
+
+/// Rows that were kept, as a stream that holds what was reserved for them.
+pub(super) fn held(schema: SchemaRef, batches: Vec<RecordBatch>, memory: Option<Arc<MemoryReservation>>) -> SendableRecordBatchStream {
+    let batches = futures::stream::iter(batches.into_iter().map(move |batch| {
+        let _ = &memory;
+        Ok(batch)
+    }));
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
 /// The query whose select list RETURNING is.

@@ -2,6 +2,7 @@
 
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
+use crate::query::QueryContext;
 use crate::session::transaction::Transaction;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::filter_record_batch;
@@ -11,19 +12,29 @@ use storage::{Deletes, SegmentId};
 
 /// Ids of rows, each taken once.
 #[derive(Default)]
-pub(super) struct RowIds(BTreeMap<SegmentId, Deletes>);
+pub(super) struct RowIds {
+    taken: BTreeMap<SegmentId, Deletes>,
+    /// Rows that another part of the statement has taken.
+    gone: BTreeMap<SegmentId, Deletes>,
+}
 
 impl RowIds {
+    /// Takes rows of a table that other parts of the statement may have changed already: those are passed by.
+    pub(super) fn after_others(context: &QueryContext, transaction: &Transaction, target: &Target) -> Self {
+        Self { gone: transaction.deleted_since(&context.view, target.oid()), ..Self::default() }
+    }
+
     /// Takes a row; false if it was taken before.
     pub(super) fn take(&mut self, unit: SegmentId, row: u32) -> bool {
-        self.0.entry(unit).or_default().0.insert(row)
+        let gone = self.gone.get(&unit).is_some_and(|gone| gone.0.contains(row));
+        !gone && self.taken.entry(unit).or_default().0.insert(row)
     }
 
     /// Takes all rows of a unit that are not among `gone`.
     pub(super) fn take_unit(&mut self, unit: SegmentId, rows: u64, gone: Option<&Deletes>) {
-        let all = &mut self.0.entry(unit).or_default().0;
+        let all = &mut self.taken.entry(unit).or_default().0;
         all.insert_range(0..u32::try_from(rows).unwrap_or(u32::MAX));
-        if let Some(gone) = gone {
+        for gone in gone.into_iter().chain(self.gone.get(&unit)) {
             *all -= &gone.0;
         }
     }
@@ -41,13 +52,14 @@ impl RowIds {
     /// Deletes the rows; answers how many.
     pub(super) fn delete(self, transaction: &mut Transaction, target: &Target) -> Result<u64> {
         transaction.depends_on(&target.schema, &target.name);
-        let units = self.0.into_iter().filter(|(_, rows)| !rows.0.is_empty());
+        let units = self.taken.into_iter().filter(|(_, rows)| !rows.0.is_empty());
         let deleted = units.map(|(unit, rows)| transaction.delete_rows(target.oid(), unit, rows));
         deleted.sum()
     }
 }
 
-fn id_columns(batch: &RecordBatch) -> Result<(&UInt64Array, &UInt32Array)> {
+/// The columns that name rows: segments, and offsets in them.
+pub(super) fn id_columns(batch: &RecordBatch) -> Result<(&UInt64Array, &UInt32Array)> {
     let missing = || SqlError::internal("the ids of rows are missing");
     let units = batch.columns().first().and_then(|column| column.as_primitive_opt::<UInt64Type>()).ok_or_else(missing)?;
     let rows = batch.columns().get(1).and_then(|column| column.as_primitive_opt::<UInt32Type>()).ok_or_else(missing)?;

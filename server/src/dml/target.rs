@@ -65,7 +65,8 @@ pub(super) fn of_delete(delete: &Delete) -> Result<(ObjectName, Option<Ident>)> 
     }
 }
 
-fn of_factor(table: &TableWithJoins) -> Result<(ObjectName, Option<Ident>)> {
+/// Name and alias of a table that stands where a statement names what it changes.
+pub(super) fn of_factor(table: &TableWithJoins) -> Result<(ObjectName, Option<Ident>)> {
     match &table.relation {
         TableFactor::Table { name, alias, args: None, .. } if table.joins.is_empty() => {
             Ok((name.clone(), alias.as_ref().map(|a| a.name.clone())))

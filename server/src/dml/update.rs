@@ -46,7 +46,7 @@ pub async fn execute(
     let mut inserter = Inserter::new(context, &target, KeysChanged::Columns(&changed))?;
     let plan = context.plan(&query(&target, &alias, update, &assigned, with)?).await?;
     let mut batches = context.run(context.bind(plan, parameters)?).await?;
-    let mut ids = RowIds::default();
+    let mut ids = RowIds::after_others(context, transaction, &target);
     while let Some(batch) = batches.try_next().await.map_err(SqlError::from)? {
         let batch = ids.take_batch(&batch)?;
         let rows = new_rows.assigned(&batch).await?;

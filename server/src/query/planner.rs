@@ -76,6 +76,8 @@ pub struct Scope {
     pub view_depth: usize,
     /// Whether planning sees the keys of tables: only for what PostgreSQL takes from a primary key in GROUP BY.
     pub keys_visible: bool,
+    /// What changes in the statement's WITH have returned.
+    pub returned: Arc<[super::returned::Returned]>,
     /// Nobody waits for the result any more: what runs within a step of a query, and never pauses, asks.
     pub ended: CancellationToken,
 }

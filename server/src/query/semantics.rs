@@ -22,7 +22,7 @@ mod relations;
 mod sets;
 
 pub use placement::{Clause, check_clause, constraint};
-pub use relations::folded;
+pub use relations::{folded, mentions};
 
 /// What a function's name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -177,6 +177,7 @@ impl Fixture {
             acting: None,
             keys_visible: false,
             view_depth: 0,
+            returned: Arc::default(),
             ended: Default::default(),
         }
     }

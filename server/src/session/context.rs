@@ -79,6 +79,7 @@ impl ContextSource {
             session: self.session.clone(),
             sequences: self.sequences.clone(),
             ran: self.ran.clone(),
+            returned: Arc::default(),
         }
     }
     /// What DDL is decided with.

@@ -127,6 +127,19 @@ fn set_constraints(session: &mut Session) -> Result<Outcome> {
     Ok(Outcome::Done("SET CONSTRAINTS".into()))
 }
 
+/// The command that a change is called by: below WITH, if it has one.
+fn command(statement: &Statement) -> String {
+    match &*statement.ast {
+        ast::Statement::Query(query) => match &*query.body {
+            ast::SetExpr::Insert(inner) | ast::SetExpr::Update(inner) | ast::SetExpr::Delete(inner) | ast::SetExpr::Merge(inner) => {
+                first_word(&inner.to_string())
+            }
+            _ => "SELECT".into(),
+        },
+        _ => first_word(&statement.text),
+    }
+}
+
 fn first_word(text: &str) -> String {
     text.split_whitespace().next().unwrap_or_default().to_uppercase()
 }
@@ -442,7 +455,7 @@ async fn discard(session: &mut Session, kind: DiscardKind) -> Result<Outcome> {
 
 /// INSERT, UPDATE, DELETE, TRUNCATE, MERGE.
 async fn write(session: &mut Session, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
-    if let Err(refused) = check_writable(session, &first_word(&statement.text))
+    if let Err(refused) = check_writable(session, &command(statement))
         && !dml::changes_temporary_rows(&read_context(session)?, &statement.ast)
     {
         return Err(refused);

@@ -32,7 +32,10 @@ fn place_of(statement: &Statement, error: &SqlError) -> Option<Place> {
         | SqlState::INVALID_PARAMETER_VALUE => Parts::of(statement).literal(message, error.detail.as_deref()),
         SqlState::UNDEFINED_TABLE => {
             let (parts, name) = (Parts::of(statement), quoted(message)?);
-            let of_rows = matches!(statement, Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_));
+            let of_rows = matches!(
+                statement,
+                Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_)
+            );
             parts.relation(name).filter(|_| of_rows).or_else(|| parts.literal_of(name))
         }
         SqlState::DATATYPE_MISMATCH => assigned(statement, message),

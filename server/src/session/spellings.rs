@@ -1,6 +1,7 @@
 //! PostgreSQL's spellings that the SQL parser does not know, as tokens that it does.
 
 use super::symmetric;
+use crate::dml::merge::{DEFAULTS, NOTHING};
 use crate::query::whole_rows::{FIELDS, WHOLE};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -16,7 +17,7 @@ pub(super) fn known_to_the_parser(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSp
 }
 
 /// What the tokens of any statement become before anything reads them: operators that end where PostgreSQL's do (`j->-1`), types by one name
-/// (`national character(3)`, `int ARRAY`), `TABLE t` as a query, `trim(leading from x)`, and comments in dollar quotes.
+/// (`national character(3)`, `int ARRAY`), `TABLE t` as a query, `trim(leading from x)`, actions of MERGE, and comments in dollar quotes.
 pub(super) fn plain(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     let tokens = &operators_before_any(tokens)[..];
     let words: Vec<usize> = (0..tokens.len()).filter(|at| !is_space(&tokens[*at])).collect();
@@ -54,6 +55,16 @@ pub(super) fn plain(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
             }
             // Nothing is waited for in either way.
             Token::Word(_) if is_word(token, "concurrently") && before(-1, "index") && before(-2, "drop") => {}
+            Token::Word(_) if is_word(token, "do") && before(-1, "then") && before(1, "nothing") => {
+                result.extend(do_nothing(tokens, &words[..place], token));
+            }
+            Token::Word(_) if is_word(token, "nothing") && before(-1, "do") && before(-2, "then") => {}
+            Token::Word(_) if is_word(token, "default") && before(-1, "insert") && before(-2, "then") => {}
+            Token::Word(_) if is_word(token, "values") && before(-1, "default") && before(-2, "insert") && before(-3, "then") => {
+                result.extend(spelled("VALUES (", token));
+                result.push(mark(DEFAULTS, token));
+                result.extend(spelled(")", token));
+            }
             Token::Word(_) if is_word(token, "from") && trims(near(-1), near(-2), near(-3)) => {}
             Token::Word(_) if is_word(token, "national") && (before(1, "character") || before(1, "char")) => {}
             Token::Word(_) if is_word(token, "nchar") && (is(1, &Token::LParen) || is(-1, &Token::DoubleColon) || before(1, "varying")) => {
@@ -127,6 +138,17 @@ fn split_operator(operator: &str) -> Option<(&str, &str)> {
 
 fn explained(before: Option<&TokenWithSpan>) -> bool {
     before.is_some_and(|token| token.token == Token::RParen || ["explain", "analyze", "verbose"].iter().any(|word| is_word(token, word)))
+}
+
+/// `DO NOTHING` of a MERGE, whose parser knows no such action: one of those that its clause may have, of nothing.
+fn do_nothing(tokens: &[TokenWithSpan], words: &[usize], place: &TokenWithSpan) -> Vec<TokenWithSpan> {
+    let matched = words.iter().rposition(|at| is_word(&tokens[*at], "matched"));
+    let is_matched = !matched.is_some_and(|at| at > 0 && is_word(&tokens[words[at - 1]], "not"));
+    let (head, tail) = if is_matched { ("UPDATE SET", " = 0") } else { ("INSERT VALUES (", ")") };
+    let mut result = spelled(head, place);
+    result.push(mark(NOTHING, place));
+    result.extend(spelled(tail, place));
+    result
 }
 
 /// Whether these tokens are `trim (` or `trim ( leading`, last to first.

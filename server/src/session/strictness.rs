@@ -3,8 +3,8 @@
 use crate::error::{Place, Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, Insert,
-    LimitClause, ObjectName, OnConflictAction, OnInsert, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, TableObject,
-    Visit, Visitor,
+    LimitClause, MergeAction, MergeInsertExpr, MergeInsertKind, ObjectName, OnConflictAction, OnInsert, Query, Select, SelectItem, SetExpr,
+    Spanned, Statement, TableFactor, TableObject, Visit, Visitor,
 };
 use std::ops::ControlFlow;
 
@@ -119,7 +119,29 @@ fn defaults(statement: &Statement) -> Vec<&Expr> {
     match statement {
         Statement::Insert(insert) => insert_values(insert),
         Statement::Update(update) => update.assignments.iter().flat_map(|assignment| assigned(&assignment.value)).collect(),
+        Statement::Merge(merge) => merge.clauses.iter().flat_map(|clause| merged(&clause.action)).collect(),
+        Statement::Query(query) => below_with(query),
         _ => Vec::new(),
+    }
+}
+
+/// Those of the statements in WITH, and of the one below.
+fn below_with(query: &Query) -> Vec<&Expr> {
+    let in_with = query.with.iter().flat_map(|with| &with.cte_tables).flat_map(|cte| below_with(&cte.query));
+    let below = match query.body.as_ref() {
+        SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Merge(inner) => defaults(inner),
+        _ => Vec::new(),
+    };
+    in_with.chain(below).collect()
+}
+
+fn merged(action: &MergeAction) -> Vec<&Expr> {
+    match action {
+        MergeAction::Update(update) => update.assignments.iter().flat_map(|assignment| assigned(&assignment.value)).collect(),
+        MergeAction::Insert(MergeInsertExpr { kind: MergeInsertKind::Values(values), .. }) => {
+            values.rows.iter().flat_map(|row| row.content.iter()).collect()
+        }
+        MergeAction::Insert(_) | MergeAction::Delete { .. } => Vec::new(),
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Transaction {
     dropped_tables: Arc<BTreeSet<u32>>,
     dropped_counters: Arc<Vec<ObjectKey>>,
     writing: BTreeMap<u32, Writing>,
+    /// Whether units stay as they are: see [`Transaction::hold_units`].
+    units_held: bool,
     /// Batches in the form in which they ride inside the commit; filled when committing.
     inlined: BTreeMap<u32, placement::InlineRows>,
 }
@@ -84,6 +86,7 @@ impl Transaction {
             dropped_tables: Arc::default(),
             dropped_counters: Arc::default(),
             writing: BTreeMap::new(),
+            units_held: false,
             inlined: BTreeMap::new(),
         })
     }

@@ -26,6 +26,10 @@ pub fn folded(name: &Ident) -> String {
 fn with_names(with: &With, kinds: &FunctionKinds) -> Result<()> {
     let mut seen = HashSet::new();
     for cte in &with.cte_tables {
+        if matches!(*cte.query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)) {
+            let message = "WITH clause containing a data-modifying statement must be at the top level";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(cte.alias.name.span));
+        }
         let name = folded(&cte.alias.name);
         if !seen.insert(name.clone()) {
             let message = format!("WITH query name \"{name}\" specified more than once");
@@ -153,7 +157,8 @@ fn references(select: &Select, name: &str) -> Vec<Span> {
     find.1
 }
 
-fn mentions<T: Visit>(tree: &T, name: &str) -> bool {
+/// Whether a relation of this name stands in a tree.
+pub fn mentions<T: Visit>(tree: &T, name: &str) -> bool {
     struct Find<'a>(&'a str);
     impl Visitor for Find<'_> {
         type Break = ();

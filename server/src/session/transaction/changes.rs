@@ -9,10 +9,11 @@ use crate::catalog::columns;
 use crate::engine::ids;
 use crate::error::{Result, SqlError};
 use crate::ingest::writer;
-use crate::view::TableChanges;
+use crate::view::{TableChanges, View};
 use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Field, Schema};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use storage::{ColumnId, ColumnSpec, Deletes, SegmentId, Unit, UnitSource, WrittenRows};
 
@@ -44,9 +45,30 @@ impl Transaction {
             Arc::make_mut(&mut self.staged).insert(staged.summary.id, Arc::new(staged));
         }
         if let Some(unit) = inline {
-            push_batch(added, unit)?;
+            match self.units_held {
+                true => added.push(unit),
+                false => push_batch(added, unit)?,
+            }
         }
         Ok(())
+    }
+
+    /// From here on units stay as they are, though rows are added: several parts of one statement name rows of them.
+    pub fn hold_units(&mut self) {
+        self.units_held = true;
+    }
+
+    /// Ends [`Transaction::hold_units`].
+    pub fn release_units(&mut self) {
+        self.units_held = false;
+    }
+
+    /// Rows of a table that were deleted since a view was frozen, by unit.
+    pub fn deleted_since(&self, view: &View, table_oid: u32) -> BTreeMap<SegmentId, Deletes> {
+        let changes = self.changes.get(&table_oid).filter(|_| !Arc::ptr_eq(&view.changes, &self.changes));
+        let Some(changes) = changes else { return BTreeMap::new() };
+        let own = changes.added.iter().filter_map(|unit| Some((unit.id, Deletes::clone(unit.deletes.as_ref()?))));
+        changes.deleted.iter().map(|(unit, rows)| (*unit, rows.clone())).chain(own).collect()
     }
 
     /// Deletes rows of a unit, the snapshot's or the transaction's own; answers how many were not deleted before.
@@ -68,6 +90,9 @@ impl Transaction {
 
     /// Writes batches that have grown large as segments, so that a long block holds little memory. Call at the end of a statement.
     pub async fn settle(&mut self) -> Result<()> {
+        if self.units_held {
+            return Ok(());
+        }
         let large: Vec<_> = self.changes.iter().filter(|(_, changes)| has_large_batch(changes)).map(|(table, _)| *table).collect();
         for table in large {
             self.write_batches(table, BATCH_BYTES_MAX).await?;
