@@ -45,12 +45,12 @@ pub(super) enum Then {
 /// The new value of a column.
 pub(super) enum Value {
     Default,
-    Expression(Expr),
+    Expression(Box<Expr>),
 }
 
 impl Value {
     fn of(expression: Expr) -> Self {
-        if is_default(&expression) { Self::Default } else { Self::Expression(expression) }
+        if is_default(&expression) { Self::Default } else { Self::Expression(Box::new(expression)) }
     }
 
     pub(super) fn is_untyped(&self) -> bool {
@@ -86,7 +86,7 @@ impl Clauses {
     pub(in crate::dml) fn assigned(&self) -> impl Iterator<Item = (usize, &Expr)> {
         let values = self.all.iter().flat_map(|clause| clause.values());
         values.filter_map(|(position, value)| match value {
-            Value::Expression(expression) => Some((*position, expression)),
+            Value::Expression(expression) => Some((*position, expression.as_ref())),
             Value::Default => None,
         })
     }
@@ -145,7 +145,7 @@ impl Clause {
             return Ok(());
         }
         let values = self.values().iter().filter_map(|(_, value)| match value {
-            Value::Expression(expression) => Some(expression),
+            Value::Expression(expression) => Some(expression.as_ref()),
             Value::Default => None,
         });
         self.condition.iter().chain(values).try_for_each(|expression| refuse_references(expression, alias))
@@ -225,7 +225,7 @@ pub(in crate::dml) fn query(target: &Target, alias: &Ident, merge: &Merge, claus
         for (at, (position, value)) in clause.values().iter().enumerate() {
             let value = match value {
                 Value::Default => Expr::Value(Literal::Null.into()),
-                Value::Expression(expression) if is_untyped(expression) => expression.clone(),
+                Value::Expression(expression) if is_untyped(expression) => expression.as_ref().clone(),
                 Value::Expression(expression) => where_chosen(&chosen, number, typed_parameter(expression, &definitions[*position])),
             };
             items.push(named(value, format!("v{number}_{at}")));
