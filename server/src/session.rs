@@ -413,6 +413,8 @@ impl Session {
     /// Takes over what functions did, and outside a block what ends with a statement.
     fn settle(&mut self) {
         let in_block = self.block.is_some();
+        let moved = self.sequences.take_moved();
+        self.block.iter_mut().for_each(|block| block.move_sequences(&moved));
         for change in self.effects.take_settings().into_iter().filter(|change| in_block || !change.local) {
             if let Err(error) = self.settings.assign(&change.name, change.value.as_deref(), change.local) {
                 tracing::debug!(%error, "a setting that was checked before is refused");
@@ -440,7 +442,8 @@ impl Session {
     }
 
     /// Ends a block; answers whether it was committed.
-    async fn end_block(&mut self, block: Block, commit: bool) -> Result<bool> {
+    async fn end_block(&mut self, mut block: Block, commit: bool) -> Result<bool> {
+        block.move_sequences(&self.sequences.take_moved());
         self.settle();
         let failed = block.failed;
         let held = if commit && !failed { self.cursors.hold().await } else { Ok(()) };

@@ -121,7 +121,8 @@ fn arbiters(target: &Target, wanted: Option<&ConflictTarget>) -> Result<Vec<usiz
         }
         Some(ConflictTarget::OnConstraint(name)) => {
             let name = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
-            let found: Vec<_> = unique.iter().filter(|(_, constraint)| constraint.name() == name).map(|(place, _)| *place).collect();
+            let is_it = |constraint: &Constraint| constraint.name() == name && !target.definition.is_of_index(&name);
+            let found: Vec<_> = unique.iter().filter(|(_, constraint)| is_it(constraint)).map(|(place, _)| *place).collect();
             if found.is_empty() {
                 let message = format!("constraint \"{name}\" for table \"{}\" does not exist", target.name);
                 return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));

@@ -41,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Granules in one morsel: enough to amortize taking it, few enough that all threads end together and none holds its thread for long.
 const MORSEL_GRANULES_MAX: usize = 4;
+/// Bytes that a value of no fixed width is taken to have when a scan is estimated.
+const VARIABLE_WIDTH_BYTES: usize = 32;
 
 /// The table that a scan reads.
 #[derive(Clone, Debug)]
@@ -261,6 +263,14 @@ impl SegmentScanExec {
         let filtered = statistics::filtered(all, &self.source.schema, conditions.collect())?;
         let projected = filtered.project(Some(&self.projection));
         Ok(Arc::clone(self.statistics.get_or_init(|| Arc::new(projected))))
+    }
+
+    /// How many rows are looked at, and about how many bytes its columns take: of the units that the conditions leave.
+    pub(super) fn expected_work(&self) -> (f64, f64) {
+        let units = self.kept_units();
+        let rows = units.iter().map(statistics::live_rows).sum::<u64>() as f64;
+        let width = |field: &Arc<Field>| field.data_type().primitive_width().unwrap_or(VARIABLE_WIDTH_BYTES) as f64;
+        (rows, rows * self.schema().fields().iter().map(width).sum::<f64>())
     }
 
     /// What EXPLAIN shows.
