@@ -32,6 +32,7 @@ pub mod insert;
 mod on_conflict;
 mod query;
 mod returning;
+mod returning_columns;
 mod rows;
 mod target;
 pub mod truncate;
