@@ -21,7 +21,7 @@ pub fn functions() -> Vec<ScalarUDF> {
     ]
 }
 
-fn data<'a>(call: &'a Call, argument: usize, row: usize) -> &'a [u8] {
+fn data(call: &Call, argument: usize, row: usize) -> &[u8] {
     match call.types[argument] {
         Bytea => call.bytes(argument, row),
         _ => call.text(argument, row).as_bytes(),

@@ -105,13 +105,13 @@ fn among(values: &mut [&mut Expr], schema: &DFSchema) -> bool {
     }
     let known: Vec<SqlType> = values.iter().filter(|value| !is_untold(value)).filter_map(|value| typed(value, schema)).collect();
     let Some(target) = widest(&known) else { return false };
-    values.iter_mut().fold(false, |changed, value| give(value, &target) || changed)
+    values.iter_mut().filter_map(|value| give(value, &target).then_some(())).count() > 0
 }
 
 /// Elements sought in, or added to, an array.
 fn sought(args: &mut [Expr], array: usize, schema: &DFSchema) -> bool {
     let Some(SqlType::Array(element)) = args.get(array).and_then(|array| typed(array, schema)) else { return false };
-    args.iter_mut().fold(false, |changed, value| give(value, &element) || changed)
+    args.iter_mut().filter_map(|value| give(value, &element).then_some(())).count() > 0
 }
 
 fn typed(expr: &Expr, schema: &DFSchema) -> Option<SqlType> {

@@ -86,7 +86,7 @@ fn of_join(plan: &Arc<dyn ExecutionPlan>, node: &Node, given: f64) -> Option<Cos
         return Some(Cost { startup, total: both + OPERATION * (left_rows + right_rows) });
     }
     let loops = plan.is::<NestedLoopJoinExec>() || plan.is::<CrossJoinExec>();
-    loops.then(|| Cost { startup: left.cost.total, total: both + OPERATION * left_rows * right_rows })
+    loops.then_some(Cost { startup: left.cost.total, total: both + OPERATION * left_rows * right_rows })
 }
 
 /// What the inputs of a node come to together.

@@ -64,7 +64,7 @@ fn is_one(grammar: &Grammar<'_>) -> bool {
     // Of a table such options are checked by the parser's form.
     let of_column = words.windows(3).any(|found| is_word(found[1], "SET") && *found[2] == Token::LParen && column_before(&words));
     let several = words.iter().any(|token| **token == Token::Comma);
-    (FORMS.iter().any(|form| has(form)) && !several) || of_column
+    (FORMS.iter().any(has) && !several) || of_column
 }
 
 /// `ALTER TABLE t ALTER c SET (`

@@ -2,6 +2,7 @@
 //!
 //! Tools ask for them by name. What is a yes or no, a file or a count says what is so here (no, none); a threshold or a delay, which nothing here
 //! reads, has PostgreSQL's default. None can be changed.
+//! `restrict_nonsystem_relation_kind` is left out: pg_dump sets it where it is listed, against functions that nobody can create here.
 
 use super::known::{Kind, Known, known};
 
@@ -133,7 +134,6 @@ pub(super) static SETTINGS: &[Known] = &[
     known("remove_temp_files_after_crash", Kind::Server(true), "on"),
     known("restart_after_crash", Kind::Server(true), "off"),
     known("restore_command", Kind::Server(true), ""),
-    known("restrict_nonsystem_relation_kind", ABSENT, ""),
     known("segment_size", Kind::ReadOnly, "64MB"),
     known("session_preload_libraries", ABSENT, ""),
     known("shared_memory_size", Kind::ReadOnly, "0"),
