@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn freer_forms_are_read() {
-        assert_eq!(shown("select 1 between, 2 end, 'x' like from t"), "SELECT 1 \"between\", 2 \"end\", 'x' \"like\" FROM t");
+        assert_eq!(shown("select 1 between, 2 end, 'x' like from t"), "SELECT 1 AS \"between\", 2 AS \"end\", 'x' AS \"like\" FROM t");
         assert_eq!(shown("select case when a then 1 end, 2 from t"), "SELECT CASE WHEN a THEN 1 END, 2 FROM t");
         assert_eq!(shown("select a from t fetch next 1 row only offset 2"), "SELECT a FROM t OFFSET 2 FETCH FIRST 1 ROWS ONLY");
         assert_eq!(shown("select 1 where exists (select)"), "SELECT 1 WHERE EXISTS (SELECT 1)");
