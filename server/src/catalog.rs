@@ -267,6 +267,13 @@ impl Relation {
     }
 }
 
+impl TableDefinition {
+    /// Whether the constraint of this name is there to enforce a unique index: to users there is the index, and no constraint.
+    pub fn is_of_index(&self, constraint: &str) -> bool {
+        self.indexes.iter().any(|index| index.unique && index.name == constraint)
+    }
+}
+
 impl Constraint {
     /// Its name.
     pub fn name(&self) -> &str {

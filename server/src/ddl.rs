@@ -37,6 +37,7 @@ pub mod decision;
 pub mod dependencies;
 pub mod drop;
 pub mod expressions;
+pub mod index_constraints;
 pub mod indexes;
 pub mod like;
 mod permission;

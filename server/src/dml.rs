@@ -36,6 +36,7 @@ pub mod merge;
 mod on_conflict;
 mod query;
 mod returning;
+mod returning_columns;
 mod rows;
 mod target;
 pub mod truncate;

@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 pub mod activity;
 pub mod advisory;
 pub mod cancel;
+pub mod counters;
 pub mod folder;
 pub mod ids;
 pub mod memory;
@@ -50,6 +51,8 @@ pub struct Engine {
     pub advisory: advisory::AdvisoryLocks,
     /// The sessions that can be cancelled.
     pub cancels: Arc<cancel::Cancels>,
+    /// What the sessions have done.
+    pub counters: Arc<counters::Counters>,
     /// Where queries are planned and run.
     pub threads: threads::QueryThreads,
     /// Who writes to which table.
@@ -132,6 +135,7 @@ impl Engine {
             activity: activity::Registry::new(config.connections_max),
             advisory: advisory::AdvisoryLocks::default(),
             cancels: Arc::default(),
+            counters: Arc::default(),
             threads: threads::QueryThreads::start(config.query_threads)?,
             writers: Arc::default(),
             plans: crate::query::plan_cache::PlanCache::new(config.plan_cache_entries_max),

@@ -15,6 +15,7 @@ use crate::catalog::SequenceDefinition;
 use crate::engine::Engine;
 use crate::engine::activity::Activity;
 use crate::engine::advisory::{AdvisoryLocks, Key, Mode};
+use crate::engine::counters::Counters;
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::context::SessionFacts;
 use crate::types::SqlType;
@@ -58,11 +59,13 @@ pub mod operators;
 pub mod ordered_groups;
 pub mod origin;
 pub mod output_types;
+pub mod parameter_types;
 pub mod parameters;
 pub mod pauses;
 pub mod plan_cache;
 pub mod planner;
 pub mod pruning;
+pub mod qualified_names;
 pub mod ranges;
 pub mod record_functions;
 mod repeated_rows;
@@ -157,6 +160,8 @@ pub trait ActivitySource: Send + Sync {
     fn cancel(&self, process_id: i32) -> bool;
     /// Ends a session; false if there is none.
     fn terminate(&self, process_id: i32) -> bool;
+    /// What the sessions have done.
+    fn counters(&self) -> Arc<Counters>;
     /// The advisory locks.
     fn advisory_locks(&self) -> &AdvisoryLocks;
     /// Waits for an advisory lock, until the session's statement is cancelled, or no longer than `limit`. Blocking: called from a query's thread.
@@ -174,6 +179,9 @@ impl ActivitySource for Engine {
     }
     fn terminate(&self, process_id: i32) -> bool {
         self.cancels.terminate_session(process_id)
+    }
+    fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
     }
     fn advisory_locks(&self) -> &AdvisoryLocks {
         &self.advisory

@@ -41,11 +41,14 @@ mod describe;
 mod dispatch;
 pub mod effects;
 pub mod explain_placement;
+mod extensions;
 pub mod faults;
 pub mod grammar;
 pub mod lock_table;
+pub mod outputs;
 mod parameters;
 pub mod parse;
+mod physical;
 pub mod prepared;
 pub mod role_grammar;
 mod roles;
@@ -59,6 +62,7 @@ mod symmetric;
 pub mod temporary;
 pub mod transaction;
 mod vacuum;
+mod word_order;
 
 /// Notices kept for the client, at most.
 pub(crate) const NOTICES_MAX: usize = 256;
@@ -305,10 +309,14 @@ impl Session {
     pub async fn execute(&mut self, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
         self.settle();
         self.activity.begin(&statement.text);
+        let in_block = self.block.is_some();
         statement.notices.iter().for_each(|notice| self.notify(notice.clone()));
         let outcome = dispatch::execute(self, statement, parameters).await;
         if outcome.is_err() {
             self.fail();
+        }
+        if self.block.is_none() && !in_block {
+            self.engine.counters.ended(outcome.is_ok());
         }
         match outcome {
             Ok(outcome) => Ok(outcome.with_faults_of(statement)),
@@ -413,6 +421,8 @@ impl Session {
     /// Takes over what functions did, and outside a block what ends with a statement.
     fn settle(&mut self) {
         let in_block = self.block.is_some();
+        let moved = self.sequences.take_moved();
+        self.block.iter_mut().for_each(|block| block.move_sequences(&moved));
         for change in self.effects.take_settings().into_iter().filter(|change| in_block || !change.local) {
             if let Err(error) = self.settings.assign(&change.name, change.value.as_deref(), change.local) {
                 tracing::debug!(%error, "a setting that was checked before is refused");
@@ -440,7 +450,8 @@ impl Session {
     }
 
     /// Ends a block; answers whether it was committed.
-    async fn end_block(&mut self, block: Block, commit: bool) -> Result<bool> {
+    async fn end_block(&mut self, mut block: Block, commit: bool) -> Result<bool> {
+        block.move_sequences(&self.sequences.take_moved());
         self.settle();
         let failed = block.failed;
         let held = if commit && !failed { self.cursors.hold().await } else { Ok(()) };
@@ -451,6 +462,7 @@ impl Session {
             // Nothing was read or written; settings may have been changed.
             None => Ok(commit && !failed),
         };
+        self.engine.counters.ended(matches!(committed, Ok(true)));
         self.settings.end(matches!(committed, Ok(true)));
         self.engine.advisory.release(self.identity.process_id, Held::ByTransaction);
         self.cursors.end_of_transaction(matches!(committed, Ok(true)));

@@ -287,7 +287,7 @@ impl SqlType {
         }
         match name {
             "numeric" | "decimal" | "dec" => numeric_from(modifiers),
-            "varchar" | "character varying" | "char varying" | "nvarchar" => Ok(Self::Varchar(length_from("varchar", modifiers)?)),
+            "varchar" | "character varying" | "char varying" => Ok(Self::Varchar(length_from("varchar", modifiers)?)),
             "char" | "character" | "bpchar" => Ok(Self::Char(length_from("char", modifiers)?.unwrap_or(1))),
             "float" => float_from(modifiers),
             "time" | "time without time zone" => microseconds_only(Self::Time, name, modifiers),
@@ -305,8 +305,8 @@ impl SqlType {
             "integer" | "int" | "int4" => Self::Int4,
             "bigint" | "int8" => Self::Int8,
             "real" | "float4" => Self::Float4,
-            "double precision" | "float8" | "double" => Self::Float8,
-            "text" | "string" => Self::Text,
+            "double precision" | "float8" => Self::Float8,
+            "text" => Self::Text,
             "bytea" => Self::Bytea,
             "date" => Self::Date,
             "uuid" => Self::Uuid,

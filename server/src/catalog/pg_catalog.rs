@@ -7,7 +7,7 @@
 
 use super::built_table::{self, Row};
 use super::system_columns::BuiltIn;
-use crate::error::Result;
+use crate::error::{Result, SqlError, SqlState};
 use crate::query::Scope;
 use crate::row;
 use datafusion::catalog::TableProvider;
@@ -22,6 +22,7 @@ pub mod describe;
 pub mod descriptions;
 pub mod empty;
 pub mod expression_text;
+pub mod extensions;
 pub mod locks;
 pub mod oids;
 pub mod ownership;
@@ -46,7 +47,7 @@ pub const OWNER_OID: u32 = 10;
 pub fn table(scope: &Scope, name: &str, system_columns: bool) -> Result<Option<Arc<dyn TableProvider>>> {
     // A function that PostgreSQL reads a view of this name from.
     let name = if name == "pg_show_all_settings" { "pg_settings" } else { name };
-    let Some(shape) = shapes::find("pg_catalog", name) else { return of_function(name) };
+    let Some(shape) = shapes::find("pg_catalog", name) else { return of_function(scope, name) };
     let made = relations::table(scope, name)
         .or_else(|| constraints::table(scope, name))
         .or_else(|| dependencies::table(scope, name))
@@ -54,6 +55,7 @@ pub fn table(scope: &Scope, name: &str, system_columns: bool) -> Result<Option<A
         .or_else(|| activity::table(scope, name))
         .or_else(|| roles::table(scope, name))
         .or_else(|| server::table(scope, name))
+        .or_else(|| extensions::table(name))
         .or_else(|| time_zones::table(name));
     let (columns, rows) = made.unwrap_or_default();
     // Half the digits of a place in the log tell changes apart well enough.
@@ -71,18 +73,36 @@ fn always(scope: &Scope, shape: &'static Shape) -> Result<Option<arrow::array::R
 }
 
 /// What a function without arguments returns as a table: the rewriting of statements takes the parentheses away.
-fn of_function(name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+fn of_function(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
     match name {
         "pg_get_keywords" => {
             let rows = built_in::KEYWORDS.lines().map(keyword).collect();
             built_table::table("word text, catcode \"char\", barelabel boolean, catdesc text, baredesc text", rows).map(Some)
         }
+        "pg_ls_waldir" => built_table::table("name text, size bigint, modification timestamptz", log_files(scope)?).map(Some),
         _ => Ok(None),
     }
 }
 
+/// The files of the commit log, which stands for the write-ahead log.
+fn log_files(scope: &Scope) -> Result<Vec<Row>> {
+    if !scope.rights_of_user().is_superuser() {
+        return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, "permission denied for function pg_ls_waldir"));
+    }
+    let folder = std::path::Path::new(scope.session.settings.get("data_directory")).join(crate::engine::PLACEMENT_FOLDER);
+    let row = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.ok()?;
+        let facts = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let modified = facts.modified().ok().map(chrono::DateTime::<chrono::Utc>::from);
+        Some(row![entry.file_name().to_string_lossy().into_owned(), facts.len(), modified])
+    };
+    let entries = std::fs::read_dir(&folder).map_err(|error| crate::engine::io_error("list", &folder, &error))?;
+    Ok(entries.filter_map(row).collect())
+}
+
 /// Names of the functions that are read as tables.
-pub const TABLE_FUNCTIONS: [&str; 4] = ["pg_get_keywords", "pg_show_all_settings", "pg_timezone_abbrevs", "pg_timezone_names"];
+pub const TABLE_FUNCTIONS: [&str; 5] =
+    ["pg_get_keywords", "pg_ls_waldir", "pg_show_all_settings", "pg_timezone_abbrevs", "pg_timezone_names"];
 
 fn keyword(line: &str) -> Row {
     let mut fields = line.split('\t');

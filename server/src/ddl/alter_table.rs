@@ -4,7 +4,7 @@ use super::create_table::{self, NewColumn};
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, place, put, relation_exists};
 use super::drop::{self, Target};
 use super::retype::Retyping;
-use super::{column_types, constraints, expressions, indexes, sequences, storage_parameters};
+use super::{column_types, constraints, expressions, index_constraints, indexes, sequences, storage_parameters};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition, temporary};
@@ -42,6 +42,12 @@ pub fn alter(
         }
         AlterTableOperation::AlterColumn { column_name, op } => alteration.alter_column(ids, &fold(column_name), op),
         AlterTableOperation::AddConstraint { not_valid: true, .. } => Err(SqlError::unsupported("NOT VALID")),
+        AlterTableOperation::AddConstraint { constraint: TableConstraint::PrimaryKeyUsingIndex(using), .. } => {
+            index_constraints::adopt(alteration.scope, &alteration.found, using, true)
+        }
+        AlterTableOperation::AddConstraint { constraint: TableConstraint::UniqueUsingIndex(using), .. } => {
+            index_constraints::adopt(alteration.scope, &alteration.found, using, false)
+        }
         AlterTableOperation::AddConstraint { constraint, .. } => alteration.add_constraint(constraint),
         AlterTableOperation::DropConstraint { if_exists, name, .. } => alteration.drop_constraint(&fold(name), *if_exists),
         AlterTableOperation::RenameConstraint { old_name, new_name } => alteration.rename_constraint(&fold(old_name), &fold(new_name)),
@@ -368,7 +374,7 @@ impl Alteration<'_> {
 
     fn drop_constraint(mut self, name: &str, if_exists: bool) -> Result<Decision> {
         let before = self.table.constraints.len();
-        let of_index = indexes::is_of_index(&self.table, name);
+        let of_index = self.table.is_of_index(name);
         self.table.constraints.retain(|constraint| of_index || constraint.name() != name);
         if self.table.constraints.len() == before {
             let text = format!("constraint \"{name}\" of relation \"{}\" does not exist", self.found.name);
@@ -386,7 +392,8 @@ impl Alteration<'_> {
             let text = format!("constraint \"{to}\" for relation \"{}\" already exists", self.found.name);
             return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, text));
         }
-        let constraint = self.table.constraints.iter_mut().find(|constraint| constraint.name() == from).ok_or_else(|| {
+        let of_index = self.table.is_of_index(from);
+        let constraint = self.table.constraints.iter_mut().find(|constraint| !of_index && constraint.name() == from).ok_or_else(|| {
             let text = format!("constraint \"{from}\" for table \"{}\" does not exist", self.found.name);
             SqlError::new(SqlState::UNDEFINED_OBJECT, text)
         })?;

@@ -5,7 +5,7 @@ use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::fold;
 use crate::catalog::pg_catalog::server::DATABASE_OID;
-use crate::catalog::{Constraint, Relation};
+use crate::catalog::{Constraint, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{CommentObject, Ident, ObjectName};
 
@@ -26,7 +26,8 @@ pub fn comment(scope: Scope<'_>, kind: &CommentObject, name: &ObjectName, text: 
 /// COMMENT ON CONSTRAINT ... ON a table.
 pub fn comment_constraint(scope: Scope<'_>, constraint: &str, table: &ObjectName, text: Option<&str>) -> Result<Decision> {
     let found = scope.require(table)?;
-    if !found.table()?.constraints.iter().any(|known| known.name() == constraint) {
+    let is_it = |known: &Constraint| known.name() == constraint;
+    if !found.table()?.constraints.iter().any(is_it) || found.table()?.is_of_index(constraint) {
         let message = format!("constraint \"{constraint}\" for table \"{}\" does not exist", found.name);
         return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
     }
@@ -67,15 +68,13 @@ fn column(scope: Scope<'_>, name: &ObjectName, text: Option<&str>) -> Result<Dec
     Ok(changed(Some(&found), found.relation().oid(), comments))
 }
 
-/// An index is a unique constraint of a table.
+/// An index is a unique constraint of a table, or what CREATE INDEX made.
 fn index(scope: Scope<'_>, name: &ObjectName, text: Option<&str>) -> Result<Decision> {
     let name = scope.name(name)?;
-    let is_index = |constraint: &Constraint| matches!(constraint, Constraint::Unique { name: key, .. } if *key == name.name);
+    let is_key = |constraint: &Constraint| matches!(constraint, Constraint::Unique { name: key, .. } if *key == name.name);
+    let has = |table: &TableDefinition| table.constraints.iter().any(is_key) || table.indexes.iter().any(|index| index.name == name.name);
     let visible = |schema: &str| name.schema.as_deref().map_or_else(|| scope.search_path.iter().any(|s| s == schema), |s| s == schema);
-    let found = scope
-        .catalog
-        .all()
-        .find(|found| visible(found.schema) && found.relation().as_table().is_some_and(|table| table.constraints.iter().any(is_index)));
+    let found = scope.catalog.all().find(|found| visible(found.schema) && found.relation().as_table().is_some_and(has));
     match found {
         Some(found) => Ok(of_constraint(scope, &found, &name.name, text)),
         None => match scope.catalog.find(&name, scope.search_path) {

@@ -80,7 +80,8 @@ pub fn check_transform(expression: &Expr) -> Result<()> {
 }
 
 /// Functions whose value differs from row to row: an added column cannot take one value of them for all rows.
-const VOLATILE: [&str; 7] = ["nextval", "random", "gen_random_uuid", "uuid", "clock_timestamp", "setval", "timeofday"];
+const VOLATILE: [&str; 9] =
+    ["nextval", "random", "gen_random_uuid", "gen_random_bytes", "uuid", "uuid_generate_v4", "clock_timestamp", "setval", "timeofday"];
 
 /// Whether every row would get a value of its own.
 pub fn is_volatile(expression: &Expr) -> bool {

@@ -121,11 +121,6 @@ pub fn rename_column(table: &mut TableDefinition, column: ColumnId, from: &str, 
     }
 }
 
-/// Whether a constraint is there for an index.
-pub fn is_of_index(table: &TableDefinition, constraint: &str) -> bool {
-    table.indexes.iter().any(|index| index.unique && index.name == constraint)
-}
-
 fn not_indexable(found: &Found<'_>) -> SqlError {
     let message = format!("cannot create index on relation \"{}\"", found.name);
     let detail = format!("This operation is not supported for {}s.", found.relation().kind());
@@ -143,7 +138,8 @@ fn free_name(scope: Scope<'_>, found: &Found<'_>, table: &TableDefinition, colum
     constraints::free_name(found.name, Some(middle.join("_")), "idx", known)
 }
 
-fn taken(scope: Scope<'_>, schema: &str, name: &str) -> bool {
+/// Whether a relation or an index of a schema has this name.
+pub fn taken(scope: Scope<'_>, schema: &str, name: &str) -> bool {
     scope.catalog.get(schema, name).is_some() || table_of(scope, schema, name).is_some()
 }
 

@@ -41,6 +41,7 @@ pub async fn execute(
         }
     }
     let deleted = ids.delete(transaction, &target)?;
+    context.engine.counters.deleted(target.oid(), deleted);
     Ok(returning.outcome("DELETE", deleted))
 }
 

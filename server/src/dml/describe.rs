@@ -93,6 +93,13 @@ async fn of_insert(context: &QueryContext, insert: &Insert, with: Option<&With>)
         )
         .await?;
         described.note_plan(&planned.plan)?;
+        if let SetExpr::Select(select) = &*source.body {
+            for (item, position) in select.projection.iter().zip(&positions) {
+                if let SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } = item {
+                    described.note(expression, &target.definition.columns[*position].sql_type);
+                }
+            }
+        }
         if let SetExpr::Values(values) = &*source.body {
             for row in &values.rows {
                 for (expression, position) in row.content.iter().zip(&positions) {

@@ -78,6 +78,7 @@ pub async fn execute(
         inserter.push(rows).await?;
     }
     let rows = inserter.finish(transaction).await?;
+    context.engine.counters.inserted(target.oid(), rows);
     Ok(returning.outcome("INSERT 0", rows))
 }
 

@@ -121,7 +121,8 @@ fn arbiters(target: &Target, wanted: Option<&ConflictTarget>) -> Result<Vec<usiz
         }
         Some(ConflictTarget::OnConstraint(name)) => {
             let name = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
-            let found: Vec<_> = unique.iter().filter(|(_, constraint)| constraint.name() == name).map(|(place, _)| *place).collect();
+            let is_it = |constraint: &Constraint| constraint.name() == name && !target.definition.is_of_index(&name);
+            let found: Vec<_> = unique.iter().filter(|(_, constraint)| is_it(constraint)).map(|(place, _)| *place).collect();
             if found.is_empty() {
                 let message = format!("constraint \"{name}\" for table \"{}\" does not exist", target.name);
                 return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
@@ -166,16 +167,20 @@ pub(super) async fn insert_with_conflicts(
     let plan = decide(context, transaction, target, &conflicts, proposed.clone()).await?;
     let mut inserter = Inserter::with_checks(&context.engine, target, checks, KeysChanged::All)?;
     let inserted = take_record_batch(&proposed, &UInt32Array::from(plan.inserts))?;
+    let new = inserted.num_rows() as u64;
     returning.add(&inserted)?;
     inserter.push(inserted).await?;
     if let (Some(update), false) = (&conflicts.update, plan.updates.is_empty()) {
         transaction.will_change_rows(target.oid());
         let (rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
-        returning.add(&rows)?;
+        returning.add_updated(&rows)?;
         ids.delete(transaction, target)?;
         inserter.push(rows).await?;
     }
-    inserter.finish(transaction).await
+    let rows = inserter.finish(transaction).await?;
+    context.engine.counters.inserted(target.oid(), new);
+    context.engine.counters.updated(target.oid(), rows.saturating_sub(new));
+    Ok(rows)
 }
 
 /// What becomes of the rows proposed.

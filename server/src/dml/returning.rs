@@ -1,6 +1,7 @@
 //! RETURNING: evaluated on rows as they were written, or as they were before they were deleted.
 
 use super::query::{plain_table, select};
+use super::returning_columns;
 use crate::error::Result;
 use crate::ingest::Target;
 use crate::ingest::expression::{SelectList, nullable};
@@ -18,6 +19,8 @@ use std::sync::Arc;
 /// What a statement returns: nothing, or rows, which are held (in reserved memory) until the statement is complete.
 pub(super) struct Returning {
     list: Option<SelectList>,
+    /// The same for rows that ON CONFLICT updated, where the clause names `xmax`: they were there before.
+    updated: Option<SelectList>,
     batches: Vec<RecordBatch>,
     memory: MemoryReservation,
 }
@@ -36,8 +39,12 @@ impl Returning {
             Some(items) => Some(SelectList::compile(context, &statement(target, alias, from, items, with)?, parameters).await?),
             None => None,
         };
+        let updated = match clause.and_then(|items| returning_columns::of_updated(target, items)) {
+            Some(items) => Some(SelectList::compile(context, &statement(target, alias, from, &items, with)?, parameters).await?),
+            None => None,
+        };
         let memory = MemoryConsumer::new("RETURNING").register(&context.engine.runtime.memory_pool);
-        Ok(Self { list, batches: Vec::new(), memory })
+        Ok(Self { list, updated, batches: Vec::new(), memory })
     }
 
     /// Whether there is a clause.
@@ -48,6 +55,15 @@ impl Returning {
     /// Takes rows: the target's columns, then those of the other tables.
     pub(super) fn add(&mut self, rows: &RecordBatch) -> Result<()> {
         let Some(list) = &self.list else { return Ok(()) };
+        let batch = list.batch(rows)?;
+        self.memory.try_grow(batch.get_array_memory_size())?;
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    /// Takes rows that ON CONFLICT updated.
+    pub(super) fn add_updated(&mut self, rows: &RecordBatch) -> Result<()> {
+        let Some(list) = &self.updated else { return self.add(rows) };
         let batch = list.batch(rows)?;
         self.memory.try_grow(batch.get_array_memory_size())?;
         self.batches.push(batch);
@@ -81,5 +97,5 @@ pub(super) fn statement(
     with: Option<&With>,
 ) -> Result<Statement> {
     let tables = std::iter::once(plain_table(target, alias)).chain(from.iter().cloned()).collect();
-    select(with, items.to_vec(), tables, None)
+    select(with, returning_columns::of_new(target, items), tables, None)
 }

@@ -57,6 +57,7 @@ pub async fn execute(
     }
     ids.delete(transaction, &target)?;
     let updated = inserter.finish(transaction).await?;
+    context.engine.counters.updated(target.oid(), updated);
     Ok(returning.outcome("UPDATE", updated))
 }
 

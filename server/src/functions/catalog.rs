@@ -75,7 +75,6 @@ const ALWAYS_NULL_TEXT: [&str; 8] = [
 
 fn from_crate() -> Vec<ScalarUDF> {
     vec![
-        crates::create_pg_stat_get_numscans(),
         crates::quote_ident_udf::create_quote_ident_udf(),
         crates::array_bounds_udf::create_array_upper_udf(),
         crates::array_bounds_udf::create_array_lower_udf(),

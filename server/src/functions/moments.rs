@@ -19,7 +19,9 @@ use std::sync::Arc;
 pub fn functions() -> Vec<ScalarUDF> {
     let any = |count| Signature::any(count, Volatility::Stable);
     vec![
-        ScalarUDF::new_from_impl(RandomUuid { signature: Signature::nullary(Volatility::Volatile) }),
+        RandomUuid::named("gen_random_uuid"),
+        // The name of the extension uuid-ossp.
+        RandomUuid::named("uuid_generate_v4"),
         Function::of_columns("octet_length", any(1), DataType::Int32, octets),
     ]
 }
@@ -51,12 +53,19 @@ fn session_zone(args: &ScalarFunctionArgs) -> &str {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RandomUuid {
+    name: &'static str,
     signature: Signature,
+}
+
+impl RandomUuid {
+    fn named(name: &'static str) -> ScalarUDF {
+        ScalarUDF::new_from_impl(Self { name, signature: Signature::nullary(Volatility::Volatile) })
+    }
 }
 
 impl ScalarUDFImpl for RandomUuid {
     fn name(&self) -> &str {
-        "gen_random_uuid"
+        self.name
     }
     fn signature(&self) -> &Signature {
         &self.signature

@@ -4,7 +4,7 @@ use super::relations::{print_class, print_signature};
 use super::scalar::{Function, as_integer};
 use crate::catalog::Relation;
 use crate::catalog::names::{quote, quote_qualified};
-use crate::catalog::pg_catalog::{built_in, oids, plain_indexes, relations, shapes, type_names};
+use crate::catalog::pg_catalog::{built_in, extensions, oids, plain_indexes, relations, shapes, type_names};
 use crate::query::Scope;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
@@ -101,8 +101,8 @@ fn of(scope: &Scope, class: u32, oid: u32, part: i64) -> Option<Named> {
         "pg_authid" => scope.view.catalog.role_name(oid).map(|name| plain("role", name)),
         "pg_database" => (oid == crate::access::acl::DATABASE_OID).then(|| plain("database", &scope.database)),
         "pg_am" => named_in("access method", &[(2, "heap"), (403, "btree"), (405, "hash")], oid),
-        "pg_language" => named_in("language", &[(12, "internal"), (13, "c"), (14, "sql")], oid),
-        "pg_extension" => named_in("extension", &[(13_560, "plpgsql")], oid),
+        "pg_language" => named_in("language", &[(12, "internal"), (13, "c"), (14, "sql"), (13_563, "plpgsql")], oid),
+        "pg_extension" => named_in("extension", &extensions::ALL.map(|known| (known.oid, known.name)), oid),
         _ => None,
     }
 }

@@ -29,7 +29,7 @@ pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     all
 }
 
-/// The client's address, looked up when it is asked for; the server's own is not told.
+/// The client's address, looked up when it is asked for, and the server's own.
 fn addresses(scope: &Scope) -> Vec<ScalarUDF> {
     let of_client = |name: &'static str, returns: DataType, show: fn(Option<SocketAddr>) -> ScalarValue| {
         let (activity, pid) = (Arc::clone(&scope.activity), scope.session.process_id);
@@ -41,9 +41,15 @@ fn addresses(scope: &Scope) -> Vec<ScalarUDF> {
     vec![
         of_client("inet_client_addr", DataType::Utf8View, |at| ScalarValue::Utf8View(at.map(|at| at.ip().to_string()))),
         of_client("inet_client_port", DataType::Int32, |at| ScalarValue::Int32(at.map(|at| i32::from(at.port())))),
-        Function::constant("inet_server_addr", ScalarValue::Utf8View(None)),
-        Function::constant("inet_server_port", ScalarValue::Int32(None)),
+        Function::constant("inet_server_addr", ScalarValue::Utf8View(own_address(scope))),
+        Function::constant("inet_server_port", ScalarValue::Int32(scope.session.settings.get("port").parse().ok())),
     ]
+}
+
+/// Where the server listens; `None` where it listens everywhere, as nobody has noted by which address a client came.
+fn own_address(scope: &Scope) -> Option<String> {
+    let address: std::net::IpAddr = scope.session.settings.get("listen_addresses").parse().ok()?;
+    (!address.is_unspecified()).then(|| address.to_string())
 }
 
 /// How many changes of the catalog ago a transaction was; for ever, of none.

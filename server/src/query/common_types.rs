@@ -40,7 +40,7 @@ impl Given {
         match expr {
             Expr::Literal(ScalarValue::Utf8(Some(text)), None) => return Self::Unknown(text.clone()),
             Expr::Literal(value, None) if value.is_null() => return Self::Null,
-            Expr::Placeholder(_) => return Self::Unclear,
+            Expr::Placeholder(placeholder) => return placeholder.field.as_ref().map_or(Self::Unclear, |field| Self::of_field(field, None)),
             _ => {}
         }
         expr.to_field(schema).map_or(Self::Unclear, |(_, field)| Self::of_field(&field, None))
@@ -236,6 +236,12 @@ pub fn chosen(what: &str, given: &[Given]) -> Result<Option<SqlType>> {
     // The engine finds no common type of bytes and NULL.
     let beside_null = target == SqlType::Bytea && given.iter().any(|given| given.sql_type().is_none());
     Ok((unknown || differ || unsaid || beside_null).then_some(target))
+}
+
+/// The type that values of these types have in common; `None` if there is none, or nothing is known.
+pub(super) fn widest(types: &[SqlType]) -> Option<SqlType> {
+    let (first, others) = types.split_first()?;
+    others.iter().try_fold(first.clone(), |found, next| wider("", &found, next).ok()?)
 }
 
 fn wider(what: &str, left: &SqlType, right: &SqlType) -> Result<Option<SqlType>> {

@@ -6,8 +6,9 @@
 //! 2. What is explained is planned, optimized and bound as it would be by itself, under a node of ours.
 //! 3. INSERT, UPDATE and DELETE are planned and run by [`crate::dml`]; what yields their rows is shown below the [`Change`], and for ANALYZE comes
 //!    from [`Ran`], which has seen it run.
-//! 4. `node.rs` turns operators into a tree with PostgreSQL's names; `render.rs` writes it as text, JSON, XML or YAML.
+//! 4. `node.rs` turns operators into a tree with PostgreSQL's names, `cost.rs` says what each is estimated to cost; `render.rs` writes it as text, JSON, XML or YAML.
 
+mod cost;
 mod node;
 mod render;
 mod style;
@@ -70,7 +71,8 @@ pub fn changed(statement: &ast::Statement, change: &Change, rows: usize, ran: &R
     let style = style_of(statement)?;
     let child = ran.plan().map(|plan| node::tree(&plan, style));
     let actual = Some(Actual { rows, cpu_ms: None, workers: 1 });
-    let head = Node { actual, children: child.into_iter().collect(), ..change.node() };
+    let head = change.node(child);
+    let head = Node { actual, ..head };
     let planning = ran.began_after(took);
     let times = Times { planning, execution: Some(took.saturating_sub(planning)) };
     Ok(lines(render::rows(&head, style, &times))?)
@@ -105,10 +107,20 @@ pub struct Change {
 }
 
 impl Change {
-    fn node(&self) -> Node {
+    fn node(&self, child: Option<Node>) -> Node {
         let details = self.details.iter().map(|(name, text)| ((*name).to_string(), Detail::Text(text.clone()))).collect();
         // As PostgreSQL has it: a change yields no rows.
-        Node { changes: true, relation: Some(self.relation.clone()), details, rows_expected: Some(0), ..Node::new(self.operation) }
+        let cost = child.as_ref().map(|child| child.cost).unwrap_or_default();
+        let children = child.into_iter().collect();
+        Node {
+            changes: true,
+            relation: Some(self.relation.clone()),
+            details,
+            rows_expected: Some(0),
+            cost,
+            children,
+            ..Node::new(self.operation)
+        }
     }
 }
 
@@ -280,7 +292,7 @@ impl ExecutionPlan for ExplainExec {
             let execution = if style.analyze { Some(run(&plan, context).await?) } else { None };
             let tree = node::tree(&plan, style);
             let tree = match change {
-                Some(change) => Node { children: vec![tree], ..change.node() },
+                Some(change) => change.node(Some(tree)),
                 None => tree,
             };
             lines(render::rows(&tree, style, &Times { planning, execution }))

@@ -86,10 +86,17 @@ fn tell_parameters(op: &BinaryOperator, left: &mut Expr, right: &mut Expr, schem
 
 /// What an operator wants beside an operand, as far as that follows from nothing else.
 fn wanted(known: &SqlType, op: &BinaryOperator) -> Option<SqlType> {
-    use BinaryOperator::{ArrowAt, AtArrow, Divide, HashArrow, HashLongArrow, Multiply, PGExp, PGOverlap, Plus, StringConcat};
+    use BinaryOperator::{
+        ArrowAt, AtArrow, Divide, HashArrow, HashLongArrow, Multiply, PGExp, PGOverlap, Plus, QuestionAnd, QuestionPipe, StringConcat,
+    };
     match (known, op) {
+        (SqlType::Uuid | SqlType::Jsonb, op) if is_comparison(op) => Some(known.clone()),
+        (SqlType::Jsonb, QuestionPipe | QuestionAnd) => Some(SqlType::Array(Box::new(SqlType::Text))),
+        (SqlType::Time, Plus) => Some(SqlType::Interval),
         (SqlType::Array(_), AtArrow | ArrowAt | PGOverlap | StringConcat) => Some(known.clone()),
         (SqlType::Jsonb, AtArrow | ArrowAt | StringConcat) => Some(SqlType::Jsonb),
+        (SqlType::Bytea, StringConcat) => Some(SqlType::Bytea),
+        (_, StringConcat) => Some(SqlType::Text),
         (SqlType::Json | SqlType::Jsonb, HashArrow | HashLongArrow) => Some(SqlType::Array(Box::new(SqlType::Text))),
         (SqlType::Interval, Multiply | Divide) => Some(SqlType::Float8),
         (SqlType::Timestamp | SqlType::Timestamptz, Plus) => Some(SqlType::Interval),
@@ -562,6 +569,17 @@ fn in_order(raw: RawBinaryExpr, compare: &str) -> Result<PlannerResult<RawBinary
     }))
 }
 
+/// Whether `jsonb ||` and `jsonb -` are there for an operand: another jsonb, or a key, a place or keys to take away.
+fn takes(op: &BinaryOperator, right: &Operand) -> bool {
+    match right {
+        Operand::Typed(right) if *op == BinaryOperator::Minus => {
+            is_string(right) || matches!(right, SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Array(_))
+        }
+        Operand::Typed(right) => matches!(right, SqlType::Jsonb | SqlType::Json) || is_string(right),
+        _ => true,
+    }
+}
+
 fn json_operator(raw: RawBinaryExpr, left: &SqlType, right: &Operand) -> Result<PlannerResult<RawBinaryExpr>> {
     use BinaryOperator::{
         Arrow, ArrowAt, AtArrow, Eq, HashArrow, HashLongArrow, HashMinus, LongArrow, Minus, NotEq, Question, QuestionAnd, QuestionPipe,
@@ -595,6 +613,10 @@ fn json_operator(raw: RawBinaryExpr, left: &SqlType, right: &Operand) -> Result<
         Question if jsonb => "jsonb ?",
         AtArrow if jsonb => "jsonb @>",
         ArrowAt if jsonb => "jsonb @>",
+        StringConcat | Minus if jsonb && !takes(&raw.op, right) => {
+            let Operand::Typed(right) = right else { return Ok(PlannerResult::Original(raw)) };
+            return Err(no_operator(&raw.op, left, right));
+        }
         StringConcat if jsonb => "jsonb ||",
         Minus if jsonb => "jsonb -",
         Eq | NotEq if jsonb => "jsonb =",

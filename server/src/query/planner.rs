@@ -6,15 +6,16 @@ use super::semantics::{self, FunctionKinds};
 use super::whole_rows::learned::Learned;
 use super::{
     ActivitySource, SequenceAccess, apply, blame, casts, char_extremes, common_types, date_arithmetic, dependencies, desugar, exactness,
-    explain, grouping, integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups, output_types, record_functions,
-    repeated_rows, rewrite, row_values, safe_pushdown, scalar_nulls, set_operations, short_aliases, system_columns, tied_rows, typing,
-    whole_rows,
+    explain, grouping, integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups, output_types, parameter_types,
+    qualified_names, record_functions, repeated_rows, rewrite, row_values, safe_pushdown, scalar_nulls, set_operations, short_aliases,
+    system_columns, tied_rows, typing, whole_rows,
 };
 use crate::access::rights::Rights;
 use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
 use crate::error::{Result, SqlError, SqlState};
 use crate::functions;
 use crate::session::context::SessionFacts;
+use crate::types::SqlType;
 use crate::view::View;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::config::Dialect;
@@ -196,11 +197,20 @@ impl Scope {
 
     /// The same for what names nothing any more.
     fn state_for_plans(&self) -> SessionState {
+        self.state_of_threads(if self.query_threads == 0 { cores() } else { self.query_threads })
+    }
+
+    /// For queries of the catalog: one thread keeps the rows in the order in which the catalog has them, which clients rely on.
+    fn state_in_order(&self) -> SessionState {
+        self.state_of_threads(1)
+    }
+
+    fn state_of_threads(&self, threads: usize) -> SessionState {
         let mut config = TEMPLATE.config().clone().with_default_catalog_and_schema(&self.database, SEARCH_PATH_SCHEMA);
-        let threads = if self.query_threads == 0 { cores() } else { self.query_threads };
         config.options_mut().execution.target_partitions = threads.max(1);
         config.options_mut().execution.time_zone = Some(self.time_zone.clone());
         config.set_extension(Arc::new(self.ended.clone()));
+        config.set_extension(self.activity.counters());
         let now = self.session.transaction_started.unwrap_or_else(chrono::Utc::now);
         let mut state = SessionStateBuilder::new_from_existing(TEMPLATE.clone())
             .with_config(config)
@@ -227,6 +237,7 @@ impl Scope {
     async fn plan_checked(&self, statement: &ast::Statement) -> Result<LogicalPlan> {
         semantics::check(statement, &FUNCTION_KINDS)?;
         row_values::check(statement)?;
+        qualified_names::check(self, statement)?;
         if let Err(error) = semantics::foreign::check(statement) {
             return Err(blame::refine(self, statement, error).await);
         }
@@ -240,6 +251,8 @@ impl Scope {
 
     /// A statement in the words that [`Self::plan_rewritten`] takes.
     async fn rewritten(&self, mut statement: ast::Statement, known: Learned) -> Result<ast::Statement> {
+        desugar::distinct_positions::statement(&mut statement)?;
+        desugar::named_arguments::statement(&mut statement)?;
         short_aliases::complete(self, &mut statement);
         record_functions::rewrite(self, &mut statement)?;
         rewrite::statement(&mut statement);
@@ -250,6 +263,7 @@ impl Scope {
         desugar::value_lists::statement(&mut statement);
         desugar::recursion::statement(&mut statement);
         desugar::parameter_places::statement(&mut statement);
+        desugar::parameter_branches::statement(self, &mut statement).await;
         casts::rewrite(&mut statement)?;
         Ok(statement)
     }
@@ -258,6 +272,12 @@ impl Scope {
     pub(super) async fn columns_of(&self, query: ast::Statement, known: Learned) -> Option<Vec<String>> {
         let plan = self.plan_rewritten(self.rewritten(query, known).await.ok()?).await.ok()?;
         Some(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+    }
+
+    /// The types of a query's columns; `None` if it cannot be planned.
+    pub(super) async fn fields_of(&self, query: ast::Statement, known: Learned) -> Option<Vec<SqlType>> {
+        let plan = self.plan_rewritten(self.rewritten(query, known).await.ok()?).await.ok()?;
+        Some(plan.schema().fields().iter().map(|field| SqlType::of_field(field)).collect())
     }
 
     /// Plans what [`rewrite`] and [`naming`] need not see.
@@ -299,13 +319,14 @@ impl Scope {
         planned
             .and_then(grouping::settle)
             .and_then(char_extremes::settle)
+            .and_then(parameter_types::tell)
             .and_then(common_types::settle)
             .map_err(|error| planning_error(error, self))
     }
 
     /// Optimizes and starts a plan; who wants to see it is shown it.
     pub async fn run(&self, plan: LogicalPlan, ran: Option<explain::Ran>) -> Result<SendableRecordBatchStream> {
-        let state = self.state_for_plans();
+        let state = if typing::reads_catalog(&plan)? { self.state_in_order() } else { self.state_for_plans() };
         let physical = state.create_physical_plan(&plan).await?;
         if let Some(ran) = ran {
             ran.note(&physical);

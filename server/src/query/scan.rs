@@ -12,6 +12,7 @@ use super::pruning::{Conjunct, DynamicPredicate, is_dynamic};
 use super::ranges::{Ranges, divide};
 use super::statistics;
 use super::unit_index::UnitIndex;
+use crate::engine::counters::Counters;
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -32,7 +33,7 @@ use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use storage::scan::{Morsel, ScanMetrics, morsels};
@@ -41,10 +42,14 @@ use tokio_util::sync::CancellationToken;
 
 /// Granules in one morsel: enough to amortize taking it, few enough that all threads end together and none holds its thread for long.
 const MORSEL_GRANULES_MAX: usize = 4;
+/// Bytes that a value of no fixed width is taken to have when a scan is estimated.
+const VARIABLE_WIDTH_BYTES: usize = 32;
 
 /// The table that a scan reads.
 #[derive(Clone, Debug)]
 pub struct ScanSource {
+    /// The table's OID.
+    pub table: u32,
     /// `schema.table`, for EXPLAIN.
     pub name: String,
     /// All columns; those beyond `columns` name rows.
@@ -95,6 +100,18 @@ struct Shared {
     remaining: Option<AtomicUsize>,
     /// Positions in the batches of storage, where the order differs.
     order: Option<Vec<usize>>,
+    /// Rows handed out.
+    given: AtomicU64,
+    /// Who counts what was read, and of which table.
+    counted: Option<(Arc<Counters>, u32)>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some((counters, table)) = &self.counted {
+            counters.scanned(*table, self.given.load(Relaxed) + self.counts.rows_filtered.load(Relaxed));
+        }
+    }
 }
 
 impl SegmentScanExec {
@@ -195,19 +212,19 @@ impl SegmentScanExec {
     }
 
     /// What the partitions of the present execution share; a partition that starts a second time starts a new execution.
-    fn join_run(&self, partition: usize) -> Arc<Shared> {
+    fn join_run(&self, partition: usize, counters: Option<Arc<Counters>>) -> Arc<Shared> {
         let mut run = self.run.lock();
         if let Some(run) = run.as_mut()
             && run.started.insert(partition)
         {
             return Arc::clone(&run.shared);
         }
-        let shared = Arc::new(self.start());
+        let shared = Arc::new(self.start(counters));
         *run = Some(Run { shared: Arc::clone(&shared), started: HashSet::from([partition]) });
         shared
     }
 
-    fn start(&self) -> Shared {
+    fn start(&self, counters: Option<Arc<Counters>>) -> Shared {
         let (request, order) = self.request();
         let counts = Arc::new(ScanMetrics::default());
         let queue = |units: &[Unit]| Mutex::new(VecDeque::from(morsels(units, &request, MORSEL_GRANULES_MAX, &counts)));
@@ -224,6 +241,8 @@ impl SegmentScanExec {
             counts,
             remaining: self.fetch.map(AtomicUsize::new),
             order,
+            given: AtomicU64::new(0),
+            counted: counters.map(|counters| (counters, self.source.table)),
         }
     }
 
@@ -261,6 +280,14 @@ impl SegmentScanExec {
         let filtered = statistics::filtered(all, &self.source.schema, conditions.collect())?;
         let projected = filtered.project(Some(&self.projection));
         Ok(Arc::clone(self.statistics.get_or_init(|| Arc::new(projected))))
+    }
+
+    /// How many rows are looked at, and about how many bytes its columns take: of the units that the conditions leave.
+    pub(super) fn expected_work(&self) -> (f64, f64) {
+        let units = self.kept_units();
+        let rows = units.iter().map(statistics::live_rows).sum::<u64>() as f64;
+        let width = |field: &Arc<Field>| field.data_type().primitive_width().unwrap_or(VARIABLE_WIDTH_BYTES) as f64;
+        (rows, rows * self.schema().fields().iter().map(width).sum::<f64>())
     }
 
     /// What EXPLAIN shows.
@@ -344,7 +371,7 @@ impl ExecutionPlan for SegmentScanExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let shared = self.join_run(partition);
+        let shared = self.join_run(partition, context.session_config().get_extension::<Counters>());
         Ok(make_cooperative(Box::pin(MorselStream {
             schema: self.schema(),
             shared,
@@ -482,6 +509,7 @@ impl MorselStream {
             return None;
         }
         let batch = if rows < batch.num_rows() { batch.slice(0, rows) } else { batch };
+        self.shared.given.fetch_add(rows as u64, Relaxed);
         Some(self.shared.reorder(batch))
     }
 }

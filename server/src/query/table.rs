@@ -111,6 +111,7 @@ impl SegmentTable {
 
     fn source(&self) -> ScanSource {
         ScanSource {
+            table: self.table.definition.oid,
             name: format!("{}.{}", self.table.schema, self.table.name),
             schema: Arc::clone(&self.schema),
             columns: Arc::clone(&self.columns),

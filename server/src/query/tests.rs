@@ -51,6 +51,9 @@ impl ActivitySource for Nobody {
     fn terminate(&self, _process_id: i32) -> bool {
         false
     }
+    fn counters(&self) -> Arc<crate::engine::counters::Counters> {
+        Arc::default()
+    }
     fn advisory_locks(&self) -> &AdvisoryLocks {
         unimplemented!("nobody locks")
     }

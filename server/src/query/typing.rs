@@ -70,7 +70,8 @@ pub fn check_expression(expr: &Expr, schema: &DFSchema) -> Result<()> {
     Ok(())
 }
 
-fn reads_catalog(plan: &LogicalPlan) -> Result<bool> {
+/// Whether a plan reads the system's catalog.
+pub(super) fn reads_catalog(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {

@@ -1,7 +1,9 @@
 //! A transaction block: BEGIN ... COMMIT, or the statements of one simple query.
 
+use super::sequences::Moved;
 use super::settings::Settings;
 use super::transaction::{Savepoint, Transaction};
+use crate::catalog::Relation;
 use crate::engine::Engine;
 use crate::error::{Result, SqlError, SqlState};
 use chrono::{DateTime, Utc};
@@ -77,6 +79,14 @@ impl Block {
     /// What is to be committed; `None` if it failed, or if there is nothing to do.
     pub fn into_transaction(self) -> Option<Transaction> {
         self.transaction.filter(|_| !self.failed)
+    }
+
+    /// Takes over where `setval` moved sequences that the transaction has created or changed.
+    pub fn move_sequences(&mut self, moved: &[Moved]) {
+        let Some(transaction) = self.transaction.as_mut().filter(|_| !self.failed) else { return };
+        for Moved { place: (schema, name), definition } in moved {
+            transaction.put_relation(schema, name, Relation::Sequence(definition.clone()));
+        }
     }
 
     /// SAVEPOINT.

@@ -115,11 +115,12 @@ async fn from(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
             let format = copy.options.resolve(false, &columns)?;
             let binary = format.kind == CopyKind::Binary;
             let rows = CopyInto::new(&context, &target, listed, &format)?.only_where(condition);
-            Ok(Outcome::CopyIn(Box::new(FromClient { rows, transaction: own, binary })))
+            Ok(Outcome::CopyIn(Box::new(FromClient { rows, transaction: own, binary, table: target.oid() })))
         }
         CopyTarget::File(path) => {
             let format = copy.options.file_format(false, &columns)?;
             let rows = from_file(&context, transaction, &target, listed, condition, &format, path).await?;
+            session.engine.counters.inserted(target.oid(), rows);
             if let Some(own) = own {
                 own.commit().await?;
             }
@@ -180,6 +181,7 @@ struct FromClient {
     /// `None` within a block.
     transaction: Option<Transaction>,
     binary: bool,
+    table: u32,
 }
 
 #[async_trait]
@@ -208,9 +210,12 @@ impl CopyIn for FromClient {
 async fn finish(copy: FromClient, session: &mut Session) -> Result<u64> {
     let Some(mut own) = copy.transaction else {
         let block = session.block.as_mut().ok_or_else(|| SqlError::internal("the block of a COPY has ended"))?;
-        return copy.rows.finish(block.transaction()?).await;
+        let rows = copy.rows.finish(block.transaction()?).await?;
+        session.engine.counters.inserted(copy.table, rows);
+        return Ok(rows);
     };
     let rows = copy.rows.finish(&mut own).await?;
+    session.engine.counters.inserted(copy.table, rows);
     own.commit().await?;
     Ok(rows)
 }

@@ -137,7 +137,7 @@ fn parameter_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, SqlType>> {
                     && let (Some(number), Some(field)) = (found.id.strip_prefix('$').and_then(|n| n.parse().ok()), &found.field)
                 {
                     types.entry(number).or_insert_with(|| match SqlType::of_field(field) {
-                        SqlType::Jsonb => SqlType::Jsonb,
+                        kept @ (SqlType::Jsonb | SqlType::Uuid) => kept,
                         _ => SqlType::of_field(&Field::new(&found.id, field.data_type().clone(), true)),
                     });
                 }

@@ -2,10 +2,12 @@
 
 use super::block::{self, Block};
 use super::context::ContextSource;
+use super::extensions;
 use super::grammar::{DiscardKind, Ours, TransactionModes};
 use super::parameters::put_into_functions;
+use super::physical;
 use super::roles;
-use super::settings::confidential;
+use super::settings::{confidential, facts};
 use super::transaction::{Transaction, conflict_is_retryable};
 use super::{
     Notice, Outcome, Session, Statement, absent, copying, cursors, explain_placement, lock_table, prepared, savepoints, temporary, vacuum,
@@ -80,14 +82,8 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         Ours::ExplainPlacement(explain) => explain_placement::run(session, explain),
         Ours::DropAbsent(drop) => absent::drop(session, drop),
         Ours::SetConstraints => set_constraints(session),
-        Ours::CreatePlpgsql { if_not_exists: false } => {
-            Err(SqlError::new(SqlState::DUPLICATE_OBJECT, "extension \"plpgsql\" already exists"))
-        }
-        Ours::CreatePlpgsql { if_not_exists: true } => {
-            let error = SqlError::new(SqlState::DUPLICATE_OBJECT, "extension \"plpgsql\" already exists, skipping");
-            session.notify(Notice { severity: "NOTICE", error });
-            Ok(Outcome::Done("CREATE EXTENSION".into()))
-        }
+        Ours::CreateExtension(create) => extensions::create(session, create),
+        Ours::Physical(physical) => physical::run(session, physical),
         Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
         Ours::Unsupported(error) => Err((**error).clone()),
         Ours::CreateSequence { .. }
@@ -419,7 +415,7 @@ fn show(session: &mut Session, name: Option<&str>) -> Result<Outcome> {
             let rights = Rights::of(&catalog, roles::current(&session.settings));
             let shown = session.settings.all().filter(|(name, _)| confidential::check(name, &rights).is_ok());
             let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
-            let descriptions = vec![""; names.len()];
+            let descriptions: Vec<&str> = names.iter().map(|name| facts::of(name).description).collect();
             vec![
                 Arc::new(StringViewArray::from_iter_values(names)),
                 Arc::new(StringViewArray::from_iter_values(values)),

@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 pub mod cursors;
 pub mod drop_absent;
+pub mod extension;
 pub mod identity_options;
+pub mod physical;
 pub mod vacuum;
 
 /// A statement of the session's own grammar.
@@ -172,11 +174,10 @@ pub enum Ours {
     Vacuum(vacuum::Vacuum),
     /// LOCK.
     LockTable(LockTable),
-    /// CREATE EXTENSION of the one that is always there; whether with IF NOT EXISTS.
-    CreatePlpgsql {
-        /// IF NOT EXISTS.
-        if_not_exists: bool,
-    },
+    /// CREATE EXTENSION.
+    CreateExtension(extension::CreateExtension),
+    /// REINDEX, and ALTER TABLE of how a table is stored.
+    Physical(physical::Physical),
     /// A statement that does nothing here, and nothing needs to be done: its tag.
     Nothing(&'static str),
     /// ALTER INDEX ... RENAME TO.
@@ -306,15 +307,18 @@ impl<'a> Grammar<'a> {
         if let Some(ours) = super::role_grammar::read(self)? {
             return Ok(Some(ours));
         }
+        if let Some(ours) = extension::read(self)? {
+            return Ok(Some(ours));
+        }
+        if let Some(ours) = physical::read(self)? {
+            return Ok(Some(ours));
+        }
         if let Some(drop) = drop_absent::read(self)? {
             return Ok(Some(Ours::DropAbsent(drop)));
         }
         if self.accept("SET CONSTRAINTS ALL") {
             let _ = self.accept("DEFERRED") || self.accept("IMMEDIATE");
             return Ok(Some(Ours::SetConstraints));
-        }
-        if let Some(ours) = self.create_plpgsql() {
-            return Ok(Some(ours));
         }
         if self.peek("ALTER INDEX") && self.ends_with("RENAME TO") {
             return Ok(Some(self.rename_index()?));
@@ -351,13 +355,6 @@ impl<'a> Grammar<'a> {
     pub fn peek(&self, words: &str) -> bool {
         words.split(' ').enumerate().all(|(n, word)| match &self.parser.peek_nth_token_ref(n).token {
             Token::Word(w) => w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word),
-            _ => false,
-        })
-    }
-    /// As [`Grammar::peek`], where words may be in quotes.
-    fn peek_names(&self, words: &str) -> bool {
-        words.split(' ').enumerate().all(|(n, word)| match &self.parser.peek_nth_token_ref(n).token {
-            Token::Word(w) => w.value.eq_ignore_ascii_case(word),
             _ => false,
         })
     }
@@ -402,14 +399,6 @@ impl<'a> Grammar<'a> {
         while self.parser.peek_token_ref().token != Token::EOF {
             self.parser.next_token();
         }
-    }
-
-    /// CREATE EXTENSION of the one that is always there; all others are refused.
-    fn create_plpgsql(&mut self) -> Option<Ours> {
-        let forms = [("CREATE EXTENSION plpgsql", false), ("CREATE EXTENSION IF NOT EXISTS plpgsql", true)];
-        let (_, if_not_exists) = forms.into_iter().find(|(words, _)| self.peek_names(words))?;
-        self.skip_rest();
-        Some(Ours::CreatePlpgsql { if_not_exists })
     }
 
     fn refused(&mut self) -> Option<Ours> {
@@ -788,7 +777,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE DATABASE", "A server has one database; use schemas."),
     ("CREATE DOMAIN", ""),
     ("CREATE EVENT TRIGGER", ""),
-    ("CREATE EXTENSION", ""),
     ("CREATE FOREIGN TABLE", ""),
     ("CREATE FUNCTION", ""),
     ("CREATE LANGUAGE", ""),
@@ -815,7 +803,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("LOAD", ""),
     ("NOTIFY", ""),
     ("REFRESH MATERIALIZED VIEW", ""),
-    ("REINDEX", INDEXES),
     ("SECURITY LABEL", ""),
     ("SET CONSTRAINTS", "Constraints are checked at the end of each statement."),
 ];
@@ -875,9 +862,6 @@ pub fn refusal_of(tokens: &[TokenWithSpan]) -> Option<GrammarError> {
     let starts = |first: &str, second: &str| words.len() > 1 && is_word(words[0], first) && is_word(words[1], second);
     if (starts("CREATE", "TABLE") || starts("ALTER", "TABLE")) && (has("EXCLUDE", "USING")) {
         return Some(SqlError::unsupported("EXCLUDE").with_hint("Only UNIQUE, PRIMARY KEY and CHECK constraints are supported.").into());
-    }
-    if starts("ALTER", "TABLE") && (has("SET", "STATISTICS") || has("SET", "STORAGE") || has("SET", "COMPRESSION")) {
-        return Some(SqlError::unsupported("ALTER COLUMN SET STATISTICS, STORAGE or COMPRESSION").into());
     }
     if starts("ALTER", "TABLE") && (has("SET", "GENERATED") || has("DROP", "IDENTITY") || has("ALTER", "CONSTRAINT")) {
         return Some(SqlError::unsupported("this form of ALTER TABLE").into());

@@ -4,7 +4,8 @@
 //! 2. A process leases counts in blocks of [`BLOCK`] (PostgreSQL logs as many ahead), or of just what is asked for where that is more, and
 //!    hands them out to all its sessions in order. What a crash leaves of a block is a gap, and so is what a change of
 //!    its course (increment, bounds, restart) does.
-//! 3. `setval` and RESTART move the definition, not the counter: a count is never given twice.
+//! 3. `setval` and RESTART move the definition, not the counter: a count is never given twice. Where the transaction has itself created or
+//!    changed the sequence, `setval` moves that definition, and is committed or lost with it: the session puts it into the transaction.
 //!
 //! The functions are called from threads that run queries, which may be threads of an async runtime: they block. One thread of its own, with
 //! a runtime of its own, talks to the log for them; it waits for nothing but the log, whose runtime is another one. So a caller that blocks,
@@ -178,6 +179,15 @@ pub struct SessionSequences {
     cache: Arc<SequenceCache>,
     seen: Mutex<Seen>,
     values: Mutex<Values>,
+    moved: Mutex<HashMap<u32, Moved>>,
+}
+
+/// A sequence that `setval` moved within its transaction.
+pub struct Moved {
+    /// Its schema and name.
+    pub place: (String, String),
+    /// As it is now.
+    pub definition: SequenceDefinition,
 }
 
 #[derive(Default)]
@@ -201,7 +211,7 @@ impl std::fmt::Debug for SessionSequences {
 impl SessionSequences {
     /// For a new session.
     pub fn new(cache: Arc<SequenceCache>) -> Arc<Self> {
-        Arc::new(Self { cache, seen: Mutex::default(), values: Mutex::default() })
+        Arc::new(Self { cache, seen: Mutex::default(), values: Mutex::default(), moved: Mutex::default() })
     }
     /// A statement begins: its names mean this.
     pub fn see(&self, catalog: Arc<Catalog>, search_path: Vec<String>) {
@@ -210,6 +220,11 @@ impl SessionSequences {
     /// DISCARD SEQUENCES.
     pub fn forget(&self) {
         *self.values.lock() = Values::default();
+    }
+
+    /// What `setval` has moved since the last call, for the transaction to take over.
+    pub fn take_moved(&self) -> Vec<Moved> {
+        self.moved.lock().drain().map(|(_, moved)| moved).collect()
     }
 
     /// The sequence of a name: as the log has it now, or (when it is not committed yet) as the transaction has it.
@@ -227,8 +242,15 @@ impl SessionSequences {
             let Ok(Relation::Sequence(newest)) = keys::decode::<Relation>(&object.value) else { return None };
             (newest.oid == definition.oid).then_some((object.version, newest))
         });
+        if let Some(moved) = self.moved.lock().get(&definition.oid) {
+            return Ok(Sequence { place, version: None, definition: moved.definition.clone() });
+        }
         let Entry { version, .. } = found.entry;
         Ok(match newest {
+            // The transaction has changed it: what moves is its own definition, or its commit would meet its own `setval`.
+            Some((at, newest)) if *version == Some(at) && changed(definition, &newest) => {
+                Sequence { place, version: None, definition: definition.clone() }
+            }
             // The transaction's own change of it counts, though nobody else sees it yet.
             Some((at, newest)) if version.is_some() || definition.restart == newest.restart => {
                 Sequence { place, version: Some(at), definition: newest }
@@ -244,12 +266,18 @@ impl SessionSequences {
     }
 
     fn try_set(&self, sequence: &Sequence, value: i64, is_called: bool) -> Result<bool> {
-        let Some(version) = sequence.version else {
-            return Err(SqlError::unsupported("setval of a sequence that this transaction created").with_hint("Commit first."));
-        };
         let mut definition = sequence.definition.clone();
-        let at_count = self.cache.count(definition.oid);
+        let mut at_count = self.cache.count(definition.oid);
+        if is_called && at_count == 0 {
+            // A value that counts as given takes a count.
+            self.cache.lease(definition.oid, 1)?;
+            at_count = self.cache.count(definition.oid);
+        }
         definition.restart = Some(restart_at(&definition, value, is_called, at_count)?);
+        let Some(version) = sequence.version else {
+            self.moved.lock().insert(definition.oid, Moved { place: sequence.place.clone(), definition });
+            return Ok(true);
+        };
         let key = keys::relation(&sequence.place.0, &sequence.place.1);
         let bytes = keys::encode(&Relation::Sequence(definition));
         let change = ObjectChange { key, expect: Expect::Version(version), value: Some(bytes) };
@@ -275,6 +303,10 @@ fn restart_at(sequence: &SequenceDefinition, value: i64, is_called: bool, at_cou
                 .ok_or_else(|| SqlError::unsupported("setval to the last value of an unused sequence"))
         }
     }
+}
+
+fn changed(definition: &SequenceDefinition, newest: &SequenceDefinition) -> bool {
+    Course::of(definition) != Course::of(newest) || definition.owned_by != newest.owned_by
 }
 
 struct Sequence {
@@ -332,6 +364,8 @@ impl SequenceAccess for SessionSequences {
     }
 
     fn position(&self, sequence: &SequenceDefinition) -> SequencePosition {
+        let moved = self.moved.lock().get(&sequence.oid).map(|moved| moved.definition.clone());
+        let sequence = moved.as_ref().unwrap_or(sequence);
         let (next, leased) = self.cache.next_count(sequence);
         position_at(sequence, next, leased)
     }

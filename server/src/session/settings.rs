@@ -8,9 +8,11 @@ use crate::error::{Result, SqlError, SqlState};
 use known::{KNOWN, Kind, Known};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use values::{Unit, cannot_change, in_unit, is_custom, normalize, split_list, split_names, split_options, zone_text};
+use values::{cannot_change, is_custom, normalize, split_list, split_names, split_options, zone_text};
 
+mod absent;
 pub mod confidential;
+pub mod facts;
 mod known;
 mod values;
 
@@ -30,14 +32,18 @@ pub struct Described {
     pub reset: String,
     /// `bool`, `integer`, `real`, `enum`, `string`.
     pub kind: &'static str,
+    /// What it has to do with.
+    pub category: &'static str,
+    /// One sentence about it.
+    pub description: &'static str,
     /// Its unit, if numbers have one.
     pub unit: Option<&'static str>,
     /// Smallest value.
-    pub min: Option<String>,
+    pub min: Option<&'static str>,
     /// Largest value.
-    pub max: Option<String>,
+    pub max: Option<&'static str>,
     /// The values that it can have, if they are words.
-    pub words: Option<&'static [&'static str]>,
+    pub words: Option<Vec<&'static str>>,
     /// Who can change it: `internal`, `postmaster`, `sighup`, `user`.
     pub context: &'static str,
     /// Where the value is from: `default`, `override`, `session`.
@@ -87,13 +93,20 @@ impl Settings {
 
     /// Takes over what the server's own settings say.
     pub fn of_server(mut self, config: &Config) -> Self {
+        let path = |path: &std::path::PathBuf| path.display().to_string();
         let own = [
             ("data_directory", config.data_dir.display().to_string()),
             ("listen_addresses", config.listen.ip().to_string()),
             ("port", config.listen.port().to_string()),
             ("max_connections", config.connections_max.to_string()),
+            ("hba_file", config.access_rules_file.as_ref().map(path).unwrap_or_default()),
+            ("ssl_cert_file", config.tls_cert_file.as_ref().map(path).unwrap_or_default()),
+            ("ssl_key_file", config.tls_key_file.as_ref().map(path).unwrap_or_default()),
+            ("ssl", if config.tls_cert_file.is_some() { "on" } else { "off" }.to_string()),
+            ("segment_size", format!("{}kB", config.segment_bytes_max / 1024)),
         ];
-        self.session_defaults.extend(own.map(|(name, value)| (name.to_string(), value)));
+        let given = own.into_iter().filter(|(_, value)| !value.is_empty());
+        self.session_defaults.extend(given.map(|(name, value)| (name.to_string(), value)));
         self
     }
 
@@ -161,19 +174,22 @@ impl Settings {
     }
     fn describe(&self, known: &Known) -> Described {
         let reset = self.session_defaults.get(known.name).map_or(known.default, String::as_str);
-        let (kind, unit, min, max) = shape(known.kind);
+        let facts = facts::of(known.name);
+        let said = |text: &'static str| Some(text).filter(|text| !text.is_empty());
         Described {
             name: known.name.to_string(),
-            value: in_unit(known.kind, &self.shown(known.name)),
-            built_in: in_unit(known.kind, known.default),
-            reset: in_unit(known.kind, reset),
-            kind,
-            unit: unit.name(),
-            min,
-            max,
+            value: facts::in_unit(&facts, &self.shown(known.name)),
+            built_in: facts::in_unit(&facts, known.default),
+            reset: facts::in_unit(&facts, reset),
+            kind: facts.kind,
+            category: facts.category,
+            description: facts.description,
+            unit: said(facts.unit),
+            min: said(facts.min),
+            max: said(facts.max),
             words: match known.kind {
-                Kind::Word(words) => Some(words),
-                _ => None,
+                Kind::Word(words) => Some(words.to_vec()),
+                _ => said(facts.words).map(|words| words.split(',').collect()),
             },
             context: match known.kind {
                 Kind::ReadOnly => "internal",
@@ -191,6 +207,8 @@ impl Settings {
             built_in: String::new(),
             reset: self.session_defaults.get(name).cloned().unwrap_or_default(),
             kind: "string",
+            category: facts::of(name).category,
+            description: "",
             unit: None,
             min: None,
             max: None,
@@ -202,6 +220,7 @@ impl Settings {
     fn source(&self, name: &str) -> &'static str {
         match (self.values.contains_key(name), self.session_defaults.contains_key(name)) {
             (true, _) => "session",
+            (false, true) if find(name).is_some_and(|known| matches!(known.kind, Kind::Server(_))) => "command line",
             (false, true) => "client",
             (false, false) => "default",
         }
@@ -323,7 +342,7 @@ impl Settings {
     /// A duration setting in milliseconds; `None` is off.
     pub fn milliseconds(&self, name: &str) -> Option<u64> {
         let known = find(name)?;
-        in_unit(known.kind, self.get(known.name)).parse().ok().filter(|ms| *ms > 0)
+        facts::in_unit(&facts::of(known.name), self.get(known.name)).parse().ok().filter(|ms| *ms > 0)
     }
     /// How long things may take.
     pub fn timeouts(&self) -> Timeouts {
@@ -354,26 +373,13 @@ impl Settings {
 }
 
 /// `pg_settings`' type, unit and range of a kind.
-fn shape(kind: Kind) -> (&'static str, Unit, Option<String>, Option<String>) {
-    match kind {
-        Kind::Bool => ("bool", Unit::None, None, None),
-        Kind::Integer(min, max, unit) => ("integer", unit, Some(min.to_string()), Some(max.to_string())),
-        Kind::Real(min, max, unit) => {
-            let text = |bound: f64| if bound == f64::MAX { "1.79769e+308".to_string() } else { bound.to_string() };
-            ("real", unit, Some(text(min)), Some(text(max)))
-        }
-        Kind::Word(_) => ("enum", Unit::None, None, None),
-        _ => ("string", Unit::None, None, None),
-    }
-}
-
 /// A setting's name as SHOW ALL writes it; 42704 if there is none.
 pub fn full_name(name: &str) -> Result<&'static str> {
     find(name).map(|known| known.name).ok_or_else(|| unrecognized(name))
 }
 
 fn find(name: &str) -> Option<&'static Known> {
-    KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+    KNOWN.iter().copied().find(|known| known.name.eq_ignore_ascii_case(name))
 }
 
 fn unrecognized(name: &str) -> SqlError {

@@ -26,6 +26,9 @@ pub(super) async fn run(session: &mut Session, vacuum: &Vacuum) -> Result<Outcom
         drop(context);
         let policy = if vacuum.full { CompactionPolicy::full() } else { CompactionPolicy::on_request() };
         maintenance::vacuum::run(&session.engine, &tables, &policy).await?;
+        tables.iter().for_each(|table| session.engine.counters.vacuumed(*table));
+    } else {
+        tables.iter().for_each(|table| session.engine.counters.analyzed(*table));
     }
     Ok(Outcome::Done(vacuum.tag().into()))
 }

@@ -11,7 +11,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::session::grammar::Ours;
 use crate::session::grammar::cursors::Direction;
 use crate::session::prepared::check_columns;
-use crate::session::{Outcome, Prepared, Statement, TransactionStatus};
+use crate::session::{Outcome, Prepared, Statement, TransactionStatus, outputs};
 use crate::types::SqlType;
 use crate::types::input::{scalar_from_binary, scalar_from_text_in, utf8};
 use datafusion::common::ScalarValue;
@@ -177,12 +177,15 @@ impl<B: Backend> Connection<B> {
         // 0 leaves a type open, and so does 705, `unknown`.
         let declared = oids.iter().map(|oid| match oid {
             0 | 705 => Ok(None),
+            &outputs::VOID_OID => Ok(Some(SqlType::Text)),
             oid => {
                 SqlType::from_oid(*oid).map(Some).ok_or_else(|| SqlError::unsupported(format!("a parameter of the type with OID {oid}")))
             }
         });
         let declared = declared.collect::<Result<Vec<_>>>()?;
-        let prepared = self.stop.run(&mut self.input, self.backend.prepare(statements.pop(), &declared)).await?.map_err(located)?;
+        let outputs: Vec<usize> = oids.iter().zip(1..).filter(|(oid, _)| **oid == outputs::VOID_OID).map(|(_, number)| number).collect();
+        let statement = statements.pop().map(|statement| outputs::without(statement, &outputs));
+        let prepared = self.stop.run(&mut self.input, self.backend.prepare(statement, &declared)).await?.map_err(located)?;
         match name.as_str() {
             "" => self.extended.unnamed = Some(Arc::new(prepared)),
             name => self.backend.keep_prepared(name, prepared),

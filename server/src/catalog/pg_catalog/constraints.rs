@@ -121,9 +121,9 @@ fn indexes(scope: &Scope) -> Vec<Row> {
     all
 }
 
-/// The row of an index for which nothing is built.
+/// The row of an index that CREATE INDEX made.
 fn recorded_index(index: &plain_indexes::PlainIndex<'_>) -> Row {
-    let parts = index.parts();
+    let (parts, included) = (index.parts(), index.included());
     let of =
         |value: fn(&SqlType) -> u32| parts.iter().map(|part| part.column.map_or(0, |column| value(&column.sql_type))).collect::<Vec<_>>();
     let expressions: Vec<&str> = parts.iter().filter(|part| part.column.is_none()).map(|part| part.text).collect();
@@ -131,9 +131,9 @@ fn recorded_index(index: &plain_indexes::PlainIndex<'_>) -> Row {
     row![
         index.oid,
         index.table.oid,
+        parts.len() + included.len(),
         parts.len(),
-        parts.len(),
-        false,
+        index.index.unique,
         false,
         false,
         false,
@@ -144,7 +144,7 @@ fn recorded_index(index: &plain_indexes::PlainIndex<'_>) -> Row {
         true,
         true,
         false,
-        parts.iter().map(|part| part.column.map_or(0, |column| column.id.0)).collect::<Vec<_>>(),
+        parts.iter().chain(&included).map(|part| part.column.map_or(0, |column| column.id.0)).collect::<Vec<_>>(),
         of(relations::collation),
         of(operator_class),
         parts.iter().map(|part| part.options).collect::<Vec<_>>(),

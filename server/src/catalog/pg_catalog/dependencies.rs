@@ -1,6 +1,6 @@
 //! What depends on what: `pg_depend`, and the rules by which views read other relations.
 
-use super::{SYSTEM_SCHEMA_OIDS, describe, oids, relations, server, shapes};
+use super::{SYSTEM_SCHEMA_OIDS, describe, extensions, oids, relations, shapes};
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::QualifiedName;
@@ -76,8 +76,8 @@ fn of_defaults(scope: &Scope) -> Vec<Row> {
 fn of_extension() -> Vec<Row> {
     let schema = SYSTEM_SCHEMA_OIDS[2];
     let views = shapes::all().iter().filter(|shape| shape.schema == SYSTEM_SCHEMAS[2]);
-    let views = views.map(|shape| row![PG_CLASS, shape.oid, 0, PG_EXTENSION, server::EXTENSION_OID, 0, "e"]);
-    [row![PG_NAMESPACE, schema, 0, PG_EXTENSION, server::EXTENSION_OID, 0, "e"]].into_iter().chain(views).collect()
+    let views = views.map(|shape| row![PG_CLASS, shape.oid, 0, PG_EXTENSION, extensions::OWN_OID, 0, "e"]);
+    [row![PG_NAMESPACE, schema, 0, PG_EXTENSION, extensions::OWN_OID, 0, "e"]].into_iter().chain(views).collect()
 }
 
 /// Sequences depend on the columns that own them, internally on an identity column.

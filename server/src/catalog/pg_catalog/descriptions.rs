@@ -1,6 +1,6 @@
 //! Comments: COMMENT ON's, and PostgreSQL's own on what is built in.
 
-use super::{built_in, oids, relations};
+use super::{built_in, oids, plain_indexes, relations};
 use crate::catalog::built_table::Row;
 use crate::catalog::lookup::Found;
 use crate::catalog::{Catalog, Relation};
@@ -44,6 +44,9 @@ fn all(catalog: &Catalog) -> Vec<Said<'_>> {
         all.extend(said(numbered.oid, PG_CONSTRAINT, 0, text));
         let indexed = matches!(numbered.constraint, crate::catalog::Constraint::Unique { .. });
         all.extend(said(numbered.oid, PG_CLASS, 0, text).filter(|_| indexed));
+    }
+    for index in plain_indexes::all(catalog) {
+        all.extend(said(index.oid, PG_CLASS, 0, catalog.constraint_comment(index.table.oid, &index.index.name)));
     }
     all
 }

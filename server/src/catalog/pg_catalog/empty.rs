@@ -1,8 +1,7 @@
 //! Tables of `pg_catalog` for what this server does not have: always empty. A query that joins one has no rows, so what else it asks for need not
 //! be planned; see [`crate::catalog::client_queries`].
 
-const TABLES: [&str; 29] = [
-    "pg_available_extensions",
+const TABLES: [&str; 28] = [
     "pg_enum",
     "pg_event_trigger",
     "pg_foreign_data_wrapper",

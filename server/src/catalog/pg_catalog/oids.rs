@@ -30,11 +30,12 @@ fn made(table_oid: u32, name: &[u8]) -> u32 {
     MADE | (hash % MADE)
 }
 
-/// All constraints, in the order of tables.
+/// All constraints, in the order of tables; what only enforces a unique index is none ([`TableDefinition::is_of_index`]).
 pub fn constraints(catalog: &Catalog) -> Vec<Numbered<'_>> {
     let mut taken = BTreeSet::new();
     let tables = catalog.all().filter_map(|found| Some((found, found.relation().as_table()?)));
     let each = tables.flat_map(|(found, table)| table.constraints.iter().map(move |constraint| (found, table, constraint)));
+    let each = each.filter(|(_, table, constraint)| !table.is_of_index(constraint.name()));
     let numbered = each.map(|(found, table, constraint)| {
         let mut oid = made(table.oid, constraint.name().as_bytes());
         while !taken.insert(oid) {

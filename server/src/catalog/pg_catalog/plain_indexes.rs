@@ -1,5 +1,5 @@
-//! Indexes that are recorded and not built: what CREATE INDEX without UNIQUE leaves. Clients find them in `pg_class`, `pg_index`, `pg_indexes`,
-//! as they would in PostgreSQL. Their OIDs are made as those of constraints are ([`super::oids`]).
+//! What CREATE INDEX leaves: indexes that no constraint of the table stands for. Those without UNIQUE are recorded and not built. Clients find
+//! them in `pg_class`, `pg_index`, `pg_indexes`, as they would in PostgreSQL. Their OIDs are made as those of constraints are ([`super::oids`]).
 
 use super::oids;
 use crate::catalog::lookup::Found;
@@ -40,7 +40,7 @@ pub struct KeyPart<'a> {
 pub fn all(catalog: &Catalog) -> Vec<PlainIndex<'_>> {
     let tables = catalog.all().filter_map(|found| Some((found, found.relation().as_table()?)));
     let each = tables.flat_map(|(found, table)| table.indexes.iter().map(move |index| (found, table, index)));
-    let plain = each.filter(|(_, _, index)| !index.unique).collect::<Vec<_>>();
+    let plain = each.collect::<Vec<_>>();
     let made = oids::plain_indexes(catalog, plain.iter().map(|(_, table, index)| (table.oid, index.name.as_str())));
     plain.into_iter().zip(made).map(|((found, table, index), oid)| PlainIndex { oid, found, table, index }).collect()
 }
@@ -50,14 +50,20 @@ pub fn text(catalog: &Catalog, oid: u32, column: usize) -> Option<String> {
     let index = all(catalog).into_iter().find(|index| index.oid == oid)?;
     match column.checked_sub(1) {
         None => Some(index.text()),
-        Some(at) => index.parts().get(at).map(|part| part.column.map_or_else(|| part.text.to_string(), |column| quote(&column.name))),
+        Some(at) => index
+            .parts()
+            .iter()
+            .chain(&index.included())
+            .nth(at)
+            .map(|part| part.column.map_or_else(|| part.text.to_string(), |column| quote(&column.name))),
     }
 }
 
 impl<'a> PlainIndex<'a> {
     /// CREATE INDEX.
     pub fn text(&self) -> String {
-        format!("CREATE INDEX {} ON {} {}", quote(&self.index.name), self.found.quoted(), self.index.definition)
+        let unique = if self.index.unique { "UNIQUE " } else { "" };
+        format!("CREATE {unique}INDEX {} ON {} {}", quote(&self.index.name), self.found.quoted(), self.index.definition)
     }
     /// The OID of its access method.
     pub fn method(&self) -> u32 {
@@ -67,6 +73,11 @@ impl<'a> PlainIndex<'a> {
     /// The parts of its key.
     pub fn parts(&self) -> Vec<KeyPart<'a>> {
         split(&self.index.definition).into_iter().map(|text| self.part(text)).collect()
+    }
+    /// The columns of its INCLUDE.
+    pub fn included(&self) -> Vec<KeyPart<'a>> {
+        let after = self.index.definition.split_once(") INCLUDE ").map_or("", |(_, list)| list);
+        split(after).into_iter().map(|text| self.part(text)).collect()
     }
     fn part(&self, text: &'a str) -> KeyPart<'a> {
         let is = |column: &&ColumnDefinition| {

@@ -185,7 +185,7 @@ fn classes(scope: &Scope) -> Vec<Row> {
         schema: index.found.schema,
         kind: "i",
         access_method: index.method(),
-        columns: index.parts().len(),
+        columns: index.parts().len() + index.included().len(),
         owner: Some(ownership::owner(catalog, index.table.oid)),
         ..Class::default()
     });
@@ -353,7 +353,7 @@ fn attributes(scope: &Scope) -> Vec<Row> {
         }));
     }
     for index in plain_indexes::all(catalog) {
-        all.extend(index.parts().iter().zip(1..).map(|(part, number)| {
+        all.extend(index.parts().iter().chain(&index.included()).zip(1..).map(|(part, number)| {
             let (name, sql_type) = part.column.map_or(("expr", &SqlType::Text), |column| (column.name.as_str(), &column.sql_type));
             Attribute { relation: index.oid, name, sql_type, number, declared: None, not_null: false, acl: None }.row()
         }));

@@ -1,6 +1,6 @@
 //! The tables about the server: database, roles, settings, sessions.
 
-use super::{OWNER_OID, SYSTEM_SCHEMA_OIDS, locks, ownership};
+use super::{OWNER_OID, locks, ownership};
 use crate::catalog::built_table::{Cell, Row};
 use crate::query::Scope;
 use crate::row;
@@ -19,12 +19,6 @@ pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
         ),
         "pg_settings" => (SETTINGS, settings(scope)),
         "pg_locks" => (locks::LOCKS, locks::rows(scope)),
-        "pg_extension" => {
-            let plpgsql = row![13_560, "plpgsql", OWNER_OID, SYSTEM_SCHEMA_OIDS[0], false, "1.0", Cell::Null, Cell::Null];
-            let version = env!("CARGO_PKG_VERSION");
-            let own = row![EXTENSION_OID, "plimsoll", OWNER_OID, SYSTEM_SCHEMA_OIDS[2], false, version, Cell::Null, Cell::Null];
-            (EXTENSION, vec![plpgsql, own])
-        }
         "pg_cursors" => (CURSORS, cursors(scope)),
         "pg_prepared_statements" => (PREPARED, prepared(scope)),
         "pg_stat_activity" => (ACTIVITY, activity(scope)),
@@ -32,9 +26,6 @@ pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
     };
     Some(made)
 }
-
-/// The extension to which the server's own views belong, as far as clients ask.
-pub const EXTENSION_OID: u32 = 13_561;
 
 /// The OID of the only database.
 pub const DATABASE_OID: u32 = 5;
@@ -77,15 +68,15 @@ fn settings(scope: &Scope) -> Vec<Row> {
             setting.name,
             setting.value,
             setting.unit,
-            "Session",
-            "",
+            setting.category,
+            setting.description,
             Cell::Null,
             setting.context,
             setting.kind,
             setting.source,
             setting.min,
             setting.max,
-            setting.words.map(<[&str]>::to_vec),
+            setting.words,
             setting.built_in,
             setting.reset,
             Cell::Null,
@@ -97,10 +88,6 @@ fn settings(scope: &Scope) -> Vec<Row> {
     let shown = scope.session.settings.described().filter(|setting| confidential::check(&setting.name, &rights).is_ok());
     shown.map(row).collect()
 }
-
-/// PostgreSQL has one extension from the start, and tools look for it.
-const EXTENSION: &str =
-    "oid oid, extname name, extowner oid, extnamespace oid, extrelocatable boolean, extversion text, extconfig oid[], extcondition text[]";
 
 const CURSORS: &str = "name text, statement text, is_holdable boolean, is_binary boolean, is_scrollable boolean, creation_time timestamptz";
 

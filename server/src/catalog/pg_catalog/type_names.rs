@@ -3,7 +3,7 @@
 use crate::types::SqlType;
 
 /// Types that the catalog names and no column can have.
-const OTHERS: [(u32, &str); 27] = [
+const OTHERS: [(u32, &str); 32] = [
     (18, "\"char\""),
     (21, "smallint"),
     (22, "int2vector"),
@@ -23,6 +23,11 @@ const OTHERS: [(u32, &str); 27] = [
     (2249, "record"),
     (2276, "\"any\""),
     (2278, "void"),
+    (2277, "anyarray"),
+    (2279, "trigger"),
+    (2281, "internal"),
+    (2776, "anynonarray"),
+    (3838, "event_trigger"),
     (2283, "anyelement"),
     (2202, "regprocedure"),
     (2205, "regclass"),

@@ -39,6 +39,13 @@ impl VisitorMut for Places {
                 function.filter.iter_mut().for_each(|filter| condition(filter));
                 arguments(function);
             }
+            Expr::Substring { substring_from: None, substring_for: Some(place), .. } => told(place, &DataType::Integer(None)),
+            Expr::Substring { substring_from: Some(from), substring_for: Some(count), .. } if !is_text(from) && !is_text(count) => {
+                [from, count].into_iter().for_each(|place| told(place, &DataType::Integer(None)));
+            }
+            Expr::Overlay { overlay_from, overlay_for, .. } => {
+                std::iter::once(overlay_from).chain(overlay_for).for_each(|place| told(place, &DataType::Integer(None)));
+            }
             Expr::Substring { substring_from, substring_for, shorthand: true, .. } => {
                 substring_from.iter_mut().chain(substring_for).for_each(|place| told(place, &DataType::Integer(None)));
             }
@@ -60,6 +67,11 @@ fn arguments(function: &mut Function) {
     let name = name.to_string().to_ascii_lowercase();
     let FunctionArguments::List(list) = &mut function.args else { return };
     let count = list.args.len();
+    if name == "make_interval" {
+        list.args.iter_mut().enumerate().for_each(|(place, argument)| interval_field(place, argument));
+        return;
+    }
+    let integers = count > 1 && list.args.iter().any(is_integer);
     let arguments = list.args.iter_mut().filter_map(|argument| match argument {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,
@@ -67,9 +79,32 @@ fn arguments(function: &mut Function) {
     match (name.as_str(), count) {
         // With a number of digits there is only the form for numerics.
         ("round" | "trunc", 2) => arguments.take(1).for_each(|value| told(value, &DataType::Numeric(ExactNumberInfo::None))),
+        ("width_bucket", 4) => arguments.take(3).for_each(|value| told(value, &DataType::DoublePrecision)),
+        ("percentile_cont" | "percentile_disc", 1) => arguments.for_each(|value| told(value, &DataType::DoublePrecision)),
+        ("generate_series", _) if integers => arguments.for_each(|value| told(value, &DataType::Integer(None))),
         (name, _) if OF_DOUBLES.contains(&name) => arguments.for_each(|value| told(value, &DataType::DoublePrecision)),
         _ => {}
     }
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_)))
+}
+
+fn is_integer(argument: &FunctionArg) -> bool {
+    matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))
+        if matches!(&value.value, Value::Number(digits, _) if digits.parse::<i32>().is_ok()))
+}
+
+/// The fields of `make_interval` are integers, but for the last, the seconds.
+fn interval_field(place: usize, argument: &mut FunctionArg) {
+    let (seconds, value) = match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (place == 6, value),
+        FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => (name.value.eq_ignore_ascii_case("secs"), value),
+        FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(value), .. } => (name.to_string().eq_ignore_ascii_case("secs"), value),
+        _ => return,
+    };
+    told(value, if seconds { &DataType::DoublePrecision } else { &DataType::Integer(None) });
 }
 
 fn condition(expr: &mut Expr) {

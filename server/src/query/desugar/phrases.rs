@@ -2,6 +2,7 @@
 
 use super::{has_query, operators, ordered_sets, template};
 use crate::error::{Result, SqlError, SqlState};
+use crate::functions::patterns;
 use crate::query::tied_rows;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, ExactNumberInfo, Expr, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, UnaryOperator,
@@ -103,6 +104,7 @@ impl VisitorMut for Phrases {
         match expr {
             Expr::Like { escape_char: Some(_), .. } | Expr::ILike { escape_char: Some(_), .. } => escape_with_backslash(expr),
             Expr::SimilarTo { .. } => similar_is_regular(expr),
+            Expr::Substring { .. } => part_of_similar(expr),
             Expr::Cast { expr: inner, data_type, .. } if is_float(data_type) => read_digits(inner),
             _ => {}
         }
@@ -156,6 +158,15 @@ fn similar_is_regular(expr: &mut Expr) {
     let sql =
         if *negated { "(__x !~ similar_to_escape(__x_pattern, __x_escape))" } else { "(__x ~ similar_to_escape(__x_pattern, __x_escape))" };
     *expr = template(sql, &[("__x", text), ("__x_pattern", pattern), ("__x_escape", &Expr::Value(escape))], None);
+}
+
+/// `substring(x FROM pattern FOR 'e')`: a text behind FOR is the escape character of a pattern of SIMILAR TO.
+fn part_of_similar(expr: &mut Expr) {
+    let Expr::Substring { expr: text, substring_from: Some(pattern), substring_for: Some(escape), .. } = expr else { return };
+    if matches!(escape.as_ref(), Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_))) {
+        let sql = format!("{}(__x, __x_pattern, __x_escape)", patterns::PART_OF_SIMILAR);
+        *expr = template(&sql, &[("__x", text), ("__x_pattern", pattern), ("__x_escape", escape)], None);
+    }
 }
 
 fn is_float(data_type: &DataType) -> bool {

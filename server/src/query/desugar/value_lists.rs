@@ -3,7 +3,8 @@
 //! DataFusion wants every row of VALUES to agree on what is known of its columns.
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, DataType, Expr, Query, SetExpr, Statement, TypedString, UnaryOperator, Value, Values, VisitMut, VisitorMut,
+    ArrayElemTypeDef, CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, Statement, TypedString, UnaryOperator, Value, Values,
+    VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -40,11 +41,11 @@ fn settle(values: &mut Values) {
         return;
     }
     for column in 0..columns {
-        let typed = values.rows.iter().find_map(|row| type_of(&row.content[column]));
+        let typed = values.rows.iter().find_map(|row| type_of(&row.content[column])).or_else(|| type_beside_parameter(values, column));
         let Some(data_type) = typed else { continue };
         for row in &mut values.rows {
             let value = &mut row.content[column];
-            if is_untyped(value, &data_type) {
+            if is_untyped(value, &data_type) || is_parameter(value) {
                 *value = cast(std::mem::replace(value, Expr::value(Value::Null)), &data_type);
             }
         }
@@ -89,6 +90,29 @@ fn is_untyped(value: &Expr, beside: &DataType) -> bool {
     }
 }
 
+fn is_parameter(value: &Expr) -> bool {
+    matches!(value, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
+}
+
+/// The type of the numbers that a column has beside a parameter.
+fn type_beside_parameter(values: &Values, column: usize) -> Option<DataType> {
+    if !values.rows.iter().any(|row| is_parameter(&row.content[column])) {
+        return None;
+    }
+    let number = |value: &Expr| match value {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Some(match () {
+                () if digits.parse::<i32>().is_ok() => (0, DataType::Integer(None)),
+                () if digits.parse::<i64>().is_ok() => (1, DataType::BigInt(None)),
+                () => (2, DataType::Numeric(ExactNumberInfo::None)),
+            }),
+            _ => None,
+        },
+        _ => None,
+    };
+    values.rows.iter().filter_map(|row| number(&row.content[column])).max_by_key(|(rank, _)| *rank).map(|(_, data_type)| data_type)
+}
+
 fn is_float(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -116,6 +140,7 @@ mod tests {
         assert_eq!(settled("values (1, '{}'::jsonb), (2, '[]')"), "VALUES (1, '{}'::JSONB), (2, CAST('[]' AS JSONB))");
         assert_eq!(settled("values (array[1]), ('{}')"), "VALUES (ARRAY[1]), (CAST('{}' AS INT[]))");
         assert_eq!(settled("values (1.5), (2::float8)"), "VALUES (CAST(1.5 AS FLOAT8)), (2::FLOAT8)");
+        assert_eq!(settled("values ($1), (1), (9000000000)"), "VALUES (CAST($1 AS BIGINT)), (1), (9000000000)");
         assert_eq!(settled("values (1), ('2')"), "VALUES (1), ('2')");
     }
 }

@@ -1,5 +1,6 @@
 //! A plan as people read it: DataFusion's operators under PostgreSQL's names, each with what it was told and what it did.
 
+use super::cost::{self, Cost};
 use super::style::Style;
 use crate::query::naming;
 use crate::query::pauses::PausingExec;
@@ -40,6 +41,8 @@ pub(super) struct Node {
     pub rows_expected: Option<usize>,
     /// The estimated size of a row in bytes.
     pub row_bytes: usize,
+    /// The estimated cost, with that of its inputs.
+    pub cost: Cost,
     /// What it did, after ANALYZE.
     pub actual: Option<Actual>,
     /// Its inputs.
@@ -83,6 +86,7 @@ pub(super) fn tree(plan: &Arc<dyn ExecutionPlan>, style: Style) -> Node {
         node.observe(plan, style);
     }
     node.children = plan.children().into_iter().map(|child| tree(child, style)).collect();
+    node.cost = cost::of(plan, &node);
     node
 }
 

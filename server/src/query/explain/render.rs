@@ -1,5 +1,6 @@
 //! A tree of nodes as text, JSON, XML and YAML, in the forms that PostgreSQL's clients read.
 
+use super::cost::{self, Cost};
 use super::node::{Detail, Node};
 use super::style::{Format, Style};
 use serde_json::{Map, Value, json};
@@ -53,8 +54,8 @@ fn headline(node: &Node, style: Style) -> String {
         line += &format!(" on {}", relation.split_once('.').filter(|_| !style.verbose).map_or(relation.as_str(), |(_, name)| name));
     }
     if style.costs {
-        let rows = node.rows_expected.map_or_else(|| "unknown".to_string(), |rows| rows.to_string());
-        line += &format!("  (rows={rows} width={})", node.row_bytes);
+        let Cost { startup, total } = node.cost;
+        line += &format!("  (cost={startup:.2}..{total:.2} rows={:.0} width={})", cost::rows(node), node.row_bytes);
     }
     match &node.actual {
         Some(actual) => {
@@ -89,6 +90,10 @@ fn rounded(ms: f64) -> f64 {
     (ms * 1000.0).round() / 1000.0
 }
 
+fn hundredths(cost: f64) -> f64 {
+    (cost * 100.0).round() / 100.0
+}
+
 fn value(node: &Node, style: Style) -> Value {
     let mut map = Map::new();
     map.insert("Node Type".into(), json!(if node.changes { "ModifyTable" } else { &node.kind }));
@@ -101,7 +106,9 @@ fn value(node: &Node, style: Style) -> Value {
         map.insert("Alias".into(), json!(name));
     }
     if style.costs {
-        map.extend(node.rows_expected.map(|rows| ("Plan Rows".to_string(), json!(rows))));
+        map.insert("Startup Cost".into(), json!(hundredths(node.cost.startup)));
+        map.insert("Total Cost".into(), json!(hundredths(node.cost.total)));
+        map.insert("Plan Rows".into(), json!(cost::rows(node) as u64));
         map.insert("Plan Width".into(), json!(node.row_bytes));
     }
     if let Some(actual) = &node.actual {
@@ -207,6 +214,7 @@ mod tests {
             details: vec![("Filter".into(), Detail::Text("(a > 1)".into())), ("Segments".into(), Detail::Count(3))],
             rows_expected: None,
             row_bytes: 8,
+            cost: Cost { startup: 0.0, total: 1.25 },
             actual: None,
             children: vec![],
         };
@@ -215,6 +223,7 @@ mod tests {
             details: vec![("Sort Key".into(), Detail::List(vec!["a DESC".into(), "b".into()]))],
             rows_expected: Some(7),
             row_bytes: 12,
+            cost: Cost { startup: 2.5, total: 2.75 },
             children: vec![scan],
             ..Node::default()
         }
@@ -231,7 +240,7 @@ mod tests {
 
     #[test]
     fn text_is_indented_as_postgresql_does() {
-        let expected = "Sort  (rows=7 width=12)\n  Sort Key: a DESC, b\n  ->  Segment Scan on t  (rows=unknown width=8)\n        \
+        let expected = "Sort  (cost=2.50..2.75 rows=7 width=12)\n  Sort Key: a DESC, b\n  ->  Segment Scan on t  (cost=0.00..1.25 rows=1000 width=8)\n        \
                         Filter: (a > 1)\n        Segments: 3";
         assert_eq!(shown(Format::Text), expected);
     }
@@ -241,6 +250,7 @@ mod tests {
         let parsed: Value = serde_json::from_str(&shown(Format::Json)).unwrap();
         assert_eq!(parsed[0]["Plan"]["Plans"][0]["Relation Name"], "t");
         assert_eq!(parsed[0]["Plan"]["Sort Key"][0], "a DESC");
+        assert_eq!(parsed[0]["Plan"]["Total Cost"], 2.75);
         assert_eq!(parsed[0]["Planning Time"], Value::Null);
     }
 
@@ -259,7 +269,7 @@ mod tests {
         node.actual = Some(Actual { rows: 3, cpu_ms: Some(0.25), workers: 2 });
         let times = Times { planning: Duration::from_micros(1500), execution: Some(Duration::from_millis(2)) };
         let text = rows(&node, Style { analyze: true, ..style(Format::Text) }, &times).join("\n");
-        assert!(text.starts_with("Sort  (rows=7 width=12) (actual rows=3 cpu=0.250 ms workers=2)"), "{text}");
+        assert!(text.starts_with("Sort  (cost=2.50..2.75 rows=7 width=12) (actual rows=3 cpu=0.250 ms workers=2)"), "{text}");
         assert!(text.ends_with("Planning Time: 1.500 ms\nExecution Time: 2.000 ms"), "{text}");
     }
 }

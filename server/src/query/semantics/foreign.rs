@@ -29,6 +29,9 @@ const SPOKEN: [&str; 16] = [
     "unnest",
 ];
 
+/// Functions of the extensions that are part of the server.
+const OF_EXTENSIONS: [&str; 4] = ["digest", "gen_random_bytes", "hmac", "uuid_generate_v4"];
+
 /// What begins the names of functions that other parts of the server call, and of those of jsonpath, which the list of procedures leaves out.
 const PREFIXES: [&str; 2] = ["plimsoll_", "jsonb_path_"];
 
@@ -36,7 +39,12 @@ const PREFIXES: [&str; 2] = ["plimsoll_", "jsonb_path_"];
 static FOREIGN: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let known = procedures::names();
     let engines = FUNCTION_KINDS.scalar.iter().chain(&FUNCTION_KINDS.aggregate).cloned().chain(window_functions());
-    let offered = |name: &str| known.contains(name) || SPOKEN.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let offered = |name: &str| {
+        known.contains(name)
+            || SPOKEN.contains(&name)
+            || OF_EXTENSIONS.contains(&name)
+            || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
     let foreign = |name: &String| !offered(name);
     engines.filter(foreign).chain(["range".to_string()]).collect()
 });

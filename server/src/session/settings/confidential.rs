@@ -5,7 +5,17 @@ use crate::access::role::READ_ALL_SETTINGS_OID;
 use crate::error::{Result, SqlError, SqlState};
 
 /// Those of PostgreSQL that this server has.
-const CONFIDENTIAL: [&str; 3] = ["data_directory", "shared_preload_libraries", "unix_socket_directories"];
+const CONFIDENTIAL: [&str; 9] = [
+    "config_file",
+    "data_directory",
+    "external_pid_file",
+    "hba_file",
+    "ident_file",
+    "log_directory",
+    "log_filename",
+    "shared_preload_libraries",
+    "unix_socket_directories",
+];
 
 /// 42501 if a setting is not for this role.
 pub fn check(name: &str, rights: &Rights<'_>) -> Result<()> {

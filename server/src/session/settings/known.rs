@@ -4,6 +4,7 @@
 //! something which this server does not do has one value only ([`Kind::Fixed`]).
 
 use super::values::Unit;
+use std::sync::LazyLock;
 
 /// How the values of a setting are checked and brought to their normal form.
 #[derive(Clone, Copy)]
@@ -43,7 +44,7 @@ pub(super) struct Known {
     pub(super) reported: bool,
 }
 
-const fn known(name: &'static str, kind: Kind, default: &'static str) -> Known {
+pub(super) const fn known(name: &'static str, kind: Kind, default: &'static str) -> Known {
     Known { name, kind, default, reported: false }
 }
 
@@ -54,7 +55,14 @@ const fn reported(name: &'static str, kind: Kind, default: &'static str) -> Know
 const ISOLATION_LEVELS: &[&str] = &["serializable", "repeatable read", "read committed", "read uncommitted"];
 
 /// All settings, by name. Names are as SHOW prints them; look-ups ignore case.
-pub(super) static KNOWN: &[Known] = &[
+pub(super) static KNOWN: LazyLock<Vec<&'static Known>> = LazyLock::new(|| {
+    let mut all: Vec<_> = OWN.iter().chain(super::absent::SETTINGS).collect();
+    all.sort_by_key(|known| known.name.to_lowercase());
+    all
+});
+
+/// Those that do something here, or that clients set.
+static OWN: &[Known] = &[
     reported("application_name", Kind::Text, ""),
     known("array_nulls", Kind::Fixed("NULL in an array is always NULL."), "on"),
     known("authentication_timeout", Kind::Server(true), "1min"),

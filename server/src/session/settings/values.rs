@@ -80,14 +80,6 @@ impl Unit {
     }
 }
 
-/// A value as SHOW prints it, as a number of its setting's unit.
-pub(super) fn in_unit(kind: Kind, value: &str) -> String {
-    match kind {
-        Kind::Integer(_, _, unit) | Kind::Real(_, _, unit) => unit.parse(value).map_or_else(|_| value.to_string(), |n| n.to_string()),
-        _ => value.to_string(),
-    }
-}
-
 pub(super) fn cannot_change(known: &Known) -> SqlError {
     let message = match known.kind {
         Kind::Server(false) => format!("parameter \"{}\" cannot be changed without restarting the server", known.name),

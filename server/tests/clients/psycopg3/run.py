@@ -257,6 +257,29 @@ def cancellation(c):
     same(c.execute("select 1").fetchone(), (1,))
 
 
+@step
+def parameters_left_to_the_server(c):
+    """As texts without types, as libpq's PQexecParams sends them by default."""
+    c.execute("create temp table untyped (i int, n numeric(10,2), ta text[], ia int[], jb jsonb)")
+    c.execute("""insert into untyped values (1, 1.25, '{a,b}', '{1,2}', '{"a": 1}')""")
+    table = [
+        ("select $1 = any(ia) from untyped", "1", "t"),
+        ("select ta && $1 from untyped", "{a}", "t"),
+        ("select jb @> $1 from untyped", '{"a": 1}', "t"),
+        ("select coalesce($1, 5)", "7", "7"),
+        ("select case when n < 0 then n else $1 end from untyped", "3.14159", "3.14159"),
+        ("select $1 union select 1", "1", "1"),
+        ("select make_interval(days => $1)", "3", "3 days"),
+        ("insert into untyped (n, i) select $1, 77 returning n", "2.5", "2.50"),
+    ]
+    for sql, value, expected in table:
+        result = c.pgconn.exec_params(sql.encode(), [value.encode()])
+        same((result.error_message, result.get_value(0, 0)), (b"", expected.encode()))
+    # What a function returns, as JDBC's {? = call upper(?)} has it.
+    result = c.pgconn.exec_params(b"select * from upper($1, $2) as result", [None, b"abc"], [2278, 25])
+    same(result.get_value(0, 0), b"ABC")
+
+
 if __name__ == "__main__":
     with psycopg.connect(sys.argv[1], autocommit=True) as connection:
         run(connection)
