@@ -13,6 +13,7 @@ use crate::access::role::RoleDefinition;
 use crate::catalog::comments::Comments;
 use crate::catalog::{Catalog, Entry, Relation, SchemaDefinition, keys};
 use crate::engine::Engine;
+use crate::engine::locks::Owner;
 use crate::engine::writers::Writing;
 use crate::error::{Result, SqlError};
 use crate::view::{PinnedState, TableChanges, View};
@@ -54,6 +55,8 @@ pub struct Transaction {
     dropped_tables: Arc<BTreeSet<u32>>,
     dropped_counters: Arc<Vec<ObjectKey>>,
     writing: BTreeMap<u32, Writing>,
+    /// What it has locked: given back when the transaction is dropped, which is after the log has answered.
+    locks: Owner,
     /// Batches in the form in which they ride inside the commit; filled when committing.
     inlined: BTreeMap<u32, placement::InlineRows>,
 }
@@ -70,6 +73,7 @@ impl Transaction {
     pub fn begin(engine: Arc<Engine>) -> Result<Self> {
         let snapshot = engine.pin();
         let base = engine.catalog(&snapshot.state)?;
+        let locks = engine.locks.owner();
         Ok(Self {
             engine,
             read_index: snapshot.state.index,
@@ -84,6 +88,7 @@ impl Transaction {
             dropped_tables: Arc::default(),
             dropped_counters: Arc::default(),
             writing: BTreeMap::new(),
+            locks,
             inlined: BTreeMap::new(),
         })
     }
@@ -91,6 +96,11 @@ impl Transaction {
     /// What all sessions share.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// Its locks.
+    pub fn locks(&self) -> &Owner {
+        &self.locks
     }
 
     /// What the next statement sees: the snapshot and everything done up to now. Frozen: later changes do not show in it.
@@ -197,6 +207,7 @@ impl Transaction {
         let writers = &self.engine.writers;
         self.writing.entry(table_oid).or_insert_with(|| writers.enter(table_oid));
     }
+
     /// Waits for rewrites of what it changes that were on their way before it came: what they have done, [`Self::check_conflicts`] sees. Without
     /// that they would be committed first, and this transaction lost for nothing that anybody did.
     pub async fn rewrites_settled(&self) {
