@@ -32,7 +32,7 @@ pub mod insert;
 mod on_conflict;
 mod query;
 mod returning;
-mod rows;
+pub(crate) mod rows;
 mod target;
 pub mod truncate;
 pub mod update;
@@ -57,6 +57,7 @@ pub async fn execute(
 ) -> Result<Outcome> {
     let (statement, with) = unwrapped(statement);
     semantics::check(statement, &FUNCTION_KINDS)?;
+    transaction.act_for(&context.session);
     match statement {
         Statement::Insert(insert) => insert::execute(context, transaction, insert, with, parameters).await,
         Statement::Update(update) => update::execute(context, transaction, update, with, parameters).await,

@@ -32,6 +32,7 @@ mod absent;
 mod balanced;
 pub mod block;
 pub mod clauses;
+mod constraint_modes;
 pub mod context;
 pub mod copy_options;
 mod copying;

@@ -22,6 +22,7 @@ pub mod describe;
 pub mod descriptions;
 pub mod empty;
 pub mod expression_text;
+pub mod foreign_keys;
 pub mod locks;
 pub mod oids;
 pub mod ownership;

@@ -30,7 +30,7 @@ pub async fn describe(context: &QueryContext, statement: &Statement) -> Result<D
             let target = target::find(context, &name)?;
             let alias = alias_of(&target, alias);
             let assigned = update::assignments(&target, &update.assignments)?;
-            let query = update::query(&target, &alias, update, &assigned, with)?;
+            let query = update::query(&target, &alias, update, &assigned, with, &[])?;
             let mut described = of_query(context, &query).await?;
             for (position, expression) in &assigned {
                 described.note(expression, &target.definition.columns[*position].sql_type);
@@ -41,7 +41,7 @@ pub async fn describe(context: &QueryContext, statement: &Statement) -> Result<D
             let (name, alias) = target::of_delete(delete)?;
             let target = target::find(context, &name)?;
             let alias = alias_of(&target, alias);
-            let described = of_query(context, &delete::query(&target, &alias, delete, with)?).await?;
+            let described = of_query(context, &delete::query(&target, &alias, delete, with, &[])?).await?;
             let using = delete.using.as_deref().unwrap_or_default();
             described.returns(context, &target, &alias, using, delete.returning.as_deref(), with).await
         }

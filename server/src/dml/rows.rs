@@ -3,7 +3,7 @@
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::session::transaction::Transaction;
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{UInt32Type, UInt64Type};
 use std::collections::BTreeMap;
@@ -11,11 +11,11 @@ use storage::{Deletes, SegmentId};
 
 /// Ids of rows, each taken once.
 #[derive(Default)]
-pub(super) struct RowIds(BTreeMap<SegmentId, Deletes>);
+pub(crate) struct RowIds(BTreeMap<SegmentId, Deletes>);
 
 impl RowIds {
     /// Takes a row; false if it was taken before.
-    pub(super) fn take(&mut self, unit: SegmentId, row: u32) -> bool {
+    pub(crate) fn take(&mut self, unit: SegmentId, row: u32) -> bool {
         self.0.entry(unit).or_default().0.insert(row)
     }
 
@@ -39,7 +39,7 @@ impl RowIds {
     }
 
     /// Deletes the rows; answers how many.
-    pub(super) fn delete(self, transaction: &mut Transaction, target: &Target) -> Result<u64> {
+    pub(crate) fn delete(self, transaction: &mut Transaction, target: &Target) -> Result<u64> {
         transaction.depends_on(&target.schema, &target.name);
         let units = self.0.into_iter().filter(|(_, rows)| !rows.0.is_empty());
         let deleted = units.map(|(unit, rows)| transaction.delete_rows(target.oid(), unit, rows));
@@ -57,6 +57,12 @@ fn id_columns(batch: &RecordBatch) -> Result<(&UInt64Array, &UInt32Array)> {
     Ok((units, rows))
 }
 
+/// The first columns of a batch, and the batch without them.
+pub(super) fn split(batch: &RecordBatch, columns: usize) -> Result<(Vec<ArrayRef>, RecordBatch)> {
+    let rest: Vec<usize> = (columns..batch.num_columns()).collect();
+    Ok((batch.columns()[..columns].to_vec(), batch.project(&rest)?))
+}
+
 /// Refuses clauses that this server does not have.
 pub(super) fn refuse(clauses: &[(bool, &str)]) -> Result<()> {
     match clauses.iter().find(|(present, _)| *present) {
@@ -69,7 +75,7 @@ pub(super) fn refuse(clauses: &[(bool, &str)]) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use arrow::array::{ArrayRef, Int32Array};
+    use arrow::array::Int32Array;
     use std::sync::Arc;
 
     #[test]

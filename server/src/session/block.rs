@@ -60,10 +60,13 @@ impl Block {
         if self.failed {
             return Err(in_failed_block());
         }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.set_read_committed(self.read_committed);
+        }
         match &mut self.transaction {
             Some(transaction) if self.read_committed => transaction.refresh()?,
             Some(_) => {}
-            None => self.transaction = Some(Transaction::begin(self.engine.clone())?),
+            None => self.transaction.insert(Transaction::begin(self.engine.clone())?).set_read_committed(self.read_committed),
         }
         self.transaction.as_mut().ok_or_else(|| SqlError::internal("a transaction vanished"))
     }

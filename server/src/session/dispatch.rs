@@ -8,7 +8,7 @@ use super::roles;
 use super::settings::confidential;
 use super::transaction::{Transaction, conflict_is_retryable};
 use super::{
-    Notice, Outcome, Session, Statement, absent, copying, cursors, explain_placement, lock_table, prepared, savepoints, temporary, vacuum,
+    Notice, Outcome, Session, Statement, absent, constraint_modes, copying, cursors, explain_placement, lock_table, prepared, savepoints, temporary, vacuum,
 };
 use crate::access::rights::Rights;
 use crate::catalog::Catalog;
@@ -79,7 +79,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         Ours::LockTable(lock) => lock_table::run(session, lock),
         Ours::ExplainPlacement(explain) => explain_placement::run(session, explain),
         Ours::DropAbsent(drop) => absent::drop(session, drop),
-        Ours::SetConstraints => set_constraints(session),
+        Ours::SetConstraints { names, deferred } => constraint_modes::set(session, names, *deferred).await,
         Ours::CreatePlpgsql { if_not_exists: false } => {
             Err(SqlError::new(SqlState::DUPLICATE_OBJECT, "extension \"plpgsql\" already exists"))
         }
@@ -96,6 +96,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         | Ours::RenameIndex { .. }
         | Ours::SetSchema { .. }
         | Ours::Access(_)
+        | Ours::AlterConstraint { .. }
         | Ours::CommentOnConstraint { .. } => Err(SqlError::internal("a change of the catalog came to the session")),
     }
 }
@@ -117,14 +118,6 @@ async fn run_standard(session: &mut Session, statement: &Statement, parameters: 
         }
         _ => Err(SqlError::unsupported(first_words(&statement.text))),
     }
-}
-
-fn set_constraints(session: &mut Session) -> Result<Outcome> {
-    if session.block.is_none() {
-        let message = "SET CONSTRAINTS can only be used in transaction blocks";
-        session.notify(Notice { severity: "WARNING", error: SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message) });
-    }
-    Ok(Outcome::Done("SET CONSTRAINTS".into()))
 }
 
 fn first_word(text: &str) -> String {

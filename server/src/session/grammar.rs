@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::sync::Arc;
 
+pub mod constraint_modes;
 pub mod cursors;
 pub mod drop_absent;
 pub mod identity_options;
@@ -190,8 +191,26 @@ pub enum Ours {
     },
     /// DROP of what this server has none of.
     DropAbsent(drop_absent::DropAbsent),
-    /// SET CONSTRAINTS ALL: there are none that could be deferred.
-    SetConstraints,
+    /// SET CONSTRAINTS.
+    SetConstraints {
+        /// Names of constraints; none: ALL.
+        names: Vec<ast::ObjectName>,
+        /// Or IMMEDIATE.
+        deferred: bool,
+    },
+    /// ALTER TABLE ... ALTER CONSTRAINT.
+    AlterConstraint {
+        /// IF EXISTS.
+        if_exists: bool,
+        /// The table.
+        table: ast::ObjectName,
+        /// The constraint.
+        constraint: String,
+        /// DEFERRABLE or NOT DEFERRABLE, where it is said.
+        deferrable: Option<bool>,
+        /// INITIALLY DEFERRED.
+        deferred: bool,
+    },
     /// A statement that PostgreSQL has and this server has not.
     Unsupported(Box<SqlError>),
 }
@@ -309,9 +328,8 @@ impl<'a> Grammar<'a> {
         if let Some(drop) = drop_absent::read(self)? {
             return Ok(Some(Ours::DropAbsent(drop)));
         }
-        if self.accept("SET CONSTRAINTS ALL") {
-            let _ = self.accept("DEFERRED") || self.accept("IMMEDIATE");
-            return Ok(Some(Ours::SetConstraints));
+        if let Some(ours) = constraint_modes::read(self)? {
+            return Ok(Some(ours));
         }
         if let Some(ours) = self.create_plpgsql() {
             return Ok(Some(ours));
@@ -817,7 +835,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("REFRESH MATERIALIZED VIEW", ""),
     ("REINDEX", INDEXES),
     ("SECURITY LABEL", ""),
-    ("SET CONSTRAINTS", "Constraints are checked at the end of each statement."),
 ];
 
 const INDEXES: &str = "There are no indexes: segments carry statistics by which scans skip what cannot match. Unique keys are UNIQUE or PRIMARY KEY constraints.";
@@ -879,7 +896,7 @@ pub fn refusal_of(tokens: &[TokenWithSpan]) -> Option<GrammarError> {
     if starts("ALTER", "TABLE") && (has("SET", "STATISTICS") || has("SET", "STORAGE") || has("SET", "COMPRESSION")) {
         return Some(SqlError::unsupported("ALTER COLUMN SET STATISTICS, STORAGE or COMPRESSION").into());
     }
-    if starts("ALTER", "TABLE") && (has("SET", "GENERATED") || has("DROP", "IDENTITY") || has("ALTER", "CONSTRAINT")) {
+    if starts("ALTER", "TABLE") && (has("SET", "GENERATED") || has("DROP", "IDENTITY")) {
         return Some(SqlError::unsupported("this form of ALTER TABLE").into());
     }
     None

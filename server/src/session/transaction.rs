@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::engine::locks::Owner;
 use crate::engine::writers::Writing;
 use crate::error::{Result, SqlError};
+use crate::foreign_keys::pending::Pending;
 use crate::view::{PinnedState, TableChanges, View};
 use placement::{Assertion, LogIndex, ObjectKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,12 +26,14 @@ use storage::{SegmentId, StagedSegment};
 pub mod autocommit;
 mod changes;
 mod commit;
+mod deferred;
 mod guards;
 mod refresh;
 mod savepoint;
 mod temporary;
 
 pub use commit::conflict_is_retryable;
+pub use deferred::Manner;
 pub use savepoint::Savepoint;
 
 /// Fingerprints listed in one commit; more are declared as "too many to list" (128 KiB of a commit at most).
@@ -52,9 +55,15 @@ pub struct Transaction {
     assertions: Arc<BTreeMap<ObjectKey, Option<LogIndex>>>,
     /// Tables whose rows were all looked at, and when.
     seen_all: Arc<BTreeMap<u32, LogIndex>>,
+    /// Tables of which nothing may change until the commit, and since when.
+    seen_unchanged: Arc<BTreeMap<u32, LogIndex>>,
     dropped_tables: Arc<BTreeSet<u32>>,
     dropped_counters: Arc<Vec<ObjectKey>>,
     writing: BTreeMap<u32, Writing>,
+    /// What foreign keys are yet to be checked.
+    pending: Arc<Pending>,
+    /// How it waits for locks, and what its statements see.
+    manner: Manner,
     /// What it has locked: given back when the transaction is dropped, which is after the log has answered.
     locks: Owner,
     /// Batches in the form in which they ride inside the commit; filled when committing.
@@ -85,9 +94,12 @@ impl Transaction {
             staged: Arc::default(),
             assertions: Arc::default(),
             seen_all: Arc::default(),
+            seen_unchanged: Arc::default(),
             dropped_tables: Arc::default(),
             dropped_counters: Arc::default(),
             writing: BTreeMap::new(),
+            pending: Arc::default(),
+            manner: Manner::default(),
             locks,
             inlined: BTreeMap::new(),
         })
@@ -160,6 +172,14 @@ impl Transaction {
             self.note_new_table(table.oid);
         }
         self.set_relation(schema, name, Arc::new(relation));
+    }
+
+    /// Gives a relation a new version, though it stays as it is: whoever relies on its staying so is to look again.
+    pub fn touch_relation(&mut self, schema: &str, name: &str) {
+        if let Some(entry) = self.catalog.relations.get(&key_of(schema, name)) {
+            let relation = Relation::clone(&entry.definition);
+            self.set_relation(schema, name, Arc::new(relation));
+        }
     }
 
     /// Drops a relation with its rows (a table) or its counter (a sequence).
