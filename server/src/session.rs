@@ -469,6 +469,10 @@ impl Drop for Session {
 }
 
 #[cfg(test)]
+mod key_model;
+#[cfg(test)]
+mod key_races;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,12 @@ pub struct ForeignKey {
     /// NOT VALID: rows that were there before may break it.
     #[serde(default)]
     pub not_valid: bool,
+    /// DISABLE TRIGGER ALL on its table: new references are not checked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unchecked: bool,
+    /// DISABLE TRIGGER ALL on the referenced table: nothing follows from keys that go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inactive: bool,
 }
 
 /// What happens to a referring row when the key that it refers to goes.

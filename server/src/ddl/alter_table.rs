@@ -51,7 +51,8 @@ pub fn alter(
             storage_parameters::check(options)?;
             Ok(Decision::default())
         }
-        AlterTableOperation::DisableTrigger { name } | AlterTableOperation::EnableTrigger { name } => triggers(&found, name),
+        AlterTableOperation::DisableTrigger { name } => triggers(scope, &found, name, false),
+        AlterTableOperation::EnableTrigger { name } => triggers(scope, &found, name, true),
         AlterTableOperation::ClusterBy { exprs } => alteration.cluster_by(exprs),
         AlterTableOperation::DropClusteringKey => alteration.cluster_by(&[]),
         AlterTableOperation::OwnerTo { .. } => Err(SqlError::unsupported("OWNER TO").with_hint("There are no roles yet.")),
@@ -59,10 +60,11 @@ pub fn alter(
     }
 }
 
-/// No table has a trigger, so there is nothing to do for ALL of them; one that is named does not exist.
-fn triggers(found: &Found<'_>, name: &Ident) -> Result<Decision> {
+/// Tables have no triggers but those by which PostgreSQL enforces foreign keys; one that is named does not exist.
+fn triggers(scope: Scope<'_>, found: &Found<'_>, name: &Ident, enabled: bool) -> Result<Decision> {
     match fold(name).as_str() {
-        "all" | "user" => Ok(Decision::default()),
+        "all" => foreign_keys::set_enabled(scope, found, enabled),
+        "user" => Ok(Decision::default()),
         name => {
             let message = format!("trigger \"{name}\" for table \"{}\" does not exist", found.name);
             Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))

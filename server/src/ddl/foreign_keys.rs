@@ -4,7 +4,7 @@
 //! and must look again.
 
 use super::constraints::free_name;
-use super::decision::{Change, Check, Decision, Scope, place};
+use super::decision::{Change, Check, Decision, Scope, place, put};
 use crate::access::acl::{self, Kind};
 use crate::access::rights::denied;
 use crate::catalog::foreign_key::{Action, ForeignKey, Referring};
@@ -24,7 +24,9 @@ use storage::ColumnId;
 pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefinition, written: &ForeignKeyConstraint) -> Result<String> {
     let (deferrable, deferred) = deferral(written.characteristics.as_ref())?;
     let is_full = match written.match_kind {
-        Some(ConstraintReferenceMatchKind::Partial) => return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "MATCH PARTIAL not yet implemented")),
+        Some(ConstraintReferenceMatchKind::Partial) => {
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "MATCH PARTIAL not yet implemented"));
+        }
         kind => kind == Some(ConstraintReferenceMatchKind::Full),
     };
     let parent = Parent::of(scope, (schema, relation), table, &written.foreign_table)?;
@@ -61,6 +63,8 @@ pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefi
         deferrable,
         deferred,
         not_valid: false,
+        unchecked: false,
+        inactive: false,
     };
     table.constraints.push(Constraint::Foreign(key));
     Ok(name)
@@ -189,7 +193,9 @@ fn is_itself(scope: Scope<'_>, (schema, relation): (&str, &str), written: &Objec
     let first = || scope.search_path.iter().find(|path| *path == schema || scope.catalog.get(path, relation).is_some());
     Ok(name.name == relation
         && match &name.schema {
-            Some(_) => scope.catalog.find(&name, scope.search_path).map_or(name.schema.as_deref() == Some(schema), |found| found.schema == schema),
+            Some(_) => {
+                scope.catalog.find(&name, scope.search_path).map_or(name.schema.as_deref() == Some(schema), |found| found.schema == schema)
+            }
             None => first().is_some_and(|path| path == schema),
         })
 }
@@ -197,7 +203,11 @@ fn is_itself(scope: Scope<'_>, (schema, relation): (&str, &str), written: &Objec
 /// 42804 unless values of each pair of columns can be compared.
 pub fn check_types(name: &str, child: (&TableDefinition, &[ColumnId]), parent: (&TableDefinition, &[ColumnId])) -> Result<()> {
     let column = |(table, columns): (&TableDefinition, &[ColumnId]), at: usize| -> Result<ColumnDefinition> {
-        columns.get(at).and_then(|id| table.column_by_id(*id)).cloned().ok_or_else(|| SqlError::internal("a column of a foreign key is gone"))
+        columns
+            .get(at)
+            .and_then(|id| table.column_by_id(*id))
+            .cloned()
+            .ok_or_else(|| SqlError::internal("a column of a foreign key is gone"))
     };
     for at in 0..child.1.len() {
         let (from, to) = (column(child, at)?, column(parent, at)?);
@@ -238,6 +248,40 @@ pub fn checks(found: &Found<'_>, table: &TableDefinition, before: usize) -> Vec<
 /// The check of one foreign key on all rows.
 pub fn check_of(found: &Found<'_>, key: &ForeignKey) -> Check {
     Check::ForeignKey { table: place(found), constraint: key.name.clone() }
+}
+
+/// DISABLE and ENABLE TRIGGER ALL: whether a table's references are checked, and whether anything follows from its keys that go.
+pub fn set_enabled(scope: Scope<'_>, found: &Found<'_>, enabled: bool) -> Result<Decision> {
+    let oid = found.relation().oid();
+    let mut decision = Decision::default();
+    for table in scope.catalog.all().filter(|table| table.relation().as_table().is_some()) {
+        let mut definition = table.table()?.clone();
+        let own = definition.oid == oid;
+        let mut changed = false;
+        for constraint in &mut definition.constraints {
+            let Constraint::Foreign(key) = constraint else { continue };
+            for (concerned, off) in [(own, &mut key.unchecked), (key.parent == oid, &mut key.inactive)] {
+                changed |= concerned && *off == enabled;
+                *off = if concerned { !enabled } else { *off };
+            }
+        }
+        if changed {
+            if !scope.rights().is_superuser() {
+                let message = format!("permission denied: the triggers of foreign keys on \"{}\" are system triggers", found.name);
+                return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+            }
+            decision.changes.push(put(&table, Relation::Table(definition)));
+        }
+    }
+    if !decision.changes.is_empty()
+        && !decision
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::PutRelation(schema, name, _) if *schema == found.schema && *name == found.name))
+    {
+        decision.changes.push(Change::Touch(place(found)));
+    }
+    Ok(decision)
 }
 
 /// Why a foreign key keeps a column, a table or a unique constraint from being dropped.

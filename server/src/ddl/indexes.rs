@@ -80,7 +80,10 @@ pub fn drop(scope: Scope<'_>, names: &[ObjectName], if_exists: bool, cascade: bo
         };
         let relying = foreign_keys::relying_on(scope, &tables[at].1, &wanted.name);
         remove(&mut tables[at].1, found.name, &wanted.name)?;
-        tables[at].1.constraints.retain(|constraint| !relying.iter().any(|by| place(&by.found) == place(&found) && by.key.name == constraint.name()));
+        tables[at]
+            .1
+            .constraints
+            .retain(|constraint| !relying.iter().any(|by| place(&by.found) == place(&found) && by.key.name == constraint.name()));
         targets.push(super::drop::Target::Index(place(&found), wanted.name.clone()));
     }
     let dropped = super::drop::decide(scope, targets, cascade)?;

@@ -168,7 +168,9 @@ fn foreign_keys_follow(
     (old, new): (ColumnId, ColumnId),
     decision: &mut Decision,
 ) -> Result<()> {
-    for key in table.foreign_keys().filter(|key| key.columns.contains(&new) || (key.parent == table.oid && key.parent_columns.contains(&new))) {
+    for key in
+        table.foreign_keys().filter(|key| key.columns.contains(&new) || (key.parent == table.oid && key.parent_columns.contains(&new)))
+    {
         let parent = scope.catalog.by_oid(key.parent).and_then(|parent| parent.relation().as_table());
         let parent = if key.parent == table.oid { Some(table) } else { parent };
         let parent = parent.ok_or_else(|| SqlError::internal("a table vanished"))?;

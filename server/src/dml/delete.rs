@@ -27,6 +27,7 @@ pub async fn execute(
     let (name, alias) = target::of_delete(delete)?;
     let target = target::find(context, &name)?;
     target::permit(context, &target, acl::DELETE, &[])?;
+    let target = target.told_to(&context.rights(), &[]);
     let alias = alias_of(&target, alias);
     transaction.will_change_rows(target.oid());
     let using = delete.using.as_deref().unwrap_or_default();

@@ -7,8 +7,8 @@ use crate::catalog::{Relation, Restart, keys};
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
 use crate::query::QueryContext;
-use crate::session::{Notice, Outcome};
 use crate::session::transaction::Transaction;
+use crate::session::{Notice, Outcome};
 use datafusion::sql::sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
 
 /// Empties tables. Those that refer to them are emptied too with CASCADE, and otherwise have to be named.

@@ -1,6 +1,8 @@
 //! UPDATE: the old rows are deleted, the new ones inserted.
 
-use super::query::{alias_of, column, is_default, is_untyped, named, old_key_items, row_id_items, rows_table, select, typed_parameter, wildcards};
+use super::query::{
+    alias_of, column, is_default, is_untyped, named, old_key_items, row_id_items, rows_table, select, typed_parameter, wildcards,
+};
 use super::returning::Returning;
 use super::rows::{RowIds, refuse, split};
 use super::target;

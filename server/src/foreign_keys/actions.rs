@@ -1,6 +1,6 @@
 //! CASCADE, SET NULL, SET DEFAULT: changes of the rows that refer to keys which are gone, as part of the statement that took them away.
 
-use super::checking::changed_meanwhile;
+use super::checking::{self, changed_meanwhile};
 use super::key_set::KeySet;
 use super::link::Link;
 use super::lookup::{self, Rows};
@@ -22,7 +22,13 @@ use std::sync::Arc;
 use storage::SegmentId;
 
 /// Does what a foreign key says about the rows that refer to keys; what follows from that.
-pub async fn act(context: &QueryContext, transaction: &mut Transaction, link: &Arc<Link>, keys: Arc<KeySet>, is_update: bool) -> Result<Vec<Event>> {
+pub async fn act(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    link: &Arc<Link>,
+    keys: Arc<KeySet>,
+    is_update: bool,
+) -> Result<Vec<Event>> {
     let action = action(link, is_update);
     transaction.will_change_rows(link.child.oid());
     transaction.lock_keys(link.space, KeyMode::Exclusive, keys.fingerprints()).await?;
@@ -38,8 +44,13 @@ pub async fn act(context: &QueryContext, transaction: &mut Transaction, link: &A
     if action == Action::Cascade && !is_update {
         return delete(context, transaction, link, rows);
     }
-    let change = Change::of(link, action, is_update, keys);
-    change.carry_out(context, transaction, rows).await
+    let change = Change::of(link, action, is_update, keys.clone());
+    let events = change.carry_out(context, transaction, rows).await?;
+    if action == Action::SetDefault {
+        // The default may be the key that is gone.
+        checking::gone(transaction, link, keys).await?;
+    }
+    Ok(events)
 }
 
 /// 40001 for rows that the transaction's snapshot does not have: it cannot change them.

@@ -36,6 +36,12 @@ impl Link {
         Self::from_child(catalog, &child, referring.key)
     }
 
+    /// The link of a foreign key that refers to a table.
+    pub fn of_parent(parent: &Target, referring: &Referring<'_>) -> Result<Arc<Self>> {
+        let child = Target::new(referring.found.schema, referring.found.name, referring.table.clone());
+        Self::between(child, parent.clone(), referring.key)
+    }
+
     /// The link of a foreign key of a table.
     pub fn from_child(catalog: &Catalog, child: &Target, key: &ForeignKey) -> Result<Arc<Self>> {
         let gone = || SqlError::internal(format!("the table that foreign key \"{}\" refers to is gone", key.name));
@@ -45,11 +51,15 @@ impl Link {
             let found = catalog.by_oid(key.parent).ok_or_else(gone)?;
             Target::new(found.schema, found.name, found.table()?.clone())
         };
+        Self::between(child.clone(), parent, key)
+    }
+
+    fn between(child: Target, parent: Target, key: &ForeignKey) -> Result<Arc<Self>> {
         let compared = compared(&child.definition, &parent.definition, key)?;
         let space = space(key, &compared);
         let references = Arc::new(Side::new(&child.definition, &key.columns, compared.clone(), space)?);
         let keys = Arc::new(Side::new(&parent.definition, &key.parent_columns, compared, space)?);
-        Ok(Arc::new(Self { key: key.clone(), child: child.clone(), parent, references, keys, space }))
+        Ok(Arc::new(Self { key: key.clone(), child, parent, references, keys, space }))
     }
 
     /// What is known by, within a transaction: OID of the child, name.

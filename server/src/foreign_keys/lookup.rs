@@ -41,7 +41,8 @@ pub fn look(engine: &Engine, keys: &KeySet, side: &Side, units: &[Unit]) -> Resu
     let mut left = keys.all();
     let units = candidates(engine, keys, side, units)?;
     let schema = scan_schema(&side.specs, false);
-    let request = ScanRequest { projection: side.specs.clone(), schema, predicates: keys.predicates(side), row_ids: false, batch_rows: BATCH_ROWS };
+    let request =
+        ScanRequest { projection: side.specs.clone(), schema, predicates: keys.predicates(side), row_ids: false, batch_rows: BATCH_ROWS };
     let request = Arc::new(request);
     let metrics = Arc::new(ScanMetrics::default());
     let mut found = HashSet::new();

@@ -21,7 +21,7 @@ impl NewKeys {
     /// Of the foreign keys whose columns change.
     pub fn of(engine: &Engine, catalog: &Catalog, target: &Target, changed: KeysChanged<'_>) -> Result<Self> {
         let mut links = Vec::new();
-        for key in target.definition.foreign_keys() {
+        for key in target.definition.foreign_keys().filter(|key| !key.unchecked) {
             let link = Link::from_child(catalog, target, key)?;
             let may_break = match changed {
                 KeysChanged::All => true,

@@ -23,8 +23,8 @@ impl OldKeys {
     /// For rows that go (`changed` is `None`), or in which some columns change.
     pub fn of(engine: &Engine, catalog: &Catalog, target: &Target, changed: Option<&[usize]>) -> Result<Self> {
         let mut old = Self { is_update: changed.is_some(), ..Self::default() };
-        for referring in catalog.referring_to(target.oid()) {
-            let link = Link::of(catalog, &referring)?;
+        for referring in catalog.referring_to(target.oid()).into_iter().filter(|referring| !referring.key.inactive) {
+            let link = Link::of_parent(target, &referring)?;
             let may_change = |position: &usize| changed.is_none_or(|changed| changed.contains(position));
             if link.keys.positions.iter().any(may_change) {
                 let keys = KeySet::new(engine, &link.keys, &link)?;

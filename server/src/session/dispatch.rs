@@ -8,7 +8,8 @@ use super::roles;
 use super::settings::confidential;
 use super::transaction::{Transaction, conflict_is_retryable};
 use super::{
-    Notice, Outcome, Session, Statement, absent, constraint_modes, copying, cursors, explain_placement, lock_table, prepared, savepoints, temporary, vacuum,
+    Notice, Outcome, Session, Statement, absent, constraint_modes, copying, cursors, explain_placement, lock_table, prepared, savepoints,
+    temporary, vacuum,
 };
 use crate::access::rights::Rights;
 use crate::catalog::Catalog;

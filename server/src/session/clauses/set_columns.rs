@@ -33,7 +33,12 @@ pub(super) fn cut(tokens: &mut Vec<TokenWithSpan>) {
 /// The list at a place behind ON DELETE SET NULL: where it begins, where what comes after it does, its names.
 fn list(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, usize, Vec<String>)> {
     let is = |offset: usize, word: &str| is_word(tokens.get(at + offset), word);
-    if !(is(0, "ON") && is(1, "DELETE") && is(2, "SET") && (is(3, "NULL") || is(3, "DEFAULT")) && tokens.get(at + 4)?.token == Token::LParen) {
+    if !(is(0, "ON")
+        && is(1, "DELETE")
+        && is(2, "SET")
+        && (is(3, "NULL") || is(3, "DEFAULT"))
+        && tokens.get(at + 4)?.token == Token::LParen)
+    {
         return None;
     }
     let mut names = Vec::new();
@@ -75,11 +80,11 @@ mod tests {
         let sql = "create table c (a int, \"B\" int, foreign key (a, \"B\") references p on delete set null (\"B\", A) on update cascade, \
                    foreign key (a) references q on delete set default)";
         let Statement::CreateTable(create) = &*parse(sql).unwrap()[0].ast else { panic!() };
-        let keys: Vec<_> = create.constraints.iter().map(|constraint| match constraint {
+        let keys = create.constraints.iter().map(|constraint| match constraint {
             TableConstraint::ForeignKey(key) => set_columns(key).unwrap().iter().map(|name| name.value.clone()).collect::<Vec<_>>(),
             other => panic!("{other}"),
         });
-        assert_eq!(keys, [vec!["B".to_string(), "a".to_string()], vec![]]);
+        assert_eq!(keys.collect::<Vec<_>>(), [vec!["B".to_string(), "a".to_string()], vec![]]);
         assert!(parse("create table c (a int references p on delete set null ())").is_err());
     }
 }

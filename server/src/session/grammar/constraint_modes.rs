@@ -31,9 +31,7 @@ fn set_constraints(grammar: &mut Grammar<'_>) -> Read<Ours> {
 
 /// Whether ALTER CONSTRAINT comes behind the name of a table.
 fn is_alter_constraint(grammar: &Grammar<'_>) -> bool {
-    let is_word = |at: usize, word: &str| {
-        matches!(&grammar.parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
-    };
+    let is_word = |at: usize, word: &str| matches!(&grammar.parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word));
     let mut at = 2;
     if is_word(at, "IF") && is_word(at + 1, "EXISTS") {
         at += 2;

@@ -52,8 +52,11 @@ impl Transaction {
         let unchanged_tables = self.unchanged();
         let moved = |it: &placement::Unextended| state.tables.get(&it.table).is_some_and(|table| table.version > it.since);
         let same_catalog = base.version == self.base.version;
-        (same_catalog || !own_catalog) && self.assertions.iter().all(unchanged) && !unextended.iter().any(grown)
-            && !unchanged_tables.iter().any(moved) && self.deletes_hold(state)
+        (same_catalog || !own_catalog)
+            && self.assertions.iter().all(unchanged)
+            && !unextended.iter().any(grown)
+            && !unchanged_tables.iter().any(moved)
+            && self.deletes_hold(state)
     }
 
     fn deletes_hold(&self, state: &State) -> bool {

@@ -46,7 +46,8 @@ impl Transaction {
     /// catalog of a savepoint is always one over the present base.)
     pub fn roll_back_to(&mut self, savepoint: &Savepoint) {
         let gone = self.staged.keys().any(|id| !savepoint.staged.contains_key(id));
-        let Savepoint { catalog, changes, keys, staged, assertions, seen_all, seen_unchanged, pending, dropped_tables, dropped_counters } = savepoint.clone();
+        let Savepoint { catalog, changes, keys, staged, assertions, seen_all, seen_unchanged, pending, dropped_tables, dropped_counters } =
+            savepoint.clone();
         self.catalog = catalog.unwrap_or_else(|| self.base.clone());
         (self.changes, self.keys, self.staged) = (changes, keys, staged);
         (self.assertions, self.seen_all, self.seen_unchanged) = (assertions, seen_all, seen_unchanged);
