@@ -470,4 +470,6 @@ impl Drop for Session {
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod row_races;
+#[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use super::returning::Returning;
 use super::rows::{RowIds, refuse};
 use super::target;
 use crate::access::acl;
+use crate::engine::locks::RowStrength;
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::query::QueryContext;
@@ -40,7 +41,7 @@ pub async fn execute(
             returning.add(&ids.take_batch(&batch)?)?;
         }
     }
-    let deleted = ids.delete(transaction, &target)?;
+    let deleted = ids.delete(context, transaction, &target, RowStrength::Update).await?;
     Ok(returning.outcome("DELETE", deleted))
 }
 

@@ -9,7 +9,7 @@ use super::insert::Source;
 use super::query::{named, plain_table, select};
 use super::returning::Returning;
 use super::rows::RowIds;
-use super::update::assignments;
+use super::update::{assignments, strength};
 use crate::catalog::Constraint;
 use crate::catalog::names::fold;
 use crate::error::{Result, SqlError, SqlState};
@@ -171,8 +171,8 @@ pub(super) async fn insert_with_conflicts(
     if let (Some(update), false) = (&conflicts.update, plan.updates.is_empty()) {
         transaction.will_change_rows(target.oid());
         let (rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
+        ids.delete(context, transaction, target, strength(target, &update.columns)).await?;
         returning.add(&rows)?;
-        ids.delete(transaction, target)?;
         inserter.push(rows).await?;
     }
     inserter.finish(transaction).await
