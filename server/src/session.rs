@@ -475,4 +475,6 @@ mod key_races;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod row_races;
+#[cfg(test)]
 mod tests;

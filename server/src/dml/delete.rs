@@ -5,6 +5,7 @@ use super::returning::Returning;
 use super::rows::{RowIds, refuse, split};
 use super::target;
 use crate::access::acl;
+use crate::engine::locks::RowStrength;
 use crate::error::{Result, SqlError};
 use crate::foreign_keys::old_keys::OldKeys;
 use crate::foreign_keys::queue;
@@ -46,7 +47,7 @@ pub async fn execute(
             returning.add(&batch)?;
         }
     }
-    let deleted = ids.delete(transaction, &target)?;
+    let deleted = ids.delete(context, transaction, &target, RowStrength::Update).await?;
     queue::run(context, transaction, old.events()).await?;
     Ok(returning.outcome("DELETE", deleted))
 }

@@ -9,7 +9,7 @@ use super::insert::Source;
 use super::query::{named, plain_table, select};
 use super::returning::Returning;
 use super::rows::RowIds;
-use super::update::assignments;
+use super::update::{assignments, strength};
 use crate::catalog::Constraint;
 use crate::catalog::names::fold;
 use crate::error::{Result, SqlError, SqlState};
@@ -177,8 +177,8 @@ pub(super) async fn insert_with_conflicts(
         let (before, rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
         let values = old.of_rows(&before);
         old.add_updated(&values, &rows)?;
+        ids.delete(context, transaction, target, strength(target, &update.columns)).await?;
         returning.add(&rows)?;
-        ids.delete(transaction, target)?;
         inserter.push(rows).await?;
     }
     let (rows, checks) = inserter.finish_unchecked(transaction).await?;

@@ -1,7 +1,9 @@
 //! Rows that a statement deletes, and pieces that all statements share.
 
+use crate::engine::locks::{RowSet, RowStrength};
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
+use crate::query::QueryContext;
 use crate::session::transaction::Transaction;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::filter_record_batch;
@@ -38,8 +40,17 @@ impl RowIds {
         if taken.true_count() == batch.num_rows() { Ok(batch) } else { Ok(filter_record_batch(&batch, &taken)?) }
     }
 
-    /// Deletes the rows; answers how many.
-    pub(crate) fn delete(self, transaction: &mut Transaction, target: &Target) -> Result<u64> {
+    /// Locks the rows, after waiting for who holds them, and deletes them; answers how many.
+    pub(crate) async fn delete(
+        self,
+        context: &QueryContext,
+        transaction: &mut Transaction,
+        target: &Target,
+        strength: RowStrength,
+    ) -> Result<u64> {
+        let units = self.0.iter().filter(|(_, rows)| !rows.0.is_empty()).map(|(unit, rows)| (*unit, rows.0.clone()));
+        let rows = RowSet { table: target.oid(), strength, units: units.collect() };
+        transaction.lock_rows(rows, context.session.lock_timeout()).await?;
         transaction.depends_on(&target.schema, &target.name);
         let units = self.0.into_iter().filter(|(_, rows)| !rows.0.is_empty());
         let deleted = units.map(|(unit, rows)| transaction.delete_rows(target.oid(), unit, rows));

@@ -7,7 +7,8 @@ use super::returning::Returning;
 use super::rows::{RowIds, refuse, split};
 use super::target;
 use crate::access::acl;
-use crate::catalog::{ColumnDefinition, Identity};
+use crate::catalog::{ColumnDefinition, Constraint, Identity};
+use crate::engine::locks::RowStrength;
 use crate::error::{Result, SqlError, SqlState};
 use crate::foreign_keys::old_keys::OldKeys;
 use crate::foreign_keys::queue;
@@ -61,10 +62,21 @@ pub async fn execute(
         }
         inserter.push(rows).await?;
     }
-    ids.delete(transaction, &target)?;
+    ids.delete(context, transaction, &target, strength(&target, &changed)).await?;
     let (updated, checks) = inserter.finish_unchecked(transaction).await?;
     queue::run(context, transaction, old.events().into_iter().chain(checks).collect()).await?;
     Ok(returning.outcome("UPDATE", updated))
+}
+
+/// How an update of these columns locks its rows: references to rows whose keys stay do not mind.
+pub(crate) fn strength(target: &Target, changed: &[usize]) -> RowStrength {
+    let columns = &target.definition.columns;
+    let is_changed = |id| changed.iter().any(|position| columns.get(*position).is_some_and(|column| column.id == id));
+    let changes_key = |constraint: &Constraint| match constraint {
+        Constraint::Unique { columns, .. } => columns.iter().any(|id| is_changed(*id)),
+        _ => false,
+    };
+    if target.definition.constraints.iter().any(changes_key) { RowStrength::Update } else { RowStrength::NoKeyUpdate }
 }
 
 /// The tables of UPDATE ... FROM.

@@ -1,6 +1,6 @@
 //! CASCADE, SET NULL, SET DEFAULT: changes of the rows that refer to keys which are gone, as part of the statement that took them away.
 
-use super::checking::{self, changed_meanwhile};
+use super::checking;
 use super::key_set::KeySet;
 use super::link::Link;
 use super::lookup::{self, Rows};
@@ -9,7 +9,8 @@ use super::queue::{Event, action};
 use super::side::cast;
 use crate::catalog::foreign_key::Action;
 use crate::dml::rows::RowIds;
-use crate::engine::locks::KeyMode;
+use crate::dml::update::strength;
+use crate::engine::locks::{KeyMode, RowStrength};
 use crate::error::{Result, SqlError};
 use crate::ingest::defaults::Default as ColumnDefault;
 use crate::ingest::{Inserter, KeysChanged};
@@ -42,7 +43,7 @@ pub async fn act(
     }
     refuse_unseen(transaction, link, &rows)?;
     if action == Action::Cascade && !is_update {
-        return delete(context, transaction, link, rows);
+        return delete(context, transaction, link, rows).await;
     }
     let change = Change::of(link, action, is_update, keys.clone());
     let events = change.carry_out(context, transaction, rows).await?;
@@ -54,11 +55,11 @@ pub async fn act(
 }
 
 /// 40001 for rows that the transaction's snapshot does not have: it cannot change them.
-fn refuse_unseen(transaction: &Transaction, link: &Link, rows: &Rows) -> Result<()> {
+fn refuse_unseen(transaction: &mut Transaction, link: &Link, rows: &Rows) -> Result<()> {
     let known: HashSet<SegmentId> = transaction.view().units(link.child.oid()).iter().map(|unit| unit.id).collect();
     match rows.ids.iter().all(|(unit, _)| known.contains(unit)) {
         true => Ok(()),
-        false => Err(changed_meanwhile()),
+        false => Err(transaction.lose()),
     }
 }
 
@@ -68,13 +69,13 @@ fn row_ids(rows: &Rows) -> RowIds {
     ids
 }
 
-fn delete(context: &QueryContext, transaction: &mut Transaction, link: &Link, rows: Rows) -> Result<Vec<Event>> {
+async fn delete(context: &QueryContext, transaction: &mut Transaction, link: &Link, rows: Rows) -> Result<Vec<Event>> {
     let mut old = OldKeys::of(&context.engine, &transaction.view().catalog, &link.child, None)?;
     for batch in &rows.batches {
         let values = old.of_rows(batch);
         old.add_deleted(&values)?;
     }
-    row_ids(&rows).delete(transaction, &link.child)?;
+    row_ids(&rows).delete(context, transaction, &link.child, RowStrength::Update).await?;
     Ok(old.events())
 }
 
@@ -105,7 +106,7 @@ impl<'a> Change<'a> {
             old.add_updated(&values, &new)?;
             inserter.push(new).await?;
         }
-        row_ids(&rows).delete(transaction, child)?;
+        row_ids(&rows).delete(context, transaction, child, strength(child, &self.columns)).await?;
         let (_, checks) = inserter.finish_unchecked(transaction).await?;
         Ok(old.events().into_iter().chain(checks).collect())
     }

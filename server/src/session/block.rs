@@ -3,6 +3,7 @@
 use super::settings::Settings;
 use super::transaction::{Savepoint, Transaction};
 use crate::engine::Engine;
+use crate::engine::locks::Mark as LockMark;
 use crate::error::{Result, SqlError, SqlState};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ struct Mark {
     name: String,
     /// What the transaction had done; `None` if it had not begun.
     savepoint: Option<Savepoint>,
+    /// What it had locked.
+    locks: LockMark,
     settings: Settings,
     read_only: bool,
     /// Cursors that the session had declared.
@@ -89,8 +92,9 @@ impl Block {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Use RELEASE SAVEPOINT."));
         }
         let savepoint = self.transaction.as_ref().map(Transaction::savepoint);
+        let locks = self.transaction.as_ref().map_or(LockMark::START, |transaction| transaction.locks().mark());
         let (settings, read_only) = (settings.clone(), self.read_only);
-        self.savepoints.push(Mark { name: name.to_string(), savepoint, settings, read_only, cursors });
+        self.savepoints.push(Mark { name: name.to_string(), savepoint, locks, settings, read_only, cursors });
         Ok(())
     }
 
@@ -98,6 +102,9 @@ impl Block {
     pub fn release_savepoint(&mut self, name: &str) -> Result<()> {
         let place = self.place_of(name)?;
         self.savepoints.truncate(place);
+        if let Some(transaction) = &self.transaction {
+            transaction.locks().forget_marks_after(self.savepoints.last().map(|mark| mark.locks));
+        }
         Ok(())
     }
 
@@ -112,6 +119,7 @@ impl Block {
                 Some(savepoint) => transaction.roll_back_to(savepoint),
                 None => transaction.undo_all(),
             }
+            transaction.locks().release_after(mark.locks);
         }
         self.failed = false;
         self.read_only = mark.read_only;

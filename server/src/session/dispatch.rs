@@ -30,8 +30,6 @@ use futures::TryStreamExt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How often a statement of a READ COMMITTED block is run when others change its rows meanwhile.
-const WRITE_TRIES_MAX: usize = 16;
 /// How often a change of the catalog outside a block is tried again when it lost a race.
 const DDL_TRIES_MAX: usize = 8;
 
@@ -490,20 +488,9 @@ async fn write_in_block(
     statement: &ast::Statement,
     parameters: &[ScalarValue],
 ) -> Result<Outcome> {
-    let mut tries = 0;
-    loop {
-        let read_committed = block.read_committed;
-        let transaction = block.transaction()?;
-        // What was lost before this statement stays lost, however often it is run.
-        transaction.check_conflicts()?;
-        let before = transaction.savepoint();
-        let context = source.context(transaction.view());
-        let outcome = Box::pin(dml::execute(&context, transaction, statement, parameters)).await?;
-        transaction.rewrites_settled().await;
-        tries += 1;
-        match transaction.check_conflicts() {
-            Err(_) if read_committed && tries < WRITE_TRIES_MAX => transaction.roll_back_to(&before),
-            checked => return checked.map(|()| outcome),
-        }
-    }
+    let read_committed = block.read_committed;
+    let transaction = block.transaction()?;
+    // What was lost before this statement stays lost, however often it is run.
+    transaction.check_conflicts()?;
+    dml::execute_in(transaction, read_committed, |view| source.context(view), statement, parameters).await
 }

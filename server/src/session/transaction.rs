@@ -3,6 +3,7 @@
 //! 1. The first statement pins a snapshot. All statements of a block read that snapshot, with the transaction's own changes on top; at READ
 //!    COMMITTED each statement moves on to the newest one ([`refresh`]).
 //! 2. DDL changes the catalog overlay; DML stages segments and inlined rows, and collects ids of deleted rows ([`changes`]).
+//!    Rows that others may want too are locked before they are changed ([`locking`]).
 //! 3. COMMIT turns the overlay into one `placement::Commit` and proposes it ([`commit`]). The log answers: committed, or a conflict (40001).
 //! 4. Dropping a transaction rolls it back: staged files are no longer held, and the sweep takes them.
 //!
@@ -28,6 +29,7 @@ mod changes;
 mod commit;
 mod deferred;
 mod guards;
+pub mod locking;
 mod refresh;
 mod savepoint;
 mod temporary;
@@ -66,6 +68,7 @@ pub struct Transaction {
     manner: Manner,
     /// What it has locked: given back when the transaction is dropped, which is after the log has answered.
     locks: Owner,
+    running: locking::Running,
     /// Batches in the form in which they ride inside the commit; filled when committing.
     inlined: BTreeMap<u32, placement::InlineRows>,
 }
@@ -101,6 +104,7 @@ impl Transaction {
             pending: Arc::default(),
             manner: Manner::default(),
             locks,
+            running: locking::Running::default(),
             inlined: BTreeMap::new(),
         })
     }

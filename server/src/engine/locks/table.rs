@@ -36,6 +36,11 @@ pub struct Ticket(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(usize);
 
+impl Mark {
+    /// Nothing.
+    pub const START: Self = Self(0);
+}
+
 /// The answer to a request.
 #[derive(Debug)]
 pub enum Asked {

@@ -186,7 +186,7 @@ impl Transaction {
         Ok(change)
     }
 
-    fn fingerprints(&self, oid: u32) -> KeyFingerprints {
+    pub(super) fn fingerprints(&self, oid: u32) -> KeyFingerprints {
         match self.keys.get(&oid) {
             None => KeyFingerprints::default(),
             Some(InsertedKeys::Listed(listed)) => KeyFingerprints { inserted: listed.clone(), all: false },

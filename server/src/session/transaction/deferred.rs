@@ -29,8 +29,7 @@ impl Transaction {
     /// Says for whom it waits, and how long.
     pub fn act_for(&mut self, session: &SessionFacts) {
         self.locks.act_for(session.process_id);
-        let limit = session.settings.milliseconds("lock_timeout").filter(|limit| *limit > 0);
-        self.manner.lock_limit = limit.map(Duration::from_millis);
+        self.manner.lock_limit = session.lock_timeout();
     }
 
     /// Says whether each statement sees what was committed before it.
