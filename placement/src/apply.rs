@@ -25,6 +25,7 @@ pub(crate) fn commit(state: &State, index: LogIndex, commit: &Commit) -> Result<
     check_shape(state, commit)?;
     check_objects(state, commit)?;
     check_unextended(state, commit)?;
+    check_unchanged(state, commit)?;
     let mut next = state.clone();
     for change in &commit.tables {
         change_table(&mut next, index, commit.read_index, change)?;
@@ -110,6 +111,12 @@ fn check_object(state: &State, key: &ObjectKey, version: Option<LogIndex>) -> Re
 fn check_unextended(state: &State, commit: &Commit) -> Result<(), Conflict> {
     let grown = |it: &&Unextended| state.tables.get(&it.table).is_some_and(|table| table.rows_added > it.since);
     commit.unextended.iter().find(grown).map_or(Ok(()), |it| Err(Conflict::Added(it.table)))
+}
+
+/// Nobody has changed rows where the transaction relied on their staying as they were.
+fn check_unchanged(state: &State, commit: &Commit) -> Result<(), Conflict> {
+    let changed = |it: &&Unextended| state.tables.get(&it.table).is_some_and(|table| table.version > it.since);
+    commit.unchanged.iter().find(changed).map_or(Ok(()), |it| Err(Conflict::Rows(it.table)))
 }
 
 /// Nothing is left of what was to be removed as a whole.

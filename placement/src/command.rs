@@ -45,6 +45,9 @@ pub struct Commit {
     /// Tables whose rows were all looked at: nobody may have added any since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unextended: Vec<Unextended>,
+    /// Tables of which nothing may have changed since, not even by compaction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchanged: Vec<Unextended>,
     /// Prefixes of keys under which no object may be left once this commit is made: what is removed must not keep anything that was
     /// created meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

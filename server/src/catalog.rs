@@ -17,6 +17,7 @@ pub mod built_table;
 pub mod client_queries;
 pub mod columns;
 pub mod comments;
+pub mod foreign_key;
 pub mod information_schema;
 pub mod keys;
 pub mod lookup;
@@ -27,6 +28,7 @@ pub mod system_columns;
 pub mod system_views;
 pub mod temporary;
 
+use foreign_key::ForeignKey;
 use keys::ObjectName;
 
 /// All objects at one version of the catalog.
@@ -83,7 +85,7 @@ pub struct TableDefinition {
     pub columns: Vec<ColumnDefinition>,
     /// The id that the next added column gets.
     pub next_column_id: u32,
-    /// PRIMARY KEY, UNIQUE, CHECK.
+    /// PRIMARY KEY, UNIQUE, CHECK, FOREIGN KEY.
     pub constraints: Vec<Constraint>,
     /// `CLUSTER BY` columns.
     pub cluster_by: Vec<ColumnId>,
@@ -173,6 +175,8 @@ pub enum Constraint {
         /// The condition as SQL text.
         expression: String,
     },
+    /// FOREIGN KEY.
+    Foreign(ForeignKey),
 }
 
 /// A view.
@@ -279,6 +283,7 @@ impl Constraint {
     pub fn name(&self) -> &str {
         match self {
             Constraint::Unique { name, .. } | Constraint::Check { name, .. } => name,
+            Constraint::Foreign(key) => &key.name,
         }
     }
 }

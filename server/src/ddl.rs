@@ -37,6 +37,7 @@ pub mod decision;
 pub mod dependencies;
 pub mod drop;
 pub mod expressions;
+pub mod foreign_keys;
 pub mod index_constraints;
 pub mod indexes;
 pub mod like;
@@ -57,6 +58,7 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Ours::RenameIndex { .. }
             | Ours::SetSchema { .. }
             | Ours::Access(_)
+            | Ours::AlterConstraint { .. }
             | Ours::CommentOnConstraint { .. },
         ) => true,
         Some(_) => false,
@@ -121,6 +123,12 @@ impl Execution<'_> {
             Ours::SetSchema { kind, if_exists, name, schema } => {
                 self.relocate(*kind, *if_exists, name, |scope, found| alter_table::set_schema(scope, found, schema)).await
             }
+            Ours::AlterConstraint { if_exists, table, constraint, deferrable, deferred } => {
+                self.relocate(RelationKind::Table, *if_exists, table, |_, found| {
+                    alter_table::alter_constraint(found, constraint, *deferrable, *deferred)
+                })
+                .await
+            }
             Ours::Access(statement) => access::statements::execute(self, statement).await,
             Ours::CommentOnConstraint { constraint, table, text } => {
                 self.decide(|scope| comments::comment_constraint(scope, constraint, table, text.as_deref())).await?;
@@ -169,8 +177,8 @@ impl Execution<'_> {
                 Ok("CREATE SCHEMA".into())
             }
             ast::Statement::CreateIndex(create) => Box::pin(self.create_index(create)).await,
-            ast::Statement::Drop { object_type: ast::ObjectType::Index, if_exists, names, .. } => {
-                self.decide(|scope| indexes::drop(scope, names, *if_exists)).await?;
+            ast::Statement::Drop { object_type: ast::ObjectType::Index, if_exists, names, cascade, .. } => {
+                self.decide(|scope| indexes::drop(scope, names, *if_exists, *cascade)).await?;
                 Ok("DROP INDEX".into())
             }
             ast::Statement::Drop { object_type, if_exists, names, cascade, .. } => {
@@ -249,10 +257,14 @@ impl Execution<'_> {
     }
 
     /// What a check finds out about a table's rows must still hold when the transaction is committed.
-    fn rely_on_rows(&mut self, context: &QueryContext, check: &decision::Check) {
+    pub(super) fn rely_on_rows(&mut self, context: &QueryContext, check: &decision::Check) {
         let Some((schema, name)) = check.rows_of() else { return };
-        if let Some(found) = context.view.catalog.get(schema, name) {
-            self.transaction.relies_on_all_rows(found.relation().oid());
+        let Some(found) = context.view.catalog.get(schema, name) else { return };
+        self.transaction.relies_on_all_rows(found.relation().oid());
+        if let (decision::Check::ForeignKey { constraint, .. }, Some(table)) = (check, found.relation().as_table())
+            && let Some(key) = table.foreign_keys().find(|key| key.name == *constraint)
+        {
+            self.transaction.relies_on_no_change(key.parent);
         }
     }
 
@@ -424,6 +436,7 @@ fn apply(transaction: &mut Transaction, change: Change) {
         Change::DropRelation(schema, name) => transaction.drop_relation(&schema, &name),
         Change::PutComments(oid, comments) => transaction.put_comments(oid, comments),
         Change::Need((schema, name)) => transaction.depends_on(&schema, &name),
+        Change::Touch((schema, name)) => transaction.touch_relation(&schema, &name),
         Change::RenameRelation(from, to) => transaction.rename_relation((&from.0, &from.1), (&to.0, &to.1)),
     }
 }

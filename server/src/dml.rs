@@ -6,7 +6,8 @@
 //! 2. [`query`] writes the query: for UPDATE and DELETE it selects the hidden columns `__segment` and `__row` of the target, beside new values
 //!    and what RETURNING needs. The engine's own hooks for UPDATE and DELETE are not used: they lose conditions with subqueries.
 //! 3. [`insert`], [`update`], [`delete`], [`merge`], [`truncate`] run it. New rows go through [`crate::ingest::Inserter`], ids of old ones to
-//!    [`Transaction::delete_rows`]. The view is frozen: a statement never meets its own rows.
+//!    [`Transaction::delete_rows`]; before that they are locked, and if others have changed them meanwhile, [`execute_in`] runs the statement
+//!    again. The view is frozen: a statement never meets its own rows.
 //! 4. [`returning`] evaluates RETURNING on rows as they were written; the rows are held until the statement is complete.
 //!
 //! A WITH that changes rows has a life of its own: [`changing_with`].
@@ -22,6 +23,7 @@ use crate::query::semantics;
 use crate::session::Outcome;
 use crate::session::transaction::Transaction;
 use crate::session::transaction::autocommit::autocommit;
+use crate::session::transaction::locking::Attempts;
 use crate::view::View;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{ObjectName, SetExpr, Statement, With};
@@ -37,7 +39,7 @@ mod on_conflict;
 mod query;
 mod returning;
 mod returning_columns;
-mod rows;
+pub(crate) mod rows;
 mod target;
 pub mod truncate;
 pub mod update;
@@ -79,6 +81,7 @@ async fn execute_single(
 ) -> Result<Outcome> {
     let (statement, with) = unwrapped(statement);
     semantics::check(statement, &FUNCTION_KINDS)?;
+    transaction.act_for(&context.session);
     match statement {
         Statement::Insert(insert) => insert::execute(context, transaction, insert, with, parameters).await,
         Statement::Update(update) => update::execute(context, transaction, update, with, parameters).await,
@@ -87,6 +90,39 @@ async fn execute_single(
         Statement::Merge(merge) => merge::execute(context, transaction, merge, with, parameters).await,
         _ => Err(SqlError::internal("this statement changes no rows")),
     }
+}
+
+/// Runs one statement within a transaction, again while it meets rows that others have changed, as far as the isolation level allows.
+pub async fn execute_in(
+    transaction: &mut Transaction,
+    read_committed: bool,
+    context: impl Fn(View) -> QueryContext,
+    statement: &Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    let mut attempts: Option<Attempts> = None;
+    loop {
+        let context = context(transaction.view());
+        transaction.locks().act_for(context.session.process_id);
+        let attempts = attempts.get_or_insert_with(|| transaction.attempt(read_committed));
+        let outcome = Box::pin(attempt(&context, transaction, statement, parameters)).await;
+        if !attempts.again(transaction, &outcome)? {
+            return outcome;
+        }
+    }
+}
+
+/// Runs a statement once. What it did to rows that nobody can lock (those of a table that it empties) may be lost by the time that it ends.
+async fn attempt(
+    context: &QueryContext,
+    transaction: &mut Transaction,
+    statement: &Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    let outcome = execute(context, transaction, statement, parameters).await?;
+    transaction.rewrites_settled().await;
+    transaction.check_conflicts().map_err(|_| transaction.lose())?;
+    Ok(outcome)
 }
 
 /// Runs one statement as a transaction of its own and commits it. `context` makes the context of an attempt from its view.
@@ -98,8 +134,7 @@ pub async fn execute_alone(
 ) -> Result<Outcome> {
     let table = || changed_table(engine, &context, statement).ok().flatten();
     let attempt = async |mut transaction: Transaction| {
-        let context = context(transaction.view());
-        let outcome = execute(&context, &mut transaction, statement, parameters).await?;
+        let outcome = execute_in(&mut transaction, true, &context, statement, parameters).await?;
         Ok((outcome, transaction))
     };
     autocommit(engine, table, attempt).await

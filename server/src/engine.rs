@@ -4,7 +4,8 @@
 //! 2. [`pins`] knows which snapshots are in use, so that the sweep removes nothing that somebody reads.
 //! 3. [`ids`] leases ids in blocks, ahead of need.
 //! 4. [`writers`] knows who writes to which table: compaction waits for them, and contenders queue up.
-//! 5. [`activity`] knows the sessions, [`cancel`] how to stop them, [`advisory`] what they agree to lock.
+//! 5. [`activity`] knows the sessions, [`cancel`] how to stop them, [`advisory`] what they agree to lock, [`locks`] what their transactions
+//!    lock.
 //! 6. [`threads`] plan and run queries.
 //!
 //! The folder holds `segments/`, `placement/`, `tmp/` and `LOCK`.
@@ -30,6 +31,7 @@ pub mod cancel;
 pub mod counters;
 pub mod folder;
 pub mod ids;
+pub mod locks;
 pub mod memory;
 pub mod pins;
 pub mod threads;
@@ -49,6 +51,8 @@ pub struct Engine {
     pub activity: activity::Registry,
     /// Advisory locks.
     pub advisory: advisory::AdvisoryLocks,
+    /// Locks of open transactions.
+    pub locks: Arc<locks::Locks>,
     /// The sessions that can be cancelled.
     pub cancels: Arc<cancel::Cancels>,
     /// What the sessions have done.
@@ -134,6 +138,7 @@ impl Engine {
         Ok(Arc::new(Self {
             activity: activity::Registry::new(config.connections_max),
             advisory: advisory::AdvisoryLocks::default(),
+            locks: Arc::default(),
             cancels: Arc::default(),
             counters: Arc::default(),
             threads: threads::QueryThreads::start(config.query_threads)?,

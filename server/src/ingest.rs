@@ -4,11 +4,14 @@
 //!    types, [`defaults`] fills in what is missing.
 //! 2. An [`Inserter`] checks NOT NULL and CHECK row by row ([`constraints`]), and UNIQUE within the statement ([`unique`]).
 //! 3. Its [`writer`] keeps few rows in memory, and writes many as segments on a thread of their own, which a bounded channel feeds.
-//! 4. At the end of the statement the keys are checked against what the transaction sees, and the rows become part of the transaction.
+//! 4. At the end of the statement the keys are checked against what the transaction sees, and the rows become part of the transaction; what
+//!    they refer to is looked for then ([`crate::foreign_keys`]).
 //! 5. COMMIT makes one command of it: see [`crate::session::transaction`].
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::foreign_keys::new_keys::NewKeys;
+use crate::foreign_keys::queue::{self, Event};
 use crate::query::QueryContext;
 use crate::session::transaction::Transaction;
 use arrow::array::{AsArray, RecordBatch};
@@ -23,7 +26,7 @@ pub mod copy_in;
 pub mod copy_json;
 pub mod defaults;
 pub mod expression;
-mod key_form;
+pub(crate) mod key_form;
 pub mod literals;
 pub mod row_text;
 pub mod target;
@@ -39,6 +42,7 @@ pub struct Inserter {
     target: Target,
     checks: constraints::Checks,
     keys: unique::KeyChecks,
+    references: NewKeys,
     writer: writer::TableWriter,
     /// Rows of which this is not true are left out.
     condition: Option<Arc<dyn PhysicalExpr>>,
@@ -58,16 +62,18 @@ impl Inserter {
     /// Begins an insertion.
     pub fn new(context: &QueryContext, target: &Target, keys: KeysChanged<'_>) -> Result<Self> {
         let checks = constraints::Checks::compile(context, target)?;
-        Self::with_checks(&context.engine, target, checks, keys)
+        Self::with_checks(context, target, checks, keys)
     }
 
     /// Begins an insertion with constraints compiled already.
-    pub fn with_checks(engine: &Arc<Engine>, target: &Target, checks: constraints::Checks, keys: KeysChanged<'_>) -> Result<Self> {
+    pub fn with_checks(context: &QueryContext, target: &Target, checks: constraints::Checks, keys: KeysChanged<'_>) -> Result<Self> {
+        let engine = &context.engine;
         Ok(Self {
             engine: engine.clone(),
             target: target.clone(),
             checks,
             keys: unique::KeyChecks::new(engine, target, keys)?,
+            references: NewKeys::of(engine, &context.view.catalog, target, keys)?,
             writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
             condition: None,
             rows: 0,
@@ -91,6 +97,7 @@ impl Inserter {
         }
         self.checks.check(&self.target, &batch)?;
         self.keys.add(&self.target, &batch)?;
+        self.references.add(&batch)?;
         self.rows += batch.num_rows() as u64;
         self.writer.push(batch).await
     }
@@ -100,10 +107,17 @@ impl Inserter {
         self.rows
     }
 
-    /// Checks keys against what the transaction sees now (rows that the statement deleted are gone from it), and adds the rows to the
-    /// transaction; answers how many.
+    /// Checks keys against what the transaction sees now (rows that the statement deleted are gone from it), adds the rows to the
+    /// transaction, and checks what they refer to; answers how many.
     pub async fn finish(self, transaction: &mut Transaction) -> Result<u64> {
-        let Self { engine, target, keys, writer, rows, .. } = self;
+        let (rows, events) = self.finish_unchecked(transaction).await?;
+        queue::check_all(transaction, events).await?;
+        Ok(rows)
+    }
+
+    /// The same, with the references left to be checked.
+    pub async fn finish_unchecked(self, transaction: &mut Transaction) -> Result<(u64, Vec<Event>)> {
+        let Self { engine, target, keys, references, writer, rows, .. } = self;
         transaction.depends_on(&target.schema, &target.name);
         if !keys.is_empty() {
             let units = transaction.view().units(target.oid());
@@ -112,6 +126,6 @@ impl Inserter {
         }
         transaction.add_rows(target.oid(), writer.finish(writer::SMALL_BYTES_MAX).await?)?;
         transaction.settle().await?;
-        Ok(rows)
+        Ok((rows, references.events()))
     }
 }

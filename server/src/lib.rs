@@ -24,6 +24,7 @@ pub mod ddl;
 pub mod dml;
 pub mod engine;
 pub mod error;
+pub mod foreign_keys;
 pub mod functions;
 pub mod ingest;
 pub mod maintenance;

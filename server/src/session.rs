@@ -32,6 +32,7 @@ mod absent;
 mod balanced;
 pub mod block;
 pub mod clauses;
+mod constraint_modes;
 pub mod context;
 pub mod copy_options;
 mod copying;
@@ -480,6 +481,12 @@ impl Drop for Session {
 }
 
 #[cfg(test)]
+mod key_model;
+#[cfg(test)]
+mod key_races;
+#[cfg(test)]
 mod races;
+#[cfg(test)]
+mod row_races;
 #[cfg(test)]
 mod tests;

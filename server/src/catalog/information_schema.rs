@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 mod grants;
+mod references;
 
 /// A table of the schema, as the statement sees it.
 pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -32,6 +33,7 @@ pub fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>
         "table_constraints" => (TABLE_CONSTRAINTS, table_constraints(scope)),
         "key_column_usage" => (KEY_COLUMN_USAGE, key_columns(scope)),
         "constraint_column_usage" => (CONSTRAINT_COLUMN_USAGE, constraint_columns(scope)),
+        "referential_constraints" => references::referential_constraints(scope),
         "check_constraints" => (CHECK_CONSTRAINTS, check_constraints(scope)),
         "information_schema_catalog_name" => ("catalog_name name", vec![row![&scope.database]]),
         "view_table_usage" => (VIEW_TABLE_USAGE, view_tables(scope)),
@@ -442,6 +444,7 @@ fn table_constraints(scope: &Scope) -> Vec<Row> {
         Constraint::Unique { name, primary: true, .. } => row(&numbered.found, name, "PRIMARY KEY", None),
         Constraint::Unique { name, .. } => row(&numbered.found, name, "UNIQUE", Some("YES")),
         Constraint::Check { name, .. } => row(&numbered.found, name, "CHECK", None),
+        Constraint::Foreign(key) => references::table_constraint(scope, &numbered.found, key),
     });
     let not_nulls = not_nulls(scope);
     let not_nulls = not_nulls.iter().map(|(found, column)| row(found, &not_null_name(scope, found, column), "CHECK", None));
@@ -460,6 +463,7 @@ fn key_columns(scope: &Scope) -> Vec<Row> {
         let columns = columns.iter().filter_map(|id| index.table.column_by_id(*id)).zip(1..);
         all.extend(columns.map(|(column, at)| row![database, schema, name, database, schema, table, &column.name, at, Cell::Null]));
     }
+    all.extend(references::key_columns(scope));
     all
 }
 
@@ -473,6 +477,10 @@ fn constraint_columns(scope: &Scope) -> Vec<Row> {
         let columns = match numbered.constraint {
             Constraint::Unique { columns, .. } => columns.clone(),
             Constraint::Check { expression, .. } => describe::columns_in(numbered.table, expression),
+            Constraint::Foreign(key) => {
+                all.extend(references::used_columns(scope, &numbered.found, key));
+                continue;
+            }
         };
         let (schema, table) = (numbered.found.schema, numbered.found.name);
         let columns = columns.iter().filter_map(|id| numbered.table.column_by_id(*id));

@@ -23,6 +23,7 @@ pub mod descriptions;
 pub mod empty;
 pub mod expression_text;
 pub mod extensions;
+pub mod foreign_keys;
 pub mod locks;
 pub mod oids;
 pub mod ownership;

@@ -4,7 +4,7 @@ use super::create_table::{self, NewColumn};
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, place, put, relation_exists};
 use super::drop::{self, Target};
 use super::retype::Retyping;
-use super::{column_types, constraints, expressions, index_constraints, indexes, sequences, storage_parameters};
+use super::{column_types, constraints, expressions, foreign_keys, index_constraints, indexes, sequences, storage_parameters};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition, temporary};
@@ -41,21 +41,24 @@ pub fn alter(
             alteration.rename_column(&fold(old_column_name), &fold(new_column_name))
         }
         AlterTableOperation::AlterColumn { column_name, op } => alteration.alter_column(ids, &fold(column_name), op),
-        AlterTableOperation::AddConstraint { not_valid: true, .. } => Err(SqlError::unsupported("NOT VALID")),
         AlterTableOperation::AddConstraint { constraint: TableConstraint::PrimaryKeyUsingIndex(using), .. } => {
             index_constraints::adopt(alteration.scope, &alteration.found, using, true)
         }
         AlterTableOperation::AddConstraint { constraint: TableConstraint::UniqueUsingIndex(using), .. } => {
             index_constraints::adopt(alteration.scope, &alteration.found, using, false)
         }
-        AlterTableOperation::AddConstraint { constraint, .. } => alteration.add_constraint(constraint),
-        AlterTableOperation::DropConstraint { if_exists, name, .. } => alteration.drop_constraint(&fold(name), *if_exists),
+        AlterTableOperation::AddConstraint { not_valid, constraint } => alteration.add_constraint(constraint, *not_valid),
+        AlterTableOperation::DropConstraint { if_exists, name, drop_behavior } => {
+            alteration.drop_constraint(&fold(name), *if_exists, matches!(drop_behavior, Some(DropBehavior::Cascade)))
+        }
+        AlterTableOperation::ValidateConstraint { name } => alteration.validate_constraint(&fold(name)),
         AlterTableOperation::RenameConstraint { old_name, new_name } => alteration.rename_constraint(&fold(old_name), &fold(new_name)),
         AlterTableOperation::SetOptionsParens { options } => {
             storage_parameters::check(options)?;
             Ok(Decision::default())
         }
-        AlterTableOperation::DisableTrigger { name } | AlterTableOperation::EnableTrigger { name } => triggers(&found, name),
+        AlterTableOperation::DisableTrigger { name } => triggers(scope, &found, name, false),
+        AlterTableOperation::EnableTrigger { name } => triggers(scope, &found, name, true),
         AlterTableOperation::ClusterBy { exprs } => alteration.cluster_by(exprs),
         AlterTableOperation::DropClusteringKey => alteration.cluster_by(&[]),
         AlterTableOperation::OwnerTo { .. } => Err(SqlError::unsupported("OWNER TO").with_hint("There are no roles yet.")),
@@ -63,10 +66,11 @@ pub fn alter(
     }
 }
 
-/// No table has a trigger, so there is nothing to do for ALL of them; one that is named does not exist.
-fn triggers(found: &Found<'_>, name: &Ident) -> Result<Decision> {
+/// Tables have no triggers but those by which PostgreSQL enforces foreign keys; one that is named does not exist.
+fn triggers(scope: Scope<'_>, found: &Found<'_>, name: &Ident, enabled: bool) -> Result<Decision> {
     match fold(name).as_str() {
-        "all" | "user" => Ok(Decision::default()),
+        "all" => foreign_keys::set_enabled(scope, found, enabled),
+        "user" => Ok(Decision::default()),
         name => {
             let message = format!("trigger \"{name}\" for table \"{}\" does not exist", found.name);
             Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
@@ -159,6 +163,18 @@ fn refuse_with_views(scope: Scope<'_>, found: &Found<'_>, column: Option<&Column
         .with_hint("Drop the views first, and create them again afterwards."))
 }
 
+/// ALTER TABLE ... ALTER CONSTRAINT: when a foreign key is checked.
+pub fn alter_constraint(found: Found<'_>, name: &str, deferrable: Option<bool>, deferred: bool) -> Result<Decision> {
+    let mut table = found.table()?.clone();
+    let refused = |state, what: &str| Err(SqlError::new(state, format!("constraint \"{name}\" of relation \"{}\" {what}", found.name)));
+    match table.constraints.iter_mut().find(|constraint| constraint.name() == name) {
+        Some(Constraint::Foreign(key)) => (key.deferrable, key.deferred) = foreign_keys::deferrable_as(deferrable, deferred)?,
+        Some(_) => return refused(SqlState::WRONG_OBJECT_TYPE, "is not a foreign key constraint"),
+        None => return refused(SqlState::UNDEFINED_OBJECT, "does not exist"),
+    }
+    Ok(Decision::of(vec![put(&found, Relation::Table(table))]))
+}
+
 struct Alteration<'a> {
     scope: Scope<'a>,
     found: Found<'a>,
@@ -210,16 +226,18 @@ impl Alteration<'_> {
         }
         decision.after.extend(create_table::default_check(column));
         decision.after.extend(self.conditions_from(before_constraints));
+        foreign_keys::touch_parents(self.scope, &self.table, before_constraints, &mut decision);
         decision.changes.push(put(&self.found, Relation::Table(self.table)));
         Ok(decision)
     }
 
-    /// Checks of the CHECK constraints from an index on, which look at the rows.
+    /// Checks of the CHECK constraints and foreign keys from an index on, which look at the rows.
     fn conditions_from(&self, start: usize) -> Vec<Check> {
         let check = |constraint: &Constraint| match constraint {
             Constraint::Check { name, expression } => {
                 Some(Check::Condition { table: place(&self.found), constraint: Some(name.clone()), expression: expression.clone() })
             }
+            Constraint::Foreign(key) => Some(foreign_keys::check_of(&self.found, key)).filter(|_| !key.not_valid),
             Constraint::Unique { .. } => None,
         };
         self.table.constraints[start..].iter().filter_map(check).collect()
@@ -251,7 +269,9 @@ impl Alteration<'_> {
     fn forget_column(&mut self, column: &ColumnDefinition) -> Result<()> {
         let mut kept = Vec::new();
         for constraint in self.table.constraints.drain(..) {
-            if !constraints::involves(&constraint, column.id, &column.name)? {
+            let oid = self.table.oid;
+            let refers = matches!(&constraint, Constraint::Foreign(key) if key.parent == oid && key.parent_columns.contains(&column.id));
+            if !refers && !constraints::involves(&constraint, column.id, &column.name)? {
                 kept.push(constraint);
             }
         }
@@ -356,10 +376,16 @@ impl Alteration<'_> {
         id.is_some_and(|id| self.table.primary_key().is_some_and(|key| key.contains(&id)))
     }
 
-    fn add_constraint(mut self, constraint: &TableConstraint) -> Result<Decision> {
+    fn add_constraint(mut self, constraint: &TableConstraint, not_valid: bool) -> Result<Decision> {
         let start = self.table.constraints.len();
         let name = constraints::add(self.scope, self.found.schema, self.found.name, &mut self.table, constraint)?;
+        match self.table.constraints.last_mut() {
+            Some(Constraint::Foreign(key)) => key.not_valid = not_valid,
+            _ if not_valid => return Err(SqlError::unsupported("NOT VALID")),
+            _ => {}
+        }
         let mut decision = Decision::default();
+        foreign_keys::touch_parents(self.scope, &self.table, start, &mut decision);
         if let Some(Constraint::Unique { columns, primary, .. }) = self.table.constraints.last() {
             let names: Vec<String> = columns.iter().filter_map(|id| self.table.column_by_id(*id)).map(|c| c.name.clone()).collect();
             let was_null = |name: &&String| self.found.table().is_ok_and(|t| t.column(name).is_some_and(|c| !c.not_null));
@@ -372,7 +398,7 @@ impl Alteration<'_> {
         Ok(decision)
     }
 
-    fn drop_constraint(mut self, name: &str, if_exists: bool) -> Result<Decision> {
+    fn drop_constraint(mut self, name: &str, if_exists: bool, cascade: bool) -> Result<Decision> {
         let before = self.table.constraints.len();
         let of_index = self.table.is_of_index(name);
         self.table.constraints.retain(|constraint| of_index || constraint.name() != name);
@@ -384,7 +410,37 @@ impl Alteration<'_> {
                 Err(SqlError::new(SqlState::UNDEFINED_OBJECT, text))
             };
         }
-        Ok(self.done())
+        let target = Target::Key(place(&self.found), name.to_string());
+        let mut decision = drop::decide(self.scope, vec![target], cascade)?;
+        // What relies on it within the table goes with it.
+        let relying = foreign_keys::relying_on(self.scope, self.found.table()?, name);
+        let own: Vec<&str> = relying.iter().filter(|by| by.table.oid == self.table.oid).map(|by| by.key.name.as_str()).collect();
+        self.table.constraints.retain(|constraint| !own.contains(&constraint.name()));
+        decision.changes.push(put(&self.found, Relation::Table(self.table)));
+        Ok(decision)
+    }
+
+    /// VALIDATE CONSTRAINT: looks at the rows that a foreign key has not seen.
+    fn validate_constraint(mut self, name: &str) -> Result<Decision> {
+        let relation = self.found.name;
+        let key = match self.table.constraints.iter_mut().find(|constraint| constraint.name() == name) {
+            Some(Constraint::Foreign(key)) => key,
+            Some(Constraint::Check { .. }) => return Ok(Decision::default()),
+            Some(_) => {
+                let message = format!("constraint \"{name}\" of relation \"{relation}\" is not a foreign key or check constraint");
+                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
+            None => {
+                let message = format!("constraint \"{name}\" of relation \"{relation}\" does not exist");
+                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+            }
+        };
+        if !std::mem::take(&mut key.not_valid) {
+            return Ok(Decision::default());
+        }
+        let mut decision = Decision { after: vec![foreign_keys::check_of(&self.found, key)], ..Decision::default() };
+        decision.changes.push(put(&self.found, Relation::Table(self.table)));
+        Ok(decision)
     }
 
     fn rename_constraint(mut self, from: &str, to: &str) -> Result<Decision> {
@@ -399,6 +455,7 @@ impl Alteration<'_> {
         })?;
         match constraint {
             Constraint::Unique { name, .. } | Constraint::Check { name, .. } => *name = to.to_string(),
+            Constraint::Foreign(key) => key.name = to.to_string(),
         }
         Ok(self.done())
     }

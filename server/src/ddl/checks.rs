@@ -29,6 +29,9 @@ pub async fn run(context: &QueryContext, check: &Check) -> Result<()> {
         Check::UniqueKeys { table, constraint, columns } => unique_keys(context, table, constraint, columns).await,
         Check::Condition { table, constraint, expression } => condition(context, table, constraint.as_deref(), expression).await,
         Check::Default { column, sql_type, expression } => default(context, column, sql_type, expression),
+        Check::ForeignKey { table, constraint } => {
+            crate::foreign_keys::whole::check(&context.engine, &context.view, table, constraint).await
+        }
     }
 }
 

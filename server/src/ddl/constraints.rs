@@ -1,7 +1,7 @@
 //! Constraints: reading them, naming them as PostgreSQL does, and which of them a column takes part in.
 
 use super::decision::Scope;
-use super::expressions;
+use super::{expressions, foreign_keys};
 use crate::catalog::names::{compose, fold};
 use crate::catalog::{Constraint, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
@@ -28,15 +28,9 @@ pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefi
             add_unique(scope, schema, relation, table, unique.name.as_ref(), &columns, false)
         }
         TableConstraint::Check(check) => add_check(relation, table, check),
-        TableConstraint::ForeignKey(_) => Err(foreign_keys()),
+        TableConstraint::ForeignKey(key) => foreign_keys::add(scope, schema, relation, table, key),
         _ => Err(SqlError::unsupported(format!("constraint {constraint}"))),
     }
-}
-
-/// The refusal of REFERENCES and FOREIGN KEY.
-pub fn foreign_keys() -> SqlError {
-    SqlError::unsupported("FOREIGN KEY")
-        .with_hint("Leave REFERENCES out: nothing would enforce it. A query with NOT EXISTS finds rows without their counterpart.")
 }
 
 fn check_characteristics(characteristics: Option<&ConstraintCharacteristics>) -> Result<()> {
@@ -142,7 +136,8 @@ fn has(table: &TableDefinition, name: &str) -> bool {
     table.constraints.iter().any(|constraint| constraint.name() == name)
 }
 
-fn duplicate(relation: &str, name: &str) -> SqlError {
+/// 42710.
+pub fn duplicate(relation: &str, name: &str) -> SqlError {
     SqlError::new(SqlState::DUPLICATE_OBJECT, format!("constraint \"{name}\" for relation \"{relation}\" already exists"))
 }
 
@@ -172,5 +167,6 @@ pub fn involves(constraint: &Constraint, id: ColumnId, name: &str) -> Result<boo
     match constraint {
         Constraint::Unique { columns, .. } => Ok(columns.contains(&id)),
         Constraint::Check { expression, .. } => Ok(expressions::columns_of_text(expression)?.contains(name)),
+        Constraint::Foreign(key) => Ok(key.columns.contains(&id)),
     }
 }

@@ -1,7 +1,7 @@
 //! CREATE TABLE: columns, constraints, owned sequences.
 
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, relation_exists};
-use super::{column_types, constraints, expressions, like, sequences, storage_parameters};
+use super::{column_types, constraints, expressions, foreign_keys, like, sequences, storage_parameters};
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Constraint, Identity, OnCommit, Relation, TableDefinition, system_columns, temporary};
 use crate::error::{Result, SqlError, SqlState};
@@ -81,7 +81,12 @@ pub fn build(
         indexes: Vec::new(),
         on_commit: on_commit(create),
     };
-    let keys_first = |constraint: &&TableConstraint| !matches!(constraint, TableConstraint::PrimaryKey(_));
+    // A foreign key may refer to the table's own keys.
+    let keys_first = |constraint: &&TableConstraint| match constraint {
+        TableConstraint::PrimaryKey(_) => 0,
+        TableConstraint::ForeignKey(_) => 2,
+        _ => 1,
+    };
     let mut all: Vec<&TableConstraint> = columns.iter().flat_map(|new| &new.constraints).chain(&create.constraints).collect();
     all.sort_by_key(keys_first);
     for constraint in all {
@@ -95,6 +100,7 @@ pub fn build(
             owned.push(own_sequence(scope, ids, (&schema, &name), &mut table, new.column.id, options, &owned)?);
         }
     }
+    foreign_keys::touch_parents(scope, &table, 0, &mut decision);
     decision.after = definition_checks(&schema, &name, &table);
     decision.changes.extend(owned.into_iter().map(|(name, sequence)| Change::PutRelation(schema.clone(), name, sequence)));
     decision.changes.push(Change::PutRelation(schema, name, Relation::Table(table)));
@@ -116,7 +122,7 @@ fn definition_checks(schema: &str, name: &str, table: &TableDefinition) -> Vec<C
         Constraint::Check { expression, .. } => {
             Some(Check::Condition { table: (schema.to_string(), name.to_string()), constraint: None, expression: expression.clone() })
         }
-        Constraint::Unique { .. } => None,
+        Constraint::Unique { .. } | Constraint::Foreign(_) => None,
     });
     defaults.chain(conditions).collect()
 }
@@ -301,7 +307,12 @@ fn apply_option(new: &mut NewColumn, name: Option<&datafusion::sql::sqlparser::a
             check.name = check.name.or_else(|| name.cloned());
             new.constraints.push(TableConstraint::Check(check));
         }
-        ColumnOption::ForeignKey(_) => return Err(constraints::foreign_keys()),
+        ColumnOption::ForeignKey(key) => {
+            let mut key = key.clone();
+            key.name = key.name.or_else(|| name.cloned());
+            key.columns = vec![ast::Ident::with_quote('"', &column.name)];
+            new.constraints.push(TableConstraint::ForeignKey(key));
+        }
         ColumnOption::Generated { generated_as, sequence_options, generation_expr, .. } => {
             if generation_expr.is_some() || matches!(generated_as, GeneratedAs::ExpStored) {
                 return Err(SqlError::unsupported("a generated column").with_hint("Use a view that computes the column."));

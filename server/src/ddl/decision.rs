@@ -127,6 +127,8 @@ pub enum Change {
     RenameRelation((String, String), (String, String)),
     /// Says something of the object with this OID.
     PutComments(u32, Comments),
+    /// Marks a relation as changed, for whoever relies on its staying as it is: (schema, name).
+    Touch((String, String)),
     /// Relies on a relation staying as it is: (schema, name).
     Need((String, String)),
 }
@@ -175,6 +177,13 @@ pub enum Check {
         /// The default.
         expression: String,
     },
+    /// Every row refers to a key that is there.
+    ForeignKey {
+        /// (schema, table)
+        table: (String, String),
+        /// The foreign key of the table.
+        constraint: String,
+    },
 }
 
 impl Check {
@@ -182,7 +191,7 @@ impl Check {
     pub fn rows_of(&self) -> Option<&(String, String)> {
         match self {
             Check::NoRows { table, .. } | Check::NoNulls { table, .. } | Check::UniqueKeys { table, .. } => Some(table),
-            Check::Condition { table, constraint: Some(_), .. } => Some(table),
+            Check::Condition { table, constraint: Some(_), .. } | Check::ForeignKey { table, .. } => Some(table),
             Check::Condition { constraint: None, .. } | Check::Default { .. } => None,
         }
     }

@@ -1,10 +1,11 @@
 //! DROP: what depends on what, RESTRICT and CASCADE.
 
 use super::decision::{Change, Decision, SUCCESS, Scope, notice, place, put};
-use super::expressions;
+use super::{expressions, foreign_keys};
+use crate::catalog::foreign_key::Referring;
 use crate::catalog::lookup::{Found, SYSTEM_SCHEMAS};
 use crate::catalog::names::{QualifiedName, fold};
-use crate::catalog::{ColumnDefinition, Relation};
+use crate::catalog::{ColumnDefinition, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::Notice;
 use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType};
@@ -20,6 +21,10 @@ pub enum Target {
     Relation((String, String)),
     /// A column of a table; the caller takes it out of the definition.
     Column((String, String), ColumnId),
+    /// A unique constraint of a table, or its index; the caller takes it out of the definition.
+    Key((String, String), String),
+    /// The same, called an index.
+    Index((String, String), String),
 }
 
 /// Something that goes with a target.
@@ -27,6 +32,8 @@ pub enum Target {
 enum Dependent {
     Relation((String, String)),
     Default((String, String), ColumnId),
+    /// A foreign key of a table: its place among the constraints, and its name.
+    ForeignKey((String, String), usize, String),
 }
 
 /// DROP TABLE, VIEW, SEQUENCE, SCHEMA.
@@ -145,6 +152,7 @@ impl<'a> Closure<'a> {
                 Target::Relation(place) => doomed.push(place.clone()),
                 Target::Schema(schema) => closure.doom_schema(schema, &mut doomed),
                 Target::Column(table, column) => closure.doom_column(table, *column, &mut doomed),
+                Target::Key(table, constraint) | Target::Index(table, constraint) => closure.doom_key(table, constraint),
             }
         }
         let named = doomed.clone();
@@ -155,8 +163,10 @@ impl<'a> Closure<'a> {
         }
         // What is named, or owned by what is named, is no dependent of it.
         let gone: Vec<_> = targets.iter().filter_map(Target::relation).chain(&closure.owned).cloned().collect();
+        let going: Vec<_> = closure.dependents.keys().filter_map(Dependent::relation).cloned().collect();
         closure.dependents.retain(|dependent, _| match dependent {
             Dependent::Relation(place) | Dependent::Default(place, _) => !gone.contains(place),
+            Dependent::ForeignKey(place, ..) => !gone.contains(place) && !going.contains(place),
         });
         closure
     }
@@ -175,6 +185,9 @@ impl<'a> Closure<'a> {
         let name = found.table().ok().and_then(|t| t.column_by_id(column)).map_or("?", |c| c.name.as_str());
         let what = format!("column {name} of table {}", self.scope.shown(&found));
         self.add_views(oid, Some(column), &what, doomed);
+        let referring = self.scope.catalog.referring_to(oid).into_iter().filter(|referring| referring.key.parent_columns.contains(&column));
+        let own = |referring: &Referring<'_>| referring.table.oid == oid && referring.key.columns.contains(&column);
+        self.add_foreign_keys(referring.filter(|referring| !own(referring)), &what);
         for (sequence, _) in self.scope.catalog.sequences_of(oid, Some(column)) {
             self.owned.push(place(&sequence));
             self.add_defaults(&sequence, table, Some(column));
@@ -186,6 +199,7 @@ impl<'a> Closure<'a> {
         self.add_views(found.relation().oid(), None, &what, doomed);
         match found.relation() {
             Relation::Table(table) => {
+                self.add_foreign_keys(self.scope.catalog.referring_to(table.oid).into_iter(), &what);
                 for (sequence, _) in self.scope.catalog.sequences_of(table.oid, None) {
                     self.owned.push(place(&sequence));
                     self.add_defaults(&sequence, &place(&found), None);
@@ -193,6 +207,22 @@ impl<'a> Closure<'a> {
             }
             Relation::Sequence(_) if named.contains(&place(&found)) => self.add_defaults(&found, &(String::new(), String::new()), None),
             Relation::Sequence(_) | Relation::View(_) => {}
+        }
+    }
+
+    /// The foreign keys that rely on a unique constraint.
+    fn doom_key(&mut self, table: &(String, String), constraint: &str) {
+        let Some(definition) = self.scope.catalog.get(&table.0, &table.1).and_then(|found| found.relation().as_table()) else { return };
+        let relying = foreign_keys::relying_on(self.scope, definition, constraint);
+        self.add_foreign_keys(relying.into_iter(), &format!("index {constraint}"));
+    }
+
+    fn add_foreign_keys(&mut self, referring: impl Iterator<Item = Referring<'a>>, what: &str) {
+        for by in referring {
+            let at = by.table.constraints.iter().position(|constraint| constraint.name() == by.key.name).unwrap_or_default();
+            let dependent = Dependent::ForeignKey(place(&by.found), at, by.key.name.clone());
+            let why = foreign_keys::depends(self.scope, &by, what);
+            self.dependents.entry(dependent).or_insert(why);
         }
     }
 
@@ -238,6 +268,8 @@ impl<'a> Closure<'a> {
                 let column = found.and_then(|f| f.table().ok()).and_then(|t| t.column_by_id(*id)).map_or("?", |c| c.name.as_str());
                 format!("column {column} of {}", self.describe_relation(schema, name))
             }
+            Target::Key((schema, name), constraint) => format!("constraint {constraint} on {}", self.describe_relation(schema, name)),
+            Target::Index(_, index) => format!("index {index}"),
         }
     }
 
@@ -252,6 +284,7 @@ impl<'a> Closure<'a> {
         let describe = |dependent: &Dependent| match dependent {
             Dependent::Relation((schema, name)) => self.describe_relation(schema, name),
             Dependent::Default(table, id) => format!("default value for {}", self.describe(&Target::Column(table.clone(), *id))),
+            Dependent::ForeignKey(table, _, name) => self.describe(&Target::Key(table.clone(), name.clone())),
         };
         let lines: Vec<String> = self.dependents.keys().map(|d| format!("drop cascades to {}", describe(d))).collect();
         match lines.len() {
@@ -265,21 +298,29 @@ impl<'a> Closure<'a> {
         }
     }
 
+    /// Defaults and foreign keys, by their tables.
+    fn dependents_in_tables(&self) -> BTreeMap<&(String, String), Vec<&Dependent>> {
+        let mut tables: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for dependent in self.dependents.keys() {
+            if let Dependent::Default(table, _) | Dependent::ForeignKey(table, ..) = dependent {
+                tables.entry(table).or_default().push(dependent);
+            }
+        }
+        tables
+    }
+
     fn changes(self, scope: Scope<'_>, targets: &[Target]) -> Result<Vec<Change>> {
         let mut gone: Vec<(String, String)> = targets.iter().filter_map(Target::relation).cloned().collect();
-        gone.extend(self.owned);
-        gone.extend(self.dependents.keys().filter_map(|d| match d {
-            Dependent::Relation(place) => Some(place.clone()),
-            Dependent::Default(..) => None,
-        }));
+        gone.extend(self.owned.iter().cloned());
+        gone.extend(self.dependents.keys().filter_map(Dependent::relation).cloned());
         gone.sort();
         gone.dedup();
         let mut changes = Vec::new();
-        for dependent in self.dependents.keys() {
-            if let Dependent::Default(table, id) = dependent
-                && !gone.contains(table)
-            {
-                changes.push(without_default(scope, table, *id)?);
+        for (table, dependents) in self.dependents_in_tables() {
+            // The caller takes care of a table of which a part goes.
+            let is_callers = targets.iter().any(|target| target.table() == Some(table));
+            if !gone.contains(table) && !is_callers {
+                changes.push(without(scope, table, &dependents)?);
             }
         }
         changes.extend(gone.into_iter().map(|(schema, name)| Change::DropRelation(schema, name)));
@@ -298,13 +339,37 @@ impl Target {
             _ => None,
         }
     }
+    /// The table of which it is a part.
+    fn table(&self) -> Option<&(String, String)> {
+        match self {
+            Target::Column(table, _) | Target::Key(table, _) | Target::Index(table, _) => Some(table),
+            Target::Schema(_) | Target::Relation(_) => None,
+        }
+    }
 }
 
-fn without_default(scope: Scope<'_>, (schema, name): &(String, String), id: ColumnId) -> Result<Change> {
+/// A table without some defaults and foreign keys.
+fn without(scope: Scope<'_>, (schema, name): &(String, String), dependents: &[&Dependent]) -> Result<Change> {
     let found = scope.catalog.get(schema, name).ok_or_else(|| SqlError::internal("a table vanished"))?;
     let mut table = found.table()?.clone();
-    table.columns.iter_mut().filter(|column| column.id == id).for_each(|column| column.default = None);
+    dependents.iter().for_each(|dependent| dependent.leave(&mut table));
     Ok(put(&found, Relation::Table(table)))
+}
+
+impl Dependent {
+    fn relation(&self) -> Option<&(String, String)> {
+        match self {
+            Self::Relation(place) => Some(place),
+            Self::Default(..) | Self::ForeignKey(..) => None,
+        }
+    }
+    fn leave(&self, table: &mut TableDefinition) {
+        match self {
+            Self::Relation(_) => {}
+            Self::Default(_, id) => table.columns.iter_mut().filter(|column| column.id == *id).for_each(|column| column.default = None),
+            Self::ForeignKey(_, _, name) => table.constraints.retain(|constraint| constraint.name() != name),
+        }
+    }
 }
 
 /// Columns whose default takes numbers from a sequence.

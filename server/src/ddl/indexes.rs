@@ -5,7 +5,7 @@
 
 use super::constraints;
 use super::decision::{Check, Decision, SUCCESS, Scope, notice, place, put, relation_exists};
-use super::expressions;
+use super::{expressions, foreign_keys};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::{fold, quote};
 use crate::catalog::{Constraint, IndexDefinition, Relation, TableDefinition};
@@ -56,9 +56,10 @@ pub fn expressions(create: &CreateIndex) -> Vec<&Expr> {
 }
 
 /// DROP INDEX.
-pub fn drop(scope: Scope<'_>, names: &[ObjectName], if_exists: bool) -> Result<Decision> {
+pub fn drop(scope: Scope<'_>, names: &[ObjectName], if_exists: bool, cascade: bool) -> Result<Decision> {
     let mut decision = Decision::default();
     let mut tables: Vec<(Found<'_>, TableDefinition)> = Vec::new();
+    let mut targets = Vec::new();
     for name in names {
         let wanted = scope.name(name)?;
         let schemas: Vec<&String> = wanted.schema.iter().chain(scope.search_path.iter().filter(|_| wanted.schema.is_none())).collect();
@@ -77,8 +78,17 @@ pub fn drop(scope: Scope<'_>, names: &[ObjectName], if_exists: bool) -> Result<D
                 tables.len() - 1
             }
         };
+        let relying = foreign_keys::relying_on(scope, &tables[at].1, &wanted.name);
         remove(&mut tables[at].1, found.name, &wanted.name)?;
+        tables[at]
+            .1
+            .constraints
+            .retain(|constraint| !relying.iter().any(|by| place(&by.found) == place(&found) && by.key.name == constraint.name()));
+        targets.push(super::drop::Target::Index(place(&found), wanted.name.clone()));
     }
+    let dropped = super::drop::decide(scope, targets, cascade)?;
+    decision.changes.extend(dropped.changes);
+    decision.notices.extend(dropped.notices);
     decision.changes.extend(tables.into_iter().map(|(found, table)| put(&found, Relation::Table(table))));
     Ok(decision)
 }

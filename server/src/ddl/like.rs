@@ -116,7 +116,7 @@ fn constraints(table: &TableDefinition, including: &Including) -> Result<Vec<Tab
             let kind = if *primary { "PRIMARY KEY" } else { "UNIQUE" };
             Some(format!("{kind} ({})", names.collect::<Vec<_>>().join(", ")))
         }
-        Constraint::Check { .. } | Constraint::Unique { .. } => None,
+        Constraint::Check { .. } | Constraint::Unique { .. } | Constraint::Foreign(_) => None,
     };
     table.constraints.iter().filter_map(text).map(|text| parse(&text)).collect()
 }

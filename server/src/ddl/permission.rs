@@ -25,7 +25,7 @@ pub(super) fn permit(scope: Scope<'_>, change: &Change) -> Result<()> {
             None if is_temporary(schema) => permit_temporary(scope).and_then(|()| permit_linking(scope, change)),
             None => rights.require_on_schema(schema, acl::CREATE).and_then(|()| permit_linking(scope, change)),
         },
-        Change::DropRelation(..) | Change::Need(_) => Ok(()),
+        Change::DropRelation(..) | Change::Need(_) | Change::Touch(_) => Ok(()),
         Change::PutComments(oid, _) => permit_comment(scope, *oid),
         Change::RenameRelation(from, to) => {
             if let Some(found) = scope.catalog.get(&from.0, &from.1) {

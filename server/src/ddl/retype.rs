@@ -7,7 +7,7 @@
 use super::alter_table::refuse_retyping;
 use super::create_table;
 use super::decision::{Change, Check, Decision, Scope, place, put};
-use super::{Execution, checks, expressions};
+use super::{Execution, checks, expressions, foreign_keys};
 use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::{quote, quote_qualified};
@@ -58,12 +58,19 @@ impl Execution<'_> {
         self.transaction.truncate(oid);
         decision.changes.into_iter().for_each(|change| super::apply(self.transaction, change));
         let context = self.context();
-        for check in &decision.after {
+        let on_rows = |check: &&Check| matches!(check, Check::ForeignKey { .. });
+        for check in decision.after.iter().filter(|check| !on_rows(check)) {
             checks::run(&context, check).await.map_err(|error| cannot_cast_default(error, check, retyping))?;
         }
         let definition = context.view.catalog.get(schema, name).ok_or_else(|| SqlError::internal("a table vanished"))?.table()?.clone();
         let target = Target::new(schema, name, definition);
-        insert_rows(&context, self.transaction, &target, None, rows).await.map(drop)
+        insert_rows(&context, self.transaction, &target, None, rows).await?;
+        let context = self.context();
+        for check in decision.after.iter().filter(on_rows) {
+            self.rely_on_rows(&context, check);
+            checks::run(&context, check).await?;
+        }
+        Ok(())
     }
 }
 
@@ -134,7 +141,7 @@ fn decide(scope: Scope<'_>, found: &Found<'_>, retyping: &Retyping<'_>) -> Resul
         Constraint::Check { expression, .. } => {
             Some(Check::Condition { table: place(found), constraint: None, expression: expression.clone() })
         }
-        Constraint::Unique { .. } => None,
+        Constraint::Unique { .. } | Constraint::Foreign(_) => None,
     }));
     for (sequence, definition) in scope.catalog.sequences_of(table.oid, Some(old.id)) {
         let mut definition = definition.clone();
@@ -148,8 +155,49 @@ fn decide(scope: Scope<'_>, found: &Found<'_>, retyping: &Retyping<'_>) -> Resul
             decision.changes.push(Change::PutComments(table.oid, comments));
         }
     }
+    foreign_keys_follow(scope, found, &table, (old.id, new), &mut decision)?;
     decision.changes.push(put(found, Relation::Table(table)));
     Ok(decision)
+}
+
+/// Foreign keys of other tables name the new column, and those that have to do with it are checked again.
+fn foreign_keys_follow(
+    scope: Scope<'_>,
+    found: &Found<'_>,
+    table: &TableDefinition,
+    (old, new): (ColumnId, ColumnId),
+    decision: &mut Decision,
+) -> Result<()> {
+    for key in
+        table.foreign_keys().filter(|key| key.columns.contains(&new) || (key.parent == table.oid && key.parent_columns.contains(&new)))
+    {
+        let parent = scope.catalog.by_oid(key.parent).and_then(|parent| parent.relation().as_table());
+        let parent = if key.parent == table.oid { Some(table) } else { parent };
+        let parent = parent.ok_or_else(|| SqlError::internal("a table vanished"))?;
+        foreign_keys::check_types(&key.name, (table, &key.columns), (parent, &key.parent_columns))?;
+        decision.after.extend((!key.not_valid).then(|| foreign_keys::check_of(found, key)));
+    }
+    let mut done: Vec<u32> = vec![table.oid];
+    for referring in scope.catalog.referring_to(table.oid).into_iter().filter(|referring| referring.key.parent_columns.contains(&old)) {
+        if done.contains(&referring.table.oid) {
+            continue;
+        }
+        done.push(referring.table.oid);
+        let mut child = referring.table.clone();
+        for constraint in &mut child.constraints {
+            if let Constraint::Foreign(key) = constraint
+                && key.parent == table.oid
+            {
+                key.parent_columns.iter_mut().filter(|column| **column == old).for_each(|column| *column = new);
+            }
+        }
+        for key in child.foreign_keys().filter(|key| key.parent == table.oid && key.parent_columns.contains(&new)) {
+            foreign_keys::check_types(&key.name, (&child, &key.columns), (table, &key.parent_columns))?;
+            decision.after.extend((!key.not_valid).then(|| foreign_keys::check_of(&referring.found, key)));
+        }
+        decision.changes.push(put(&referring.found, Relation::Table(child)));
+    }
+    Ok(())
 }
 
 /// A default with the type that it has by now: a quoted literal took that of its column.
@@ -170,8 +218,15 @@ fn renumber(table: &mut TableDefinition, old: ColumnId, new: ColumnId) {
     table.cluster_by.iter_mut().for_each(follow);
     table.indexes.iter_mut().flat_map(|index| &mut index.columns).for_each(follow);
     for constraint in &mut table.constraints {
-        if let Constraint::Unique { columns, .. } = constraint {
-            columns.iter_mut().for_each(follow);
+        match constraint {
+            Constraint::Unique { columns, .. } => columns.iter_mut().for_each(follow),
+            Constraint::Foreign(key) => {
+                key.columns.iter_mut().chain(&mut key.set_columns).for_each(follow);
+                if key.parent == table.oid {
+                    key.parent_columns.iter_mut().for_each(follow);
+                }
+            }
+            Constraint::Check { .. } => {}
         }
     }
 }

@@ -55,7 +55,7 @@ fn apply(catalog: &mut Catalog, decision: &Decision) {
             Change::PutComments(oid, comments) => {
                 catalog.comments.insert(oid, Entry { version: Some(LogIndex(1)), definition: Arc::new(comments) });
             }
-            Change::Need(place) => assert!(catalog.relations.contains_key(&place)),
+            Change::Need(place) | Change::Touch(place) => assert!(catalog.relations.contains_key(&place)),
         }
     }
 }
@@ -138,7 +138,9 @@ fn create_table_errors() {
     assert_error("create table x (a int, check (b > 0))", "42703", "column \"b\" does not exist");
     assert_error("create table x (a int primary key, b int primary key)", "42P16", "multiple primary keys for table \"x\" are not allowed");
     assert_error("create table x (a int null primary key)", "42601", "conflicting NULL/NOT NULL declarations for column \"a\"");
-    assert_error("create table x (a int references t)", "0A000", "FOREIGN KEY is not supported");
+    assert_error("create table x (a text references t)", "42804", "foreign key constraint \"x_a_fkey\" cannot be implemented");
+    let no_key = "there is no unique constraint matching given keys for referenced table \"t\"";
+    assert_error("create table x (b text references t (b))", "42830", no_key);
     assert_error("create table x (a int default b)", "0A000", "cannot use column reference in DEFAULT expression");
     assert_error("create table x (a int generated always as (1) stored)", "0A000", "a generated column is not supported");
     assert_error(
@@ -259,6 +261,44 @@ fn constraints_are_added_and_checked() {
     assert_error("alter table t add constraint t_pkey unique (b)", "42710", "constraint \"t_pkey\" for relation \"t\" already exists");
     run(&mut catalog, 0, "alter table t drop constraint t_b_key").unwrap();
     assert!(table(&catalog, "t").constraints.iter().all(|c| c.name() != "t_b_key"));
+}
+
+/// The definition of the other table is named by OID and columns, and is marked as changed.
+#[test]
+fn foreign_keys_are_kept_by_number() {
+    let mut catalog = catalog();
+    let created = run(
+        &mut catalog,
+        20100,
+        "create table c (x int references t, y text, foreign key (x) references t match full on delete set null (x))",
+    );
+    let touched = |change: &&Change| matches!(change, Change::Touch((_, name)) if name == "t");
+    assert_eq!(created.unwrap().changes.iter().filter(touched).count(), 2);
+    let names: Vec<&str> = table(&catalog, "c").foreign_keys().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["c_x_fkey", "c_x_fkey1"]);
+    run(&mut catalog, 0, "drop view v").unwrap();
+    run(&mut catalog, 0, "alter table t rename column a to id").unwrap();
+    let refused = decide(&catalog, 0, "alter table t drop column id").unwrap_err();
+    let detail =
+        "constraint c_x_fkey on table c depends on column id of table t\nconstraint c_x_fkey1 on table c depends on column id of table t";
+    assert_eq!((refused.state.0, refused.detail.as_deref()), ("2BP01", Some(detail)));
+    run(&mut catalog, 0, "alter table t drop column id cascade").unwrap();
+    assert_eq!(table(&catalog, "c").foreign_keys().count(), 0);
+    assert_error(
+        "alter table t add foreign key (b) references t (a)",
+        "42804",
+        "foreign key constraint \"t_b_fkey\" cannot be implemented",
+    );
+}
+
+/// A table that a version without foreign keys has saved, and one of this version.
+#[test]
+fn saved_definitions_are_read() {
+    let saved = r#"{"unique":{"name":"k","columns":[1],"primary":true}}"#;
+    assert!(matches!(crate::catalog::keys::decode(saved.as_bytes()).unwrap(), Constraint::Unique { primary: true, .. }));
+    let saved = r#"{"foreign":{"name":"k","columns":[1],"parent":7,"parent_columns":[2]}}"#;
+    let Constraint::Foreign(key) = crate::catalog::keys::decode(saved.as_bytes()).unwrap() else { panic!() };
+    assert_eq!((key.parent, key.on_delete, key.deferrable), (7, crate::catalog::foreign_key::Action::NoAction, false));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(super) async fn of_single(context: &QueryContext, statement: &Statement) -> 
             let target = target::find(context, &name)?;
             let alias = alias_of(&target, alias);
             let assigned = update::assignments(&target, &update.assignments)?;
-            let query = update::query(&target, &alias, update, &assigned, with)?;
+            let query = update::query(&target, &alias, update, &assigned, with, &[])?;
             let mut described = of_query(context, &query).await?;
             for (position, expression) in &assigned {
                 described.note(expression, &target.definition.columns[*position].sql_type);
@@ -50,7 +50,7 @@ pub(super) async fn of_single(context: &QueryContext, statement: &Statement) -> 
             let (name, alias) = target::of_delete(delete)?;
             let target = target::find(context, &name)?;
             let alias = alias_of(&target, alias);
-            let described = of_query(context, &delete::query(&target, &alias, delete, with)?).await?;
+            let described = of_query(context, &delete::query(&target, &alias, delete, with, &[])?).await?;
             let using = delete.using.as_deref().unwrap_or_default();
             described.returns(context, &target, &alias, using, delete.returning.as_deref(), with).await
         }

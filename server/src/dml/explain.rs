@@ -61,13 +61,13 @@ async fn source(context: &QueryContext, statement: &Statement) -> Result<Option<
             let assigned = update::assignments(&target, &update.assignments)?;
             let changed: Vec<usize> = assigned.keys().copied().collect();
             target::permit(context, &target, acl::UPDATE, &changed)?;
-            planned(context, &update::query(&target, &alias_of(&target, alias), update, &assigned, with)?).await
+            planned(context, &update::query(&target, &alias_of(&target, alias), update, &assigned, with, &[])?).await
         }
         Statement::Delete(delete) => {
             let (name, alias) = target::of_delete(delete)?;
             let target = target::find(context, &name)?;
             target::permit(context, &target, acl::DELETE, &[])?;
-            planned(context, &delete::query(&target, &alias_of(&target, alias), delete, with)?).await
+            planned(context, &delete::query(&target, &alias_of(&target, alias), delete, with, &[])?).await
         }
         Statement::Merge(merge) => {
             let (name, alias) = merge::of_merge(merge)?;

@@ -3,14 +3,17 @@
 //! 1. [`clauses`] reads the WHEN clauses, and writes the query: the source joined with the target's rows; for each row of the join the ids of the
 //!    target's row, the number of the clause that applies, and the values of that clause.
 //! 2. Each batch is dealt out to the clauses. A row of the target that two rows of the source change or delete is an error (21000).
-//! 3. Old rows are deleted, and the new ones inserted, as an UPDATE does.
+//! 3. Old rows are locked and deleted, the new ones inserted, and foreign keys looked after, as an UPDATE does.
 
 use super::query::alias_of;
 use super::rows::{RowIds, id_columns};
 use super::target;
 use crate::access::acl;
 use crate::catalog::ColumnDefinition;
+use crate::engine::locks::RowStrength;
 use crate::error::{Result, SqlError, SqlState};
+use crate::foreign_keys::old_keys::OldKeys;
+use crate::foreign_keys::queue;
 use crate::ingest::assignment::assign;
 use crate::ingest::defaults::Default as ColumnDefault;
 use crate::ingest::{Inserter, KeysChanged, Target};
@@ -54,10 +57,30 @@ pub(super) async fn execute(
     while let Some(batch) = batches.try_next().await.map_err(SqlError::from)? {
         merging.take(&batch).await?;
     }
-    let Merging { ids, inserter, changed, .. } = merging;
-    ids.delete(transaction, &target)?;
-    inserter.finish(transaction).await?;
-    Ok(Outcome::Done(format!("MERGE {changed}")))
+    let Merging { ids, inserter, gone, changed, counts, .. } = merging;
+    ids.delete(context, transaction, &target, RowStrength::Update).await?;
+    let (_, checks) = inserter.finish_unchecked(transaction).await?;
+    let events = gone.events().into_iter().chain(changed.events()).chain(checks);
+    queue::run(context, transaction, events.collect()).await?;
+    counts.note(context, &target);
+    Ok(Outcome::Done(format!("MERGE {}", counts.inserted + counts.updated + counts.deleted)))
+}
+
+/// Rows that the clauses have dealt with.
+#[derive(Default)]
+struct Counts {
+    inserted: u64,
+    updated: u64,
+    deleted: u64,
+}
+
+impl Counts {
+    fn note(&self, context: &QueryContext, target: &Target) {
+        let counters = &context.engine.counters;
+        counters.inserted(target.oid(), self.inserted);
+        counters.updated(target.oid(), self.updated);
+        counters.deleted(target.oid(), self.deleted);
+    }
 }
 
 /// 42501 unless the role may do all that the clauses do.
@@ -83,7 +106,11 @@ struct Merging<'a> {
     defaults: Vec<Option<ColumnDefault>>,
     ids: RowIds,
     inserter: Inserter,
-    changed: u64,
+    /// Keys of rows that are deleted, as far as foreign keys refer to them.
+    gone: OldKeys,
+    /// The same of rows that are updated.
+    changed: OldKeys,
+    counts: Counts,
 }
 
 impl<'a> Merging<'a> {
@@ -100,7 +127,9 @@ impl<'a> Merging<'a> {
             defaults: definitions.map(default).collect::<Result<_>>()?,
             ids: RowIds::after_others(context, transaction, target),
             inserter: Inserter::new(context, target, KeysChanged::All)?,
-            changed: 0,
+            gone: OldKeys::of(&context.engine, &context.view.catalog, target, None)?,
+            changed: OldKeys::of(&context.engine, &context.view.catalog, target, Some(&clauses.updated()))?,
+            counts: Counts::default(),
         })
     }
 
@@ -111,18 +140,32 @@ impl<'a> Merging<'a> {
             if rows.num_rows() == 0 || matches!(clause.then, Then::Nothing) {
                 continue;
             }
-            self.changed += rows.num_rows() as u64;
             match &clause.then {
                 Then::Nothing => {}
-                Then::Delete => self.take_old(&rows)?,
-                Then::Update(values) => {
-                    self.take_old(&rows)?;
-                    self.add_new(&rows, clause.first_value, values, true).await?;
+                Then::Delete => self.delete(&rows)?,
+                Then::Update(values) => self.update(&rows, clause.first_value, values).await?,
+                Then::Insert(values) => {
+                    self.counts.inserted += rows.num_rows() as u64;
+                    let new = self.new_rows(&rows, clause.first_value, values, false).await?;
+                    self.inserter.push(new).await?;
                 }
-                Then::Insert(values) => self.add_new(&rows, clause.first_value, values, false).await?,
             }
         }
         Ok(())
+    }
+
+    fn delete(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.counts.deleted += rows.num_rows() as u64;
+        self.take_old(rows)?;
+        self.gone.add_deleted(&old_values(rows, self.gone.columns()))
+    }
+
+    async fn update(&mut self, rows: &RecordBatch, first_value: usize, values: &[(usize, Value)]) -> Result<()> {
+        self.counts.updated += rows.num_rows() as u64;
+        self.take_old(rows)?;
+        let new = self.new_rows(rows, first_value, values, true).await?;
+        self.changed.add_updated(&old_values(rows, self.changed.columns()), &new)?;
+        self.inserter.push(new).await
     }
 
     fn take_old(&mut self, rows: &RecordBatch) -> Result<()> {
@@ -135,8 +178,8 @@ impl<'a> Merging<'a> {
             .with_hint("Ensure that not more than one source row matches any one target row."))
     }
 
-    /// Adds rows: the values of a clause, which begin at a column of the query; for the rest what the row had, or defaults.
-    async fn add_new(&mut self, rows: &RecordBatch, first_value: usize, values: &[(usize, Value)], updates: bool) -> Result<()> {
+    /// New rows: the values of a clause, which begin at a column of the query; for the rest what the row had, or defaults.
+    async fn new_rows(&self, rows: &RecordBatch, first_value: usize, values: &[(usize, Value)], updates: bool) -> Result<RecordBatch> {
         let schema = rows.schema();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.target.definition.columns.len());
         for (position, definition) in self.target.definition.columns.iter().enumerate() {
@@ -154,8 +197,13 @@ impl<'a> Merging<'a> {
                 (None, None) => return Err(SqlError::internal("a default was not prepared")),
             });
         }
-        self.inserter.push(self.target.rows(columns, rows.num_rows())?).await
+        self.target.rows(columns, rows.num_rows())
     }
+}
+
+/// What rows of the target had in some columns, by position.
+fn old_values(rows: &RecordBatch, columns: &[usize]) -> Vec<ArrayRef> {
+    columns.iter().map(|position| rows.column(LEADING_COLUMNS + position).clone()).collect()
 }
 
 fn chosen_by(chosen: &Int32Array, number: usize) -> BooleanArray {

@@ -9,10 +9,12 @@ use super::insert::Source;
 use super::query::{named, plain_table, select};
 use super::returning::Returning;
 use super::rows::RowIds;
-use super::update::assignments;
+use super::update::{assignments, strength};
 use crate::catalog::Constraint;
 use crate::catalog::names::fold;
 use crate::error::{Result, SqlError, SqlState};
+use crate::foreign_keys::old_keys::OldKeys;
+use crate::foreign_keys::queue;
 use crate::ingest::assignment::assign;
 use crate::ingest::constraints::Checks;
 use crate::ingest::expression::SelectList;
@@ -165,19 +167,24 @@ pub(super) async fn insert_with_conflicts(
     }
     let proposed = concat_batches(&target.arrow, &batches)?;
     let plan = decide(context, transaction, target, &conflicts, proposed.clone()).await?;
-    let mut inserter = Inserter::with_checks(&context.engine, target, checks, KeysChanged::All)?;
+    let mut inserter = Inserter::with_checks(context, target, checks, KeysChanged::All)?;
+    let mut old = OldKeys::default();
     let inserted = take_record_batch(&proposed, &UInt32Array::from(plan.inserts))?;
     let new = inserted.num_rows() as u64;
     returning.add(&inserted)?;
     inserter.push(inserted).await?;
     if let (Some(update), false) = (&conflicts.update, plan.updates.is_empty()) {
         transaction.will_change_rows(target.oid());
-        let (rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
+        old = OldKeys::of(&context.engine, &context.view.catalog, target, Some(&update.columns))?;
+        let (before, rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
+        let values = old.of_rows(&before);
+        old.add_updated(&values, &rows)?;
+        ids.delete(context, transaction, target, strength(target, &update.columns)).await?;
         returning.add_updated(&rows)?;
-        ids.delete(transaction, target)?;
         inserter.push(rows).await?;
     }
-    let rows = inserter.finish(transaction).await?;
+    let (rows, checks) = inserter.finish_unchecked(transaction).await?;
+    queue::run(context, transaction, old.events().into_iter().chain(checks).collect()).await?;
     context.engine.counters.inserted(target.oid(), new);
     context.engine.counters.updated(target.oid(), rows.saturating_sub(new));
     Ok(rows)
@@ -240,13 +247,14 @@ fn twice_error() -> SqlError {
         .with_hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
 }
 
+/// The rows that are updated, their new versions, and their ids.
 fn updated_rows(
     target: &Target,
     update: &ConflictUpdate,
     existing: &Existing,
     updates: &[(u32, FoundRow)],
     proposed: &RecordBatch,
-) -> Result<(RecordBatch, RowIds)> {
+) -> Result<(RecordBatch, RecordBatch, RowIds)> {
     let old = gather(target, existing, updates)?;
     let new = take_record_batch(proposed, &UInt32Array::from_iter_values(updates.iter().map(|(row, _)| *row)))?;
     let (rows, passes) = update.apply(target, &old, &new)?;
@@ -256,7 +264,7 @@ fn updated_rows(
             ids.take(found.unit, found.row);
         }
     }
-    Ok((filter_record_batch(&rows, &passes)?, ids))
+    Ok((filter_record_batch(&old, &passes)?, filter_record_batch(&rows, &passes)?, ids))
 }
 
 /// The existing rows in the order of the updates.

@@ -71,6 +71,12 @@ pub(super) fn row_id_items(alias: &Ident) -> Vec<SelectItem> {
     [SEGMENT_COLUMN, ROW_COLUMN].map(|name| named(column(alias, name), name.to_string())).into()
 }
 
+/// The old values of columns that foreign keys refer to.
+pub(super) fn old_key_items(target: &Target, alias: &Ident, positions: &[usize]) -> Vec<SelectItem> {
+    let item = |position: &usize| named(column(alias, &target.definition.columns[*position].name), format!("k{position}"));
+    positions.iter().map(item).collect()
+}
+
 /// A column of the target.
 pub(super) fn column(alias: &Ident, name: &str) -> Expr {
     Expr::CompoundIdentifier(vec![alias.clone(), Ident::with_quote('"', name)])

@@ -1,10 +1,11 @@
 //! Rows that a statement deletes, and pieces that all statements share.
 
+use crate::engine::locks::{RowSet, RowStrength};
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::query::QueryContext;
 use crate::session::transaction::Transaction;
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{UInt32Type, UInt64Type};
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use storage::{Deletes, SegmentId};
 
 /// Ids of rows, each taken once.
 #[derive(Default)]
-pub(super) struct RowIds {
+pub(crate) struct RowIds {
     taken: BTreeMap<SegmentId, Deletes>,
     /// Rows that another part of the statement has taken.
     gone: BTreeMap<SegmentId, Deletes>,
@@ -25,7 +26,7 @@ impl RowIds {
     }
 
     /// Takes a row; false if it was taken before.
-    pub(super) fn take(&mut self, unit: SegmentId, row: u32) -> bool {
+    pub(crate) fn take(&mut self, unit: SegmentId, row: u32) -> bool {
         let gone = self.gone.get(&unit).is_some_and(|gone| gone.0.contains(row));
         !gone && self.taken.entry(unit).or_default().0.insert(row)
     }
@@ -49,8 +50,17 @@ impl RowIds {
         if taken.true_count() == batch.num_rows() { Ok(batch) } else { Ok(filter_record_batch(&batch, &taken)?) }
     }
 
-    /// Deletes the rows; answers how many.
-    pub(super) fn delete(self, transaction: &mut Transaction, target: &Target) -> Result<u64> {
+    /// Locks the rows, after waiting for who holds them, and deletes them; answers how many.
+    pub(crate) async fn delete(
+        self,
+        context: &QueryContext,
+        transaction: &mut Transaction,
+        target: &Target,
+        strength: RowStrength,
+    ) -> Result<u64> {
+        let units = self.taken.iter().filter(|(_, rows)| !rows.0.is_empty()).map(|(unit, rows)| (*unit, rows.0.clone()));
+        let rows = RowSet { table: target.oid(), strength, units: units.collect() };
+        transaction.lock_rows(rows, context.session.lock_timeout()).await?;
         transaction.depends_on(&target.schema, &target.name);
         let units = self.taken.into_iter().filter(|(_, rows)| !rows.0.is_empty());
         let deleted = units.map(|(unit, rows)| transaction.delete_rows(target.oid(), unit, rows));
@@ -69,6 +79,12 @@ pub(super) fn id_columns(batch: &RecordBatch) -> Result<(&UInt64Array, &UInt32Ar
     Ok((units, rows))
 }
 
+/// The first columns of a batch, and the batch without them.
+pub(super) fn split(batch: &RecordBatch, columns: usize) -> Result<(Vec<ArrayRef>, RecordBatch)> {
+    let rest: Vec<usize> = (columns..batch.num_columns()).collect();
+    Ok((batch.columns()[..columns].to_vec(), batch.project(&rest)?))
+}
+
 /// Refuses clauses that this server does not have.
 pub(super) fn refuse(clauses: &[(bool, &str)]) -> Result<()> {
     match clauses.iter().find(|(present, _)| *present) {
@@ -81,7 +97,7 @@ pub(super) fn refuse(clauses: &[(bool, &str)]) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use arrow::array::{ArrayRef, Int32Array};
+    use arrow::array::Int32Array;
     use std::sync::Arc;
 
     #[test]

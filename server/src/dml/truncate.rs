@@ -7,11 +7,11 @@ use crate::catalog::{Relation, Restart, keys};
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
 use crate::query::QueryContext;
-use crate::session::Outcome;
 use crate::session::transaction::Transaction;
-use datafusion::sql::sqlparser::ast::{Truncate, TruncateIdentityOption};
+use crate::session::{Notice, Outcome};
+use datafusion::sql::sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
 
-/// Empties tables. No other table refers to them (there are no foreign keys), so CASCADE adds nothing.
+/// Empties tables. Those that refer to them are emptied too with CASCADE, and otherwise have to be named.
 pub fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: &Truncate) -> Result<Outcome> {
     refuse(&[(truncate.partitions.is_some(), "TRUNCATE ... PARTITION"), (truncate.on_cluster.is_some(), "TRUNCATE ... ON CLUSTER")])?;
     let mut targets = Vec::new();
@@ -28,6 +28,9 @@ pub fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: 
             Err(error) => return Err(error),
         }
     }
+    let cascades = truncate.cascade == Some(CascadeOption::Cascade);
+    let notices = foreign_keys(context, &mut targets, cascades)?;
+    context.session.effects.notify(notices);
     for target in &targets {
         transaction.will_change_rows(target.oid());
         transaction.depends_on(&target.schema, &target.name);
@@ -37,6 +40,33 @@ pub fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: 
         }
     }
     Ok(Outcome::Done("TRUNCATE TABLE".into()))
+}
+
+/// Adds the tables that refer to those that are emptied, one after the other; without CASCADE 0A000 for the first of them.
+fn foreign_keys(context: &QueryContext, targets: &mut Vec<Target>, cascades: bool) -> Result<Vec<Notice>> {
+    let mut notices = Vec::new();
+    let mut at = 0;
+    while let Some(target) = targets.get(at).cloned() {
+        at += 1;
+        for referring in context.view.catalog.referring_to(target.oid()) {
+            let name = referring.found.name;
+            if targets.iter().any(|target| target.oid() == referring.table.oid) {
+                continue;
+            }
+            if !cascades {
+                let message = "cannot truncate a table referenced in a foreign key constraint";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                    .with_detail(format!("Table \"{name}\" references \"{}\".", target.name))
+                    .with_hint(format!("Truncate table \"{name}\" at the same time, or use TRUNCATE ... CASCADE.")));
+            }
+            let error = SqlError::new(SqlState("00000"), format!("truncate cascades to table \"{name}\""));
+            notices.push(Notice { severity: "NOTICE", error });
+            let child = context.engine.targets.get(&referring.found, referring.table, &context.time_zone);
+            target::permit(context, &child, acl::TRUNCATE, &[])?;
+            targets.push(child);
+        }
+    }
+    Ok(notices)
 }
 
 fn restart_sequences(context: &QueryContext, transaction: &mut Transaction, target: &Target) -> Result<()> {

@@ -1,12 +1,17 @@
 //! UPDATE: the old rows are deleted, the new ones inserted.
 
-use super::query::{alias_of, column, is_default, is_untyped, named, row_id_items, rows_table, select, typed_parameter, wildcards};
+use super::query::{
+    alias_of, column, is_default, is_untyped, named, old_key_items, row_id_items, rows_table, select, typed_parameter, wildcards,
+};
 use super::returning::Returning;
-use super::rows::{RowIds, refuse};
+use super::rows::{RowIds, refuse, split};
 use super::target;
 use crate::access::acl;
-use crate::catalog::{ColumnDefinition, Identity};
+use crate::catalog::{ColumnDefinition, Constraint, Identity};
+use crate::engine::locks::RowStrength;
 use crate::error::{Result, SqlError, SqlState};
+use crate::foreign_keys::old_keys::OldKeys;
+use crate::foreign_keys::queue;
 use crate::ingest::assignment::assign;
 use crate::ingest::defaults::Default as ColumnDefault;
 use crate::ingest::{Inserter, KeysChanged, Target};
@@ -44,21 +49,35 @@ pub async fn execute(
     let target = target.told_to(&context.rights(), &changed);
     let mut new_rows = NewRows::new(context, &target, &assigned)?;
     let mut inserter = Inserter::new(context, &target, KeysChanged::Columns(&changed))?;
-    let plan = context.plan(&query(&target, &alias, update, &assigned, with)?).await?;
+    let mut old = OldKeys::of(&context.engine, &context.view.catalog, &target, Some(&changed))?;
+    let plan = context.plan(&query(&target, &alias, update, &assigned, with, old.columns())?).await?;
     let mut batches = context.run(context.bind(plan, parameters)?).await?;
     let mut ids = RowIds::after_others(context, transaction, &target);
     while let Some(batch) = batches.try_next().await.map_err(SqlError::from)? {
-        let batch = ids.take_batch(&batch)?;
+        let (before, batch) = split(&ids.take_batch(&batch)?, old.columns().len())?;
         let rows = new_rows.assigned(&batch).await?;
+        old.add_updated(&before, &rows)?;
         if returning.is_wanted() {
             returning.add(&joined(&rows, &batch)?)?;
         }
         inserter.push(rows).await?;
     }
-    ids.delete(transaction, &target)?;
-    let updated = inserter.finish(transaction).await?;
+    ids.delete(context, transaction, &target, strength(&target, &changed)).await?;
+    let (updated, checks) = inserter.finish_unchecked(transaction).await?;
+    queue::run(context, transaction, old.events().into_iter().chain(checks).collect()).await?;
     context.engine.counters.updated(target.oid(), updated);
     Ok(returning.outcome("UPDATE", updated))
+}
+
+/// How an update of these columns locks its rows: references to rows whose keys stay do not mind.
+pub(crate) fn strength(target: &Target, changed: &[usize]) -> RowStrength {
+    let columns = &target.definition.columns;
+    let is_changed = |id| changed.iter().any(|position| columns.get(*position).is_some_and(|column| column.id == id));
+    let changes_key = |constraint: &Constraint| match constraint {
+        Constraint::Unique { columns, .. } => columns.iter().any(|id| is_changed(*id)),
+        _ => false,
+    };
+    if target.definition.constraints.iter().any(changes_key) { RowStrength::Update } else { RowStrength::NoKeyUpdate }
 }
 
 /// The tables of UPDATE ... FROM.
@@ -69,13 +88,15 @@ pub(super) fn from_tables(update: &Update) -> &[TableWithJoins] {
     }
 }
 
-/// The query that selects the rows to update, with all columns of their new versions, and what RETURNING needs.
+/// The query that selects the rows to update, with the old values of columns that foreign keys refer to (`keys`, by position), all columns of
+/// their new versions, and what RETURNING needs.
 pub(super) fn query(
     target: &Target,
     alias: &Ident,
     update: &Update,
     assigned: &BTreeMap<usize, Expr>,
     with: Option<&With>,
+    keys: &[usize],
 ) -> Result<Statement> {
     refuse(&[
         (!update.order_by.is_empty(), "UPDATE ... ORDER BY"),
@@ -85,6 +106,7 @@ pub(super) fn query(
     ])?;
     let from = from_tables(update);
     let mut items = row_id_items(alias);
+    items.extend(old_key_items(target, alias, keys));
     for (position, definition) in target.definition.columns.iter().enumerate() {
         let value = match assigned.get(&position) {
             Some(expression) if !is_default(expression) => typed_parameter(expression, definition),

@@ -11,7 +11,6 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ScalarUDF, Signature, TypeSignature, Volatility};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The functions of one statement.
 pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
@@ -113,7 +112,7 @@ fn lock(scope: &Scope, name: &'static str, mode: Mode) -> ScalarUDF {
     let (sessions, session) = (scope.activity.clone(), scope.session.clone());
     of_keys(name, DataType::Utf8View, move |key| {
         if !sessions.advisory_locks().try_lock(session.process_id, key, mode)? {
-            let limit = session.settings.milliseconds("lock_timeout").map(Duration::from_millis);
+            let limit = session.lock_timeout();
             sessions.wait_for_lock(session.process_id, key, mode, limit)?;
         }
         Ok(text(""))

@@ -254,7 +254,9 @@ fn definitions(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
         let scope = Arc::clone(scope);
         Function::of_rows("pg_get_constraintdef", one_to_three(), DataType::Utf8View, move |args| {
             let pretty = is_true(args.get(1));
-            Ok(ScalarValue::Utf8View(oid_of(&args[0]).and_then(|oid| describe::constraint(&scope.view.catalog, oid, pretty))))
+            Ok(ScalarValue::Utf8View(
+                oid_of(&args[0]).and_then(|oid| describe::constraint(&scope.view.catalog, oid, pretty, &scope.search_path)),
+            ))
         })
     };
     let index = {

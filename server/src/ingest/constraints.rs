@@ -67,7 +67,7 @@ fn depends_on_time(expression: &str) -> bool {
 fn check(constraint: &Constraint) -> Option<(&str, &str)> {
     match constraint {
         Constraint::Check { name, expression } => Some((name, expression)),
-        Constraint::Unique { .. } => None,
+        Constraint::Unique { .. } | Constraint::Foreign(_) => None,
     }
 }
 

@@ -57,6 +57,11 @@ impl CopyInto {
         self
     }
 
+    /// The table.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// Number of columns in the data.
     pub fn columns(&self) -> usize {
         self.positions.len()

@@ -253,7 +253,7 @@ fn too_many_keys(error: datafusion::error::DataFusionError) -> SqlError {
 }
 
 /// FNV-1a, and a finalizer that spreads it over all bits. Every node and every version must agree on it: the log compares its values.
-fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
     let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
     for byte in bytes {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
@@ -268,7 +268,7 @@ fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
 /// The values that a key column takes in the new rows: all while they are few, else the smallest and the largest. As a predicate of a scan
 /// it lets pass what may be equal to one of them.
 #[derive(Clone, Debug)]
-struct KeyValues {
+pub(crate) struct KeyValues {
     column: ColumnId,
     converter: Arc<RowConverter>,
     values: BTreeSet<OwnedRow>,
@@ -281,13 +281,13 @@ struct KeyValues {
 }
 
 impl KeyValues {
-    fn new(spec: &ColumnSpec) -> Result<Self> {
+    pub(crate) fn new(spec: &ColumnSpec) -> Result<Self> {
         let converter = Arc::new(RowConverter::new(vec![SortField::new(spec.data_type.clone())])?);
         let merged = merges_values(&spec.data_type);
         Ok(Self { column: spec.id, converter, values: BTreeSet::new(), listed: true, scalars: Vec::new(), merged })
     }
 
-    fn add(&mut self, array: &ArrayRef) -> Result<()> {
+    pub(crate) fn add(&mut self, array: &ArrayRef) -> Result<()> {
         if self.merged {
             return Ok(());
         }
@@ -376,15 +376,21 @@ type KeyedUnit = (SegmentId, u64);
 impl KeyCache {
     /// Whether a unit holds a row, live or deleted, with one of the fingerprints.
     fn holds_any(&self, store: &Arc<Store>, key: &Key, unit: &Unit, listed: &HashSet<u64>, hasher: &RandomState) -> Result<bool> {
-        let known = self.units.lock().get(&(unit.id, key.seed)).cloned();
-        let fingerprints = match known {
-            Some(fingerprints) => fingerprints,
-            None => self.read(store, key, unit, hasher)?,
-        };
+        let fingerprints = self.of_unit(unit.id, key.seed, || Self::read(store, key, unit, hasher))?;
         Ok(fingerprints.iter().any(|fingerprint| listed.contains(fingerprint)))
     }
 
-    fn read(&self, store: &Arc<Store>, key: &Key, unit: &Unit, hasher: &RandomState) -> Result<Arc<[u64]>> {
+    /// The fingerprints of the keys in an inlined unit, the deleted ones included; `seed` says of which key.
+    pub(crate) fn of_unit(&self, unit: SegmentId, seed: u64, read: impl FnOnce() -> Result<Arc<[u64]>>) -> Result<Arc<[u64]>> {
+        if let Some(known) = self.units.lock().get(&(unit, seed)) {
+            return Ok(known.clone());
+        }
+        let fingerprints = read()?;
+        self.keep((unit, seed), fingerprints.clone());
+        Ok(fingerprints)
+    }
+
+    fn read(store: &Arc<Store>, key: &Key, unit: &Unit, hasher: &RandomState) -> Result<Arc<[u64]>> {
         let request = Arc::new(key.request(Vec::new()));
         let metrics = Arc::new(ScanMetrics::default());
         let whole = Unit { deletes: None, ..unit.clone() };
@@ -394,9 +400,7 @@ impl KeyCache {
                 fingerprints.extend(key.hashes(batch?.columns(), hasher)?.into_iter().flatten().map(fingerprint));
             }
         }
-        let fingerprints: Arc<[u64]> = fingerprints.into();
-        self.keep((unit.id, key.seed), fingerprints.clone());
-        Ok(fingerprints)
+        Ok(fingerprints.into())
     }
 
     fn keep(&self, key: KeyedUnit, fingerprints: Arc<[u64]>) {

@@ -5,6 +5,7 @@ use super::settings::Settings;
 use super::transaction::{Savepoint, Transaction};
 use crate::catalog::Relation;
 use crate::engine::Engine;
+use crate::engine::locks::Mark as LockMark;
 use crate::error::{Result, SqlError, SqlState};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -35,6 +36,8 @@ struct Mark {
     name: String,
     /// What the transaction had done; `None` if it had not begun.
     savepoint: Option<Savepoint>,
+    /// What it had locked.
+    locks: LockMark,
     settings: Settings,
     read_only: bool,
     /// Cursors that the session had declared.
@@ -62,10 +65,13 @@ impl Block {
         if self.failed {
             return Err(in_failed_block());
         }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.set_read_committed(self.read_committed);
+        }
         match &mut self.transaction {
             Some(transaction) if self.read_committed => transaction.refresh()?,
             Some(_) => {}
-            None => self.transaction = Some(Transaction::begin(self.engine.clone())?),
+            None => self.transaction.insert(Transaction::begin(self.engine.clone())?).set_read_committed(self.read_committed),
         }
         self.transaction.as_mut().ok_or_else(|| SqlError::internal("a transaction vanished"))
     }
@@ -96,8 +102,9 @@ impl Block {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Use RELEASE SAVEPOINT."));
         }
         let savepoint = self.transaction.as_ref().map(Transaction::savepoint);
+        let locks = self.transaction.as_ref().map_or(LockMark::START, |transaction| transaction.locks().mark());
         let (settings, read_only) = (settings.clone(), self.read_only);
-        self.savepoints.push(Mark { name: name.to_string(), savepoint, settings, read_only, cursors });
+        self.savepoints.push(Mark { name: name.to_string(), savepoint, locks, settings, read_only, cursors });
         Ok(())
     }
 
@@ -105,6 +112,9 @@ impl Block {
     pub fn release_savepoint(&mut self, name: &str) -> Result<()> {
         let place = self.place_of(name)?;
         self.savepoints.truncate(place);
+        if let Some(transaction) = &self.transaction {
+            transaction.locks().forget_marks_after(self.savepoints.last().map(|mark| mark.locks));
+        }
         Ok(())
     }
 
@@ -119,6 +129,7 @@ impl Block {
                 Some(savepoint) => transaction.roll_back_to(savepoint),
                 None => transaction.undo_all(),
             }
+            transaction.locks().release_after(mark.locks);
         }
         self.failed = false;
         self.read_only = mark.read_only;

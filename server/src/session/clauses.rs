@@ -4,7 +4,12 @@
 //! - `CREATE TABLE name (a, b) AS ...` and `... AS query WITH [NO] DATA`.
 //! - `CREATE TABLE name (..., LIKE source INCLUDING ..., ...)`: kept as a column of a type of its own, see [`like`].
 //! - `CREATE VIEW ... WITH (option)`: `option = true`.
+//! - `ON DELETE SET NULL (columns)`, see [`set_columns`].
 //! - `CREATE UNLOGGED TABLE`: a table as any other. It survives a crash, which is more than was asked for.
+
+mod set_columns;
+
+pub use set_columns::set_columns;
 
 use super::parse;
 use datafusion::sql::sqlparser::ast::{
@@ -50,7 +55,10 @@ pub fn cut(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Cut) {
     let mut cut = Cut::default();
     if is_word(tokens.first(), "INSERT") || is_word(tokens.first(), "WITH") {
         cut.overriding = cut_overriding(&mut tokens);
+    } else if is_word(tokens.first(), "ALTER") {
+        set_columns::cut(&mut tokens);
     } else if is_word(tokens.first(), "CREATE") {
+        set_columns::cut(&mut tokens);
         if is_word(tokens.get(1), "UNLOGGED") {
             tokens.remove(1);
         }

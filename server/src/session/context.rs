@@ -14,6 +14,7 @@ use crate::session::sequences::SessionSequences;
 use crate::session::settings::Settings;
 use crate::view::View;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What functions and views tell of the session.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,13 @@ pub struct SessionFacts {
     pub effects: Arc<Effects>,
     /// When its transaction began; `None` if the statement is one by itself.
     pub transaction_started: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+impl SessionFacts {
+    /// How long the statement waits for a lock; `None`: as long as it takes.
+    pub fn lock_timeout(&self) -> Option<Duration> {
+        self.settings.milliseconds("lock_timeout").map(Duration::from_millis)
+    }
 }
 
 /// The schemas that a role may look into.

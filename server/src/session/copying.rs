@@ -6,7 +6,7 @@ use super::transaction::Transaction;
 use super::{CopyIn, CopyKind, Outcome, Session};
 use crate::access::acl;
 use crate::catalog::names::{QualifiedName, quote};
-use crate::catalog::{Relation, TableDefinition};
+use crate::catalog::{Relation, TableDefinition, keys};
 use crate::copy::to_file;
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
@@ -103,6 +103,7 @@ async fn from(session: &mut Session, copy: &CopyStatement) -> Result<Outcome> {
         (None, Some(block)) => block.transaction()?,
         (None, None) => return Err(SqlError::internal("COPY has no transaction")),
     };
+    transaction.act_for(&source.session);
     let context = source.context(transaction.view());
     if matches!(copy.target, CopyTarget::File(_)) {
         context.rights().require_reading_files()?;
@@ -210,7 +211,9 @@ impl CopyIn for FromClient {
 async fn finish(copy: FromClient, session: &mut Session) -> Result<u64> {
     let Some(mut own) = copy.transaction else {
         let block = session.block.as_mut().ok_or_else(|| SqlError::internal("the block of a COPY has ended"))?;
-        let rows = copy.rows.finish(block.transaction()?).await?;
+        let transaction = block.transaction()?;
+        check_definition(transaction, copy.rows.target())?;
+        let rows = copy.rows.finish(transaction).await?;
         session.engine.counters.inserted(copy.table, rows);
         return Ok(rows);
     };
@@ -218,4 +221,14 @@ async fn finish(copy: FromClient, session: &mut Session) -> Result<u64> {
     session.engine.counters.inserted(copy.table, rows);
     own.commit().await?;
     Ok(rows)
+}
+
+/// 40001 if the table is not any more what it was when the rows began to come: they were checked against that.
+fn check_definition(transaction: &Transaction, target: &Target) -> Result<()> {
+    let catalog = transaction.view().catalog;
+    let now = catalog.by_oid(target.oid()).and_then(|found| found.relation().as_table());
+    match now.is_some_and(|now| keys::encode(now) == keys::encode(&*target.definition)) {
+        true => Ok(()),
+        false => Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")),
+    }
 }

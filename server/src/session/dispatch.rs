@@ -10,7 +10,8 @@ use super::roles;
 use super::settings::{confidential, facts};
 use super::transaction::{Transaction, conflict_is_retryable};
 use super::{
-    Notice, Outcome, Session, Statement, absent, copying, cursors, explain_placement, lock_table, prepared, savepoints, temporary, vacuum,
+    Notice, Outcome, Session, Statement, absent, constraint_modes, copying, cursors, explain_placement, lock_table, prepared, savepoints,
+    temporary, vacuum,
 };
 use crate::access::rights::Rights;
 use crate::catalog::Catalog;
@@ -31,8 +32,6 @@ use futures::TryStreamExt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How often a statement of a READ COMMITTED block is run when others change its rows meanwhile.
-const WRITE_TRIES_MAX: usize = 16;
 /// How often a change of the catalog outside a block is tried again when it lost a race.
 const DDL_TRIES_MAX: usize = 8;
 
@@ -81,7 +80,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         Ours::LockTable(lock) => lock_table::run(session, lock),
         Ours::ExplainPlacement(explain) => explain_placement::run(session, explain),
         Ours::DropAbsent(drop) => absent::drop(session, drop),
-        Ours::SetConstraints => set_constraints(session),
+        Ours::SetConstraints { names, deferred } => constraint_modes::set(session, names, *deferred).await,
         Ours::CreateExtension(create) => extensions::create(session, create),
         Ours::Physical(physical) => physical::run(session, physical),
         Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
@@ -92,6 +91,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         | Ours::RenameIndex { .. }
         | Ours::SetSchema { .. }
         | Ours::Access(_)
+        | Ours::AlterConstraint { .. }
         | Ours::CommentOnConstraint { .. } => Err(SqlError::internal("a change of the catalog came to the session")),
     }
 }
@@ -113,14 +113,6 @@ async fn run_standard(session: &mut Session, statement: &Statement, parameters: 
         }
         _ => Err(SqlError::unsupported(first_words(&statement.text))),
     }
-}
-
-fn set_constraints(session: &mut Session) -> Result<Outcome> {
-    if session.block.is_none() {
-        let message = "SET CONSTRAINTS can only be used in transaction blocks";
-        session.notify(Notice { severity: "WARNING", error: SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message) });
-    }
-    Ok(Outcome::Done("SET CONSTRAINTS".into()))
 }
 
 /// The command that a change is called by: below WITH, if it has one.
@@ -505,20 +497,9 @@ async fn write_in_block(
     statement: &ast::Statement,
     parameters: &[ScalarValue],
 ) -> Result<Outcome> {
-    let mut tries = 0;
-    loop {
-        let read_committed = block.read_committed;
-        let transaction = block.transaction()?;
-        // What was lost before this statement stays lost, however often it is run.
-        transaction.check_conflicts()?;
-        let before = transaction.savepoint();
-        let context = source.context(transaction.view());
-        let outcome = Box::pin(dml::execute(&context, transaction, statement, parameters)).await?;
-        transaction.rewrites_settled().await;
-        tries += 1;
-        match transaction.check_conflicts() {
-            Err(_) if read_committed && tries < WRITE_TRIES_MAX => transaction.roll_back_to(&before),
-            checked => return checked.map(|()| outcome),
-        }
-    }
+    let read_committed = block.read_committed;
+    let transaction = block.transaction()?;
+    // What was lost before this statement stays lost, however often it is run.
+    transaction.check_conflicts()?;
+    dml::execute_in(transaction, read_committed, |view| source.context(view), statement, parameters).await
 }

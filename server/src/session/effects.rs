@@ -51,10 +51,13 @@ impl Effects {
     }
     /// Tells the client something.
     pub fn warn(&self, state: SqlState, message: String) {
+        self.notify([Notice { severity: "WARNING", error: SqlError::new(state, message) }]);
+    }
+    /// Gives the client notices.
+    pub fn notify(&self, notices: impl IntoIterator<Item = Notice>) {
         let mut done = self.done.lock();
-        if done.notices.len() < super::NOTICES_MAX {
-            done.notices.push(Notice { severity: "WARNING", error: SqlError::new(state, message) });
-        }
+        let room = super::NOTICES_MAX.saturating_sub(done.notices.len());
+        done.notices.extend(notices.into_iter().take(room));
     }
     pub(super) fn take_settings(&self) -> Vec<Change> {
         std::mem::take(&mut self.done.lock().settings)

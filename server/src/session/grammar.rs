@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::sync::Arc;
 
+pub mod constraint_modes;
 pub mod cursors;
 pub mod drop_absent;
 pub mod extension;
@@ -191,8 +192,26 @@ pub enum Ours {
     },
     /// DROP of what this server has none of.
     DropAbsent(drop_absent::DropAbsent),
-    /// SET CONSTRAINTS ALL: there are none that could be deferred.
-    SetConstraints,
+    /// SET CONSTRAINTS.
+    SetConstraints {
+        /// Names of constraints; none: ALL.
+        names: Vec<ast::ObjectName>,
+        /// Or IMMEDIATE.
+        deferred: bool,
+    },
+    /// ALTER TABLE ... ALTER CONSTRAINT.
+    AlterConstraint {
+        /// IF EXISTS.
+        if_exists: bool,
+        /// The table.
+        table: ast::ObjectName,
+        /// The constraint.
+        constraint: String,
+        /// DEFERRABLE or NOT DEFERRABLE, where it is said.
+        deferrable: Option<bool>,
+        /// INITIALLY DEFERRED.
+        deferred: bool,
+    },
     /// A statement that PostgreSQL has and this server has not.
     Unsupported(Box<SqlError>),
 }
@@ -316,9 +335,8 @@ impl<'a> Grammar<'a> {
         if let Some(drop) = drop_absent::read(self)? {
             return Ok(Some(Ours::DropAbsent(drop)));
         }
-        if self.accept("SET CONSTRAINTS ALL") {
-            let _ = self.accept("DEFERRED") || self.accept("IMMEDIATE");
-            return Ok(Some(Ours::SetConstraints));
+        if let Some(ours) = constraint_modes::read(self)? {
+            return Ok(Some(ours));
         }
         if self.peek("ALTER INDEX") && self.ends_with("RENAME TO") {
             return Ok(Some(self.rename_index()?));
@@ -804,7 +822,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("NOTIFY", ""),
     ("REFRESH MATERIALIZED VIEW", ""),
     ("SECURITY LABEL", ""),
-    ("SET CONSTRAINTS", "Constraints are checked at the end of each statement."),
 ];
 
 const INDEXES: &str = "There are no indexes: segments carry statistics by which scans skip what cannot match. Unique keys are UNIQUE or PRIMARY KEY constraints.";
@@ -863,7 +880,7 @@ pub fn refusal_of(tokens: &[TokenWithSpan]) -> Option<GrammarError> {
     if (starts("CREATE", "TABLE") || starts("ALTER", "TABLE")) && (has("EXCLUDE", "USING")) {
         return Some(SqlError::unsupported("EXCLUDE").with_hint("Only UNIQUE, PRIMARY KEY and CHECK constraints are supported.").into());
     }
-    if starts("ALTER", "TABLE") && (has("SET", "GENERATED") || has("DROP", "IDENTITY") || has("ALTER", "CONSTRAINT")) {
+    if starts("ALTER", "TABLE") && (has("SET", "GENERATED") || has("DROP", "IDENTITY")) {
         return Some(SqlError::unsupported("this form of ALTER TABLE").into());
     }
     None

@@ -123,18 +123,6 @@ async fn each_statement_of_a_read_committed_block_sees_the_newest_rows() {
     assert_error(run(&mut c, "update t set b = 5 where a = 1").await, "40001", LOST);
 }
 
-/// Rows of an open block that others have changed meanwhile are lost: the block learns of it with its next write, not at COMMIT.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_block_learns_of_it_at_its_next_write() {
-    let server = Server::new().await;
-    let (mut a, mut b) = (server.session(), server.session());
-    run(&mut a, "create table t (a int, b int); insert into t values (1, 1), (2, 2)").await.unwrap();
-    run(&mut a, "begin; update t set b = 5 where a = 1").await.unwrap();
-    run(&mut b, "update t set b = 6 where a = 1").await.unwrap();
-    assert_eq!(run(&mut a, "select sum(b) from t").await.unwrap(), "7", "its own version of the row");
-    assert_error(run(&mut a, "insert into t values (3, 3)").await, "40001", LOST);
-}
-
 /// A savepoint gives back rows, files, definitions and settings as they were.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn savepoints_undo_rows_definitions_and_settings() {

@@ -8,9 +8,11 @@ use crate::error::Result;
 use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 pub(super) struct Server {
     pub(super) engine: Arc<Engine>,
+    sessions: AtomicI32,
     _folder: tempfile::TempDir,
 }
 
@@ -18,11 +20,12 @@ impl Server {
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { data_dir: folder.path().to_path_buf(), ..Config::default() };
-        Self { engine: Engine::open(config).await.unwrap(), _folder: folder }
+        Self { engine: Engine::open(config).await.unwrap(), sessions: AtomicI32::new(0), _folder: folder }
     }
     pub(super) fn session(&self) -> Session {
+        let process_id = self.sessions.fetch_add(1, Ordering::Relaxed) + 1;
         let identity =
-            Identity { user: "plimsoll".into(), database: "plimsoll".into(), process_id: 1, client_address: None, encryption: None };
+            Identity { user: "plimsoll".into(), database: "plimsoll".into(), process_id, client_address: None, encryption: None };
         Session::new(self.engine.clone(), identity, Vec::new()).unwrap()
     }
 }

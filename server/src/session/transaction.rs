@@ -3,6 +3,7 @@
 //! 1. The first statement pins a snapshot. All statements of a block read that snapshot, with the transaction's own changes on top; at READ
 //!    COMMITTED each statement moves on to the newest one ([`refresh`]).
 //! 2. DDL changes the catalog overlay; DML stages segments and inlined rows, and collects ids of deleted rows ([`changes`]).
+//!    Rows that others may want too are locked before they are changed ([`locking`]).
 //! 3. COMMIT turns the overlay into one `placement::Commit` and proposes it ([`commit`]). The log answers: committed, or a conflict (40001).
 //! 4. Dropping a transaction rolls it back: staged files are no longer held, and the sweep takes them.
 //!
@@ -13,8 +14,10 @@ use crate::access::role::RoleDefinition;
 use crate::catalog::comments::Comments;
 use crate::catalog::{Catalog, Entry, Relation, SchemaDefinition, keys};
 use crate::engine::Engine;
+use crate::engine::locks::Owner;
 use crate::engine::writers::Writing;
 use crate::error::{Result, SqlError};
+use crate::foreign_keys::pending::Pending;
 use crate::view::{PinnedState, TableChanges, View};
 use placement::{Assertion, LogIndex, ObjectKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +27,15 @@ use storage::{SegmentId, StagedSegment};
 pub mod autocommit;
 mod changes;
 mod commit;
+mod deferred;
 mod guards;
+pub mod locking;
 mod refresh;
 mod savepoint;
 mod temporary;
 
 pub use commit::conflict_is_retryable;
+pub use deferred::Manner;
 pub use savepoint::Savepoint;
 
 /// Fingerprints listed in one commit; more are declared as "too many to list" (128 KiB of a commit at most).
@@ -51,11 +57,20 @@ pub struct Transaction {
     assertions: Arc<BTreeMap<ObjectKey, Option<LogIndex>>>,
     /// Tables whose rows were all looked at, and when.
     seen_all: Arc<BTreeMap<u32, LogIndex>>,
+    /// Tables of which nothing may change until the commit, and since when.
+    seen_unchanged: Arc<BTreeMap<u32, LogIndex>>,
     dropped_tables: Arc<BTreeSet<u32>>,
     dropped_counters: Arc<Vec<ObjectKey>>,
     writing: BTreeMap<u32, Writing>,
     /// Whether units stay as they are: see [`Transaction::hold_units`].
     units_held: bool,
+    /// What foreign keys are yet to be checked.
+    pending: Arc<Pending>,
+    /// How it waits for locks, and what its statements see.
+    manner: Manner,
+    /// What it has locked: given back when the transaction is dropped, which is after the log has answered.
+    locks: Owner,
+    running: locking::Running,
     /// Batches in the form in which they ride inside the commit; filled when committing.
     inlined: BTreeMap<u32, placement::InlineRows>,
 }
@@ -72,6 +87,7 @@ impl Transaction {
     pub fn begin(engine: Arc<Engine>) -> Result<Self> {
         let snapshot = engine.pin();
         let base = engine.catalog(&snapshot.state)?;
+        let locks = engine.locks.owner();
         Ok(Self {
             engine,
             read_index: snapshot.state.index,
@@ -83,10 +99,15 @@ impl Transaction {
             staged: Arc::default(),
             assertions: Arc::default(),
             seen_all: Arc::default(),
+            seen_unchanged: Arc::default(),
             dropped_tables: Arc::default(),
             dropped_counters: Arc::default(),
             writing: BTreeMap::new(),
             units_held: false,
+            pending: Arc::default(),
+            manner: Manner::default(),
+            locks,
+            running: locking::Running::default(),
             inlined: BTreeMap::new(),
         })
     }
@@ -94,6 +115,11 @@ impl Transaction {
     /// What all sessions share.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// Its locks.
+    pub fn locks(&self) -> &Owner {
+        &self.locks
     }
 
     /// What the next statement sees: the snapshot and everything done up to now. Frozen: later changes do not show in it.
@@ -155,6 +181,14 @@ impl Transaction {
         self.set_relation(schema, name, Arc::new(relation));
     }
 
+    /// Gives a relation a new version, though it stays as it is: whoever relies on its staying so is to look again.
+    pub fn touch_relation(&mut self, schema: &str, name: &str) {
+        if let Some(entry) = self.catalog.relations.get(&key_of(schema, name)) {
+            let relation = Relation::clone(&entry.definition);
+            self.set_relation(schema, name, Arc::new(relation));
+        }
+    }
+
     /// Drops a relation with its rows (a table) or its counter (a sequence).
     pub fn drop_relation(&mut self, schema: &str, name: &str) {
         let catalog = Arc::make_mut(&mut self.catalog);
@@ -200,6 +234,7 @@ impl Transaction {
         let writers = &self.engine.writers;
         self.writing.entry(table_oid).or_insert_with(|| writers.enter(table_oid));
     }
+
     /// Waits for rewrites of what it changes that were on their way before it came: what they have done, [`Self::check_conflicts`] sees. Without
     /// that they would be committed first, and this transaction lost for nothing that anybody did.
     pub async fn rewrites_settled(&self) {

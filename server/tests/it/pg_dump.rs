@@ -86,3 +86,36 @@ fn a_dump_is_loaded_by_another_server() {
     };
     assert_eq!(rows(data), rows(again));
 }
+
+const LINKED: &str = "
+create table captains (id int primary key, boss int references captains, name text unique);
+create table logs (a int, b int, primary key (b, a));
+create table entries (id int, captain int not null references captains on delete cascade deferrable initially deferred, a int, b int,
+    named text constraint by_name references captains (name) on update cascade on delete set default,
+    foreign key (b, a) references logs match full on delete set null (a));
+insert into captains values (1, 2, 'x'), (2, 1, 'y');
+insert into logs values (1, 2);
+insert into entries values (1, 2, 1, 2, 'x'), (2, 1, null, null, null);
+alter table entries add constraint later foreign key (id) references captains not valid;
+";
+
+#[test]
+fn a_dump_keeps_foreign_keys() {
+    if program().is_none() {
+        return;
+    }
+    let (first, second) = (ServerProcess::start(), ServerProcess::start());
+    load(&first, LINKED);
+    let Some(dumped) = dump(&first, &[]) else { return };
+    for line in [
+        "ADD CONSTRAINT captains_boss_fkey FOREIGN KEY (boss) REFERENCES public.captains(id);",
+        "ADD CONSTRAINT entries_captain_fkey FOREIGN KEY (captain) REFERENCES public.captains(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;",
+        "ADD CONSTRAINT by_name FOREIGN KEY (named) REFERENCES public.captains(name) ON UPDATE CASCADE ON DELETE SET DEFAULT;",
+        "ADD CONSTRAINT entries_b_a_fkey FOREIGN KEY (b, a) REFERENCES public.logs(b, a) MATCH FULL ON DELETE SET NULL (a);",
+        "ADD CONSTRAINT later FOREIGN KEY (id) REFERENCES public.captains(id) NOT VALID;",
+    ] {
+        assert!(dumped.contains(line), "no line {line:?} in:\n{dumped}");
+    }
+    load(&second, &dumped);
+    assert_eq!(dump(&second, &[]).as_deref(), Some(&*dumped));
+}

@@ -83,6 +83,24 @@ fn backslash_commands() {
 }
 
 #[test]
+fn foreign_keys_are_described_on_both_sides() {
+    let commands = [
+        SHIPS,
+        "CREATE TABLE logs (id int PRIMARY KEY, ship varchar(20) REFERENCES ships ON DELETE CASCADE, \"Back\" int REFERENCES logs DEFERRABLE INITIALLY DEFERRED)",
+        "ALTER TABLE logs ADD CONSTRAINT \"Late\" FOREIGN KEY (ship) REFERENCES ships (name) MATCH FULL NOT VALID",
+        "\\d logs",
+        "\\d ships",
+        "\\d+ logs",
+    ];
+    let lines = [
+        "Foreign-key constraints:\n    \"Late\" FOREIGN KEY (ship) REFERENCES ships(name) MATCH FULL NOT VALID\n    \"logs_Back_fkey\" FOREIGN KEY (\"Back\") REFERENCES logs(id) DEFERRABLE INITIALLY DEFERRED\n    \"logs_ship_fkey\" FOREIGN KEY (ship) REFERENCES ships(name) ON DELETE CASCADE\nReferenced by:\n    TABLE \"logs\" CONSTRAINT \"logs_Back_fkey\" FOREIGN KEY (\"Back\") REFERENCES logs(id) DEFERRABLE INITIALLY DEFERRED\n",
+        "Check constraints:\n    \"ships_tons_check\" CHECK (tons >= 0::numeric)\nReferenced by:\n    TABLE \"logs\" CONSTRAINT \"Late\" FOREIGN KEY (ship) REFERENCES ships(name) MATCH FULL NOT VALID\n",
+        "    TABLE \"logs\" CONSTRAINT \"logs_ship_fkey\" FOREIGN KEY (ship) REFERENCES ships(name) ON DELETE CASCADE\n",
+    ];
+    expect_lines(&commands, &lines);
+}
+
+#[test]
 fn backslash_commands_with_more_detail() {
     let view = "CREATE VIEW big AS SELECT name FROM ships WHERE tons > 100";
     let commands =

@@ -1,6 +1,6 @@
 //! The tables about what belongs to a table: defaults, constraints, indexes, dependencies.
 
-use super::{built_in, describe, oids, plain_indexes, relations};
+use super::{built_in, describe, foreign_keys, oids, plain_indexes, relations};
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::{Constraint, TableDefinition};
 use crate::query::Scope;
@@ -42,14 +42,17 @@ fn defaults(scope: &Scope) -> Vec<Row> {
     tables.flat_map(of_table).collect()
 }
 
-fn numbers(columns: &[ColumnId]) -> Cell {
+/// Numbers of columns.
+pub fn numbers(columns: &[ColumnId]) -> Cell {
     Cell::from(columns.iter().map(|column| column.0).collect::<Vec<_>>())
 }
 
 fn constraints(scope: &Scope) -> Vec<Row> {
     let catalog = &scope.view.catalog;
-    let row = |numbered: oids::Numbered<'_>| {
+    let numbers_of = oids::constraints(catalog);
+    let row = |numbered: &oids::Numbered<'_>| {
         let (kind, index, columns, expression) = match numbered.constraint {
+            Constraint::Foreign(key) => return foreign_keys::row(catalog, &numbers_of, numbered, key),
             Constraint::Unique { columns, primary, .. } => (if *primary { "p" } else { "u" }, numbered.oid, columns.clone(), None),
             Constraint::Check { expression, .. } => ("c", 0, describe::columns_in(numbered.table, expression), Some(expression)),
         };
@@ -83,7 +86,7 @@ fn constraints(scope: &Scope) -> Vec<Row> {
             expression
         ]
     };
-    oids::constraints(catalog).into_iter().map(row).collect()
+    numbers_of.iter().map(row).collect()
 }
 
 fn indexes(scope: &Scope) -> Vec<Row> {

@@ -1,6 +1,6 @@
 //! What depends on what: `pg_depend`, and the rules by which views read other relations.
 
-use super::{SYSTEM_SCHEMA_OIDS, describe, extensions, oids, relations, shapes};
+use super::{SYSTEM_SCHEMA_OIDS, describe, extensions, foreign_keys, oids, relations, server, shapes};
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::QualifiedName;
@@ -119,13 +119,18 @@ fn of_views(scope: &Scope) -> Vec<Row> {
 /// An index belongs to its constraint, a constraint to its columns.
 fn of_indexes(scope: &Scope) -> Vec<Row> {
     let mut all = Vec::new();
-    for numbered in oids::constraints(&scope.view.catalog) {
+    let numbers = oids::constraints(&scope.view.catalog);
+    for numbered in numbers.iter().copied() {
         let columns = match numbered.constraint {
             crate::catalog::Constraint::Unique { columns, .. } => {
                 all.push(row![PG_CLASS, numbered.oid, 0, PG_CONSTRAINT, numbered.oid, 0, "i"]);
                 columns.clone()
             }
             crate::catalog::Constraint::Check { expression, .. } => super::describe::columns_in(numbered.table, expression),
+            crate::catalog::Constraint::Foreign(key) => {
+                all.extend(foreign_keys::depends_on(&scope.view.catalog, &numbers, &numbered, key));
+                key.columns.clone()
+            }
         };
         all.extend(columns.iter().map(|column| row![PG_CONSTRAINT, numbered.oid, 0, PG_CLASS, numbered.table.oid, column.0, "a"]));
     }

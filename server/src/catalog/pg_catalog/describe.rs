@@ -1,6 +1,6 @@
 //! Definitions as SQL text: what `pg_get_viewdef` and its like print.
 
-use super::{expression_text, oids, view_definition};
+use super::{expression_text, foreign_keys, oids, view_definition};
 use crate::catalog::names::{QualifiedName, literal, quote, quote_qualified};
 use crate::catalog::{Catalog, ColumnDefinition, Constraint, Relation, TableDefinition};
 use crate::ddl::expressions::nextval_argument;
@@ -14,19 +14,23 @@ pub fn view(catalog: &Catalog, oid: u32, search_path: &[String]) -> Option<Strin
     }
 }
 
-/// A constraint as ALTER TABLE ... ADD has it; `pretty` leaves out parentheses.
-pub fn constraint(catalog: &Catalog, oid: u32, pretty: bool) -> Option<String> {
+/// A constraint as ALTER TABLE ... ADD has it, for whoever has this search path; `pretty` leaves out parentheses.
+pub fn constraint(catalog: &Catalog, oid: u32, pretty: bool, search_path: &[String]) -> Option<String> {
     let numbered = oids::constraint(catalog, oid)?;
-    Some(constraint_text(numbered.table, numbered.constraint, pretty))
+    match numbered.constraint {
+        Constraint::Foreign(key) => foreign_keys::text(catalog, numbered.table, key, search_path),
+        constraint => Some(constraint_text(numbered.table, constraint, pretty)),
+    }
 }
 
-/// See [`constraint`].
+/// See [`constraint`]; a foreign key says nothing without its catalog.
 pub fn constraint_text(table: &TableDefinition, constraint: &Constraint, pretty: bool) -> String {
     match constraint {
         Constraint::Unique { columns, primary, .. } => {
             format!("{} ({})", if *primary { "PRIMARY KEY" } else { "UNIQUE" }, columns_text(table, columns))
         }
         Constraint::Check { expression, .. } => format!("CHECK ({})", expression_text::condition(table, expression, pretty)),
+        Constraint::Foreign(_) => String::new(),
     }
 }
 
@@ -48,7 +52,8 @@ pub fn index_text(numbered: &oids::Numbered<'_>) -> String {
     format!("CREATE UNIQUE INDEX {} ON {} USING btree ({columns})", quote(name), numbered.found.quoted())
 }
 
-fn columns_text(table: &TableDefinition, columns: &[ColumnId]) -> String {
+/// Names of columns.
+pub fn columns_text(table: &TableDefinition, columns: &[ColumnId]) -> String {
     let names = columns.iter().filter_map(|id| table.column_by_id(*id)).map(|column| quote(&column.name));
     names.collect::<Vec<_>>().join(", ")
 }

@@ -13,6 +13,7 @@ use crate::query::Scope;
 use crate::query::statistics::live_rows;
 use crate::row;
 use crate::types::SqlType;
+use std::collections::BTreeSet;
 
 /// Columns and rows of a table of this file.
 pub fn table(scope: &Scope, name: &str) -> Option<(&'static str, Vec<Row>)> {
@@ -110,6 +111,8 @@ pub struct Class<'a> {
     pub indexed: bool,
     /// Whether it has a rule, as a view has.
     pub ruled: bool,
+    /// Whether a foreign key has it check rows: PostgreSQL does that with triggers.
+    pub linked: bool,
     /// Rows.
     pub rows: i64,
     /// Bytes.
@@ -148,7 +151,7 @@ impl Class<'_> {
             self.columns,
             self.checks,
             self.ruled,
-            false,
+            self.linked,
             false,
             false,
             false,
@@ -167,7 +170,8 @@ impl Class<'_> {
 
 fn classes(scope: &Scope) -> Vec<Row> {
     let catalog = &scope.view.catalog;
-    let relations = catalog.all().map(|found| class_of(scope, &found));
+    let linked: BTreeSet<u32> = catalog.foreign_keys().flat_map(|it| [it.table.oid, it.key.parent]).collect();
+    let relations = catalog.all().map(|found| Class { linked: linked.contains(&found.relation().oid()), ..class_of(scope, &found) });
     let indexes = oids::indexes(catalog).into_iter().map(|index| Class {
         oid: index.oid,
         name: index.constraint.name(),
@@ -239,7 +243,7 @@ pub fn bytes(scope: &Scope, table: u32) -> u64 {
 fn index_columns(constraint: &Constraint) -> &[storage::ColumnId] {
     match constraint {
         Constraint::Unique { columns, .. } => columns,
-        Constraint::Check { .. } => &[],
+        Constraint::Check { .. } | Constraint::Foreign(_) => &[],
     }
 }
 

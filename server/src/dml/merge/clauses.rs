@@ -91,6 +91,12 @@ impl Clauses {
         })
     }
 
+    /// The columns that some clause updates.
+    pub(super) fn updated(&self) -> Vec<usize> {
+        let updates = self.all.iter().filter(|clause| matches!(clause.then, Then::Update(_)));
+        updates.flat_map(|clause| clause.values()).map(|(position, _)| *position).collect()
+    }
+
     /// Whether a column may get its default.
     pub(super) fn wants_default(&self, position: usize) -> bool {
         self.all.iter().any(|clause| match &clause.then {

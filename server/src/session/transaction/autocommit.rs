@@ -2,7 +2,7 @@
 
 use super::{Transaction, conflict_is_retryable};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Result, SqlError, SqlState};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -25,10 +25,15 @@ where
             Some(table) => Some(engine.writers.turn(table).await),
             None => None,
         };
-        let (outcome, transaction) = statement(Transaction::begin(engine.clone())?).await?;
-        match transaction.commit().await {
-            Ok(()) => return Ok(outcome),
-            Err(error) if conflict_is_retryable(&error) && attempt < ATTEMPTS_MAX => {
+        let run = statement(Transaction::begin(engine.clone())?).await;
+        let committed = match run {
+            Ok((outcome, transaction)) => transaction.commit().await.map(|()| outcome),
+            Err(error) if error.state == SqlState::DEADLOCK_DETECTED => Err(error),
+            Err(error) => return Err(error),
+        };
+        match committed {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) if is_lost_race(&error) && attempt < ATTEMPTS_MAX => {
                 tracing::debug!(attempt, %error, "statement is run again");
             }
             Err(error) => return Err(error),
@@ -36,4 +41,9 @@ where
         contended = table();
         attempt += 1;
     }
+}
+
+/// Whether the statement can be run again: it holds nothing, so that others are out of its way then.
+fn is_lost_race(error: &SqlError) -> bool {
+    conflict_is_retryable(error) || error.state == SqlState::DEADLOCK_DETECTED
 }

@@ -32,6 +32,7 @@ impl Transaction {
     ///
     /// Once begun it is carried through, even if the caller stops waiting: the log may name the staged files at any moment from then on.
     pub async fn commit(mut self) -> Result<()> {
+        self.check_deferred(|_| true).await?;
         self.end_temporary();
         if self.is_read_only() {
             return Ok(());
@@ -154,6 +155,7 @@ impl Transaction {
             read_index: self.read_index,
             assertions: self.assertions(&changed),
             unextended: self.unextended(),
+            unchanged: self.unchanged(),
             emptied: self.emptied(),
             objects,
             tables: self.table_changes()?,
@@ -184,7 +186,7 @@ impl Transaction {
         Ok(change)
     }
 
-    fn fingerprints(&self, oid: u32) -> KeyFingerprints {
+    pub(super) fn fingerprints(&self, oid: u32) -> KeyFingerprints {
         match self.keys.get(&oid) {
             None => KeyFingerprints::default(),
             Some(InsertedKeys::Listed(listed)) => KeyFingerprints { inserted: listed.clone(), all: false },

@@ -26,6 +26,19 @@ impl Transaction {
         kept.map(|(oid, since)| Unextended { table: TableId(u64::from(*oid)), since: *since }).collect()
     }
 
+    /// Says that the transaction relies on nothing being changed in a table: any change of its rows by others is a conflict.
+    pub fn relies_on_no_change(&mut self, table_oid: u32) {
+        let now = self.snapshot.state.index;
+        let seen = Arc::make_mut(&mut self.seen_unchanged).entry(table_oid).or_insert(now);
+        *seen = now.min(*seen);
+    }
+
+    /// Tables of which nothing may have changed.
+    pub(super) fn unchanged(&self) -> Vec<Unextended> {
+        let kept = self.seen_unchanged.iter().filter(|(oid, _)| !self.dropped_tables.contains(*oid));
+        kept.map(|(oid, since)| Unextended { table: TableId(u64::from(*oid)), since: *since }).collect()
+    }
+
     /// Prefixes under which nothing may be left.
     pub(super) fn emptied(&self) -> Vec<ObjectKey> {
         let schemas = self.base.schemas.keys().filter(|name| !self.catalog.schemas.contains_key(*name));

@@ -26,6 +26,8 @@ impl Transaction {
             self.read_index = snapshot.state.index;
         } else if !self.fits(&snapshot.state, &base) {
             return Ok(());
+        } else if self.keys_are_new(&snapshot.state) {
+            self.read_index = snapshot.state.index;
         }
         if Arc::ptr_eq(&self.base, &self.catalog) {
             self.catalog = base.clone();
@@ -49,8 +51,23 @@ impl Transaction {
         };
         let unextended = self.unextended();
         let grown = |it: &placement::Unextended| state.tables.get(&it.table).is_some_and(|table| table.rows_added > it.since);
+        let unchanged_tables = self.unchanged();
+        let moved = |it: &placement::Unextended| state.tables.get(&it.table).is_some_and(|table| table.version > it.since);
         let same_catalog = base.version == self.base.version;
-        (same_catalog || !own_catalog) && self.assertions.iter().all(unchanged) && !unextended.iter().any(grown) && self.deletes_hold(state)
+        (same_catalog || !own_catalog)
+            && self.assertions.iter().all(unchanged)
+            && !unextended.iter().any(grown)
+            && !unchanged_tables.iter().any(moved)
+            && self.deletes_hold(state)
+    }
+
+    /// Whether nobody has inserted the keys that the transaction has: what it did might have been done on this state.
+    fn keys_are_new(&self, state: &State) -> bool {
+        let conflicts = |oid: &u32| {
+            let table = state.tables.get(&TableId(u64::from(*oid)));
+            table.is_some_and(|table| table.recent_keys.conflicts(&self.fingerprints(*oid), self.read_index))
+        };
+        !self.keys.keys().any(conflicts)
     }
 
     fn deletes_hold(&self, state: &State) -> bool {
@@ -72,7 +89,7 @@ impl Transaction {
     }
 }
 
-fn is_disjoint(unit: &placement::Unit, rows: &Deletes) -> bool {
+pub(super) fn is_disjoint(unit: &placement::Unit, rows: &Deletes) -> bool {
     match &unit.deletes {
         None => true,
         Some((bytes, _)) => Deletes::from_bytes(bytes).is_ok_and(|deleted| deleted.0.is_disjoint(&rows.0)),

@@ -2,6 +2,7 @@
 
 use super::{InsertedKeys, Transaction};
 use crate::catalog::Catalog;
+use crate::foreign_keys::pending::Pending;
 use crate::view::TableChanges;
 use placement::{LogIndex, ObjectKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,8 @@ pub struct Savepoint {
     staged: Arc<BTreeMap<SegmentId, Arc<StagedSegment>>>,
     assertions: Arc<BTreeMap<ObjectKey, Option<LogIndex>>>,
     seen_all: Arc<BTreeMap<u32, LogIndex>>,
+    seen_unchanged: Arc<BTreeMap<u32, LogIndex>>,
+    pending: Arc<Pending>,
     dropped_tables: Arc<BTreeSet<u32>>,
     dropped_counters: Arc<Vec<ObjectKey>>,
 }
@@ -32,6 +35,8 @@ impl Transaction {
             staged: self.staged.clone(),
             assertions: self.assertions.clone(),
             seen_all: self.seen_all.clone(),
+            seen_unchanged: self.seen_unchanged.clone(),
+            pending: self.pending.clone(),
             dropped_tables: self.dropped_tables.clone(),
             dropped_counters: self.dropped_counters.clone(),
         }
@@ -41,10 +46,12 @@ impl Transaction {
     /// catalog of a savepoint is always one over the present base.)
     pub fn roll_back_to(&mut self, savepoint: &Savepoint) {
         let gone = self.staged.keys().any(|id| !savepoint.staged.contains_key(id));
-        let Savepoint { catalog, changes, keys, staged, assertions, seen_all, dropped_tables, dropped_counters } = savepoint.clone();
+        let Savepoint { catalog, changes, keys, staged, assertions, seen_all, seen_unchanged, pending, dropped_tables, dropped_counters } =
+            savepoint.clone();
         self.catalog = catalog.unwrap_or_else(|| self.base.clone());
         (self.changes, self.keys, self.staged) = (changes, keys, staged);
-        (self.assertions, self.seen_all) = (assertions, seen_all);
+        (self.assertions, self.seen_all, self.seen_unchanged) = (assertions, seen_all, seen_unchanged);
+        self.pending = pending;
         (self.dropped_tables, self.dropped_counters) = (dropped_tables, dropped_counters);
         if gone {
             self.engine.changes.garbage_made();
@@ -60,6 +67,8 @@ impl Transaction {
             staged: Arc::default(),
             assertions: Arc::default(),
             seen_all: Arc::default(),
+            seen_unchanged: Arc::default(),
+            pending: Arc::default(),
             dropped_tables: Arc::default(),
             dropped_counters: Arc::default(),
         };

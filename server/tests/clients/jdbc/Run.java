@@ -324,6 +324,13 @@ public class Run {
             same(rows(m.getImportedKeys(null, null, "jdbc_keys"), "FKTABLE_NAME"), List.of());
             same(rows(m.getExportedKeys(null, null, "jdbc_keys"), "FKTABLE_NAME"), List.of());
             same(rows(m.getCrossReference(null, null, "jdbc_keys", null, null, "jdbc_trips"), "FKTABLE_NAME"), List.of());
+            execute(c, "create table jdbc_refs (x int, y text, z int unique, w int references jdbc_refs (z) on delete cascade deferrable initially deferred,"
+                + " constraint both_keys foreign key (y, x) references jdbc_keys on update set null)");
+            String[] key = {"PKTABLE_NAME", "PKCOLUMN_NAME", "FKTABLE_NAME", "FKCOLUMN_NAME", "KEY_SEQ", "UPDATE_RULE", "DELETE_RULE", "FK_NAME", "PK_NAME", "DEFERRABILITY"};
+            List<String> both = List.of("jdbc_keys|b|jdbc_refs|y|1|2|3|both_keys|jdbc_keys_pkey|7", "jdbc_keys|a|jdbc_refs|x|2|2|3|both_keys|jdbc_keys_pkey|7");
+            same(rows(m.getExportedKeys(null, null, "jdbc_keys"), key), both);
+            same(rows(m.getCrossReference(null, null, "jdbc_keys", null, null, "jdbc_refs"), key), both);
+            same(rows(m.getImportedKeys(null, null, "jdbc_refs"), key), List.of(both.get(0), both.get(1), "jdbc_refs|z|jdbc_refs|w|1|3|0|jdbc_refs_w_fkey|jdbc_refs_z_key|5"));
             same(rows(m.getBestRowIdentifier(null, null, "jdbc_keys", DatabaseMetaData.bestRowSession, true), "COLUMN_NAME").size(), 2);
             rows(m.getVersionColumns(null, null, "jdbc_keys"), "COLUMN_NAME");
         });

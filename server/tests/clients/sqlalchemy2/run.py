@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import sqlalchemy as sa  # noqa: E402
 from sqlalchemy.dialects import postgresql as pg  # noqa: E402
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine  # noqa: E402
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column  # noqa: E402
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship  # noqa: E402
 from steps import STEPS, fails_with, same, step  # noqa: E402
 
 
@@ -38,6 +38,18 @@ class Ship(Base):
     afloat: Mapped[bool] = mapped_column(server_default=sa.true())
     photo: Mapped[bytes | None]
     speed: Mapped[float | None] = mapped_column(pg.DOUBLE_PRECISION)
+    voyages: Mapped[list["Voyage"]] = relationship(back_populates="ship", passive_deletes=True, foreign_keys="Voyage.ship_id")
+
+
+class Voyage(Base):
+    __tablename__ = "orm_voyages"
+    __table_args__ = (sa.ForeignKeyConstraint(["ship_name", "ship_yard"], ["orm_ships.name", "orm_ships.yard"], name="voyages_called", match="FULL"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ship_id: Mapped[int] = mapped_column(sa.ForeignKey("orm_ships.id", ondelete="CASCADE"))
+    next_id: Mapped[int | None] = mapped_column(sa.ForeignKey("orm_voyages.id", deferrable=True, initially="DEFERRED", onupdate="SET NULL"))
+    ship_name: Mapped[str | None] = mapped_column(sa.String(40))
+    ship_yard: Mapped[str | None]
+    ship: Mapped[Ship] = relationship(back_populates="voyages", foreign_keys=[ship_id])
 
 
 NUMBERED = sa.Table("orm_numbered", Base.metadata, sa.Column("id", sa.BigInteger, sa.Identity(always=True, start=5), primary_key=True),
@@ -95,6 +107,42 @@ def nested(c):
             pass
         session.commit()
         same(session.scalars(sa.select(Ship.name).where(Ship.name.in_(["kept", "dropped"]))).all(), ["kept"])
+
+
+@step
+def relationships(c):
+    state = lambda e: getattr(e.orig, "sqlstate", None)  # noqa: E731
+    with Session(c) as session:
+        ship = Ship(name="Beagle", yard="Woolwich", voyages=[Voyage(), Voyage(ship_name="Beagle", ship_yard="Woolwich")])
+        session.add(ship)
+        session.commit()
+        same(session.scalars(sa.select(Voyage).join(Voyage.ship).where(Ship.name == "Beagle")).all(), ship.voyages)
+        # Each names the other: checked at COMMIT.
+        first, second = ship.voyages
+        session.execute(sa.update(Voyage).where(Voyage.id == first.id).values(next_id=second.id))
+        session.execute(sa.update(Voyage).where(Voyage.id == second.id).values(next_id=first.id + 1000))
+        fails_with("23503", state, session.commit)
+        session.rollback()
+        ship_id = ship.id
+        session.execute(sa.update(Voyage).values(ship_name=None, ship_yard=None))
+        session.delete(session.get(Ship, ship_id))
+        session.commit()
+        same(session.scalar(sa.select(sa.func.count()).select_from(Voyage)), 0)
+    fails_with("23503", state, lambda: c.execute(sa.insert(Voyage).values(ship_id=-1)))
+    c.rollback()
+
+
+@step
+def foreign_keys_are_reflected(c):
+    inspector = sa.inspect(c)
+    keys = sorted(inspector.get_foreign_keys("orm_voyages"), key=lambda key: key["name"])
+    same([(k["name"], k["constrained_columns"], k["referred_table"], k["referred_columns"], k["options"]) for k in keys], [
+        ("orm_voyages_next_id_fkey", ["next_id"], "orm_voyages", ["id"], {"onupdate": "SET NULL", "deferrable": True, "initially": "DEFERRED"}),
+        ("orm_voyages_ship_id_fkey", ["ship_id"], "orm_ships", ["id"], {"ondelete": "CASCADE"}),
+        ("voyages_called", ["ship_name", "ship_yard"], "orm_ships", ["name", "yard"], {"match": "FULL"}),
+    ])
+    table = sa.Table("orm_voyages", sa.MetaData(), autoload_with=c)
+    same(sorted(fk.target_fullname for fk in table.foreign_keys), ["orm_ships.id", "orm_ships.name", "orm_ships.yard", "orm_voyages.id"])
 
 
 @step

@@ -1,0 +1,113 @@
+//! Foreign keys in a transaction: which are checked later, what is to be checked then, and how it waits for the keys of others.
+
+use super::Transaction;
+use crate::catalog::lookup::Found;
+use crate::engine::locks::{KeyMode, KeySet as LockedKeys, Wanted};
+use crate::error::Result;
+use crate::foreign_keys::key_set::KeySet;
+use crate::foreign_keys::link::Link;
+use crate::foreign_keys::pending::{self, Mode, Owed};
+use crate::session::context::SessionFacts;
+use crate::view::View;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a transaction waits for locks, and what its statements see.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    read_committed: bool,
+    lock_limit: Option<Duration>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { read_committed: true, lock_limit: None }
+    }
+}
+
+impl Transaction {
+    /// Says for whom it waits, and how long.
+    pub fn act_for(&mut self, session: &SessionFacts) {
+        self.locks.act_for(session.process_id);
+        self.manner.lock_limit = session.lock_timeout();
+    }
+
+    /// Says whether each statement sees what was committed before it.
+    pub fn set_read_committed(&mut self, read_committed: bool) {
+        self.manner.read_committed = read_committed;
+    }
+
+    /// Whether each statement sees what was committed before it.
+    pub fn is_read_committed(&self) -> bool {
+        self.manner.read_committed
+    }
+
+    /// What is committed by now, with what the transaction has done over it.
+    pub fn newest_view(&self) -> View {
+        View { snapshot: self.engine.pin(), ..self.view() }
+    }
+
+    /// Locks keys until the transaction ends.
+    pub async fn lock_keys(&self, space: u64, mode: KeyMode, fingerprints: Vec<u64>) -> Result<()> {
+        self.lock_space(space, mode, Some(fingerprints)).await
+    }
+
+    /// The same; without fingerprints all keys of the space.
+    pub async fn lock_space(&self, space: u64, mode: KeyMode, fingerprints: Option<Vec<u64>>) -> Result<()> {
+        let keys = LockedKeys { space, mode, fingerprints };
+        self.locks.lock(Wanted::Keys(keys), self.manner.lock_limit).await.map(drop)
+    }
+
+    /// Whether a foreign key is checked later.
+    pub fn defers(&self, link: &Link) -> bool {
+        link.key.deferrable && self.pending.modes.of(&link.id()).unwrap_or(link.key.deferred)
+    }
+
+    /// Remembers references to be checked later.
+    pub fn defer_referred(&mut self, link: &Link, keys: &KeySet) -> Result<()> {
+        Arc::make_mut(&mut self.pending).owed(link.id()).referred.add(keys, link.references.positions.len())
+    }
+
+    /// Remembers keys that are gone, to which nothing may refer in the end.
+    pub fn defer_gone(&mut self, link: &Link, keys: &KeySet) -> Result<()> {
+        Arc::make_mut(&mut self.pending).owed(link.id()).gone.add(keys, link.keys.positions.len())
+    }
+
+    /// SET CONSTRAINTS: sets when foreign keys are checked (`None`: all of them), and checks what is owed of those that are immediate now.
+    pub async fn set_constraint_modes(&mut self, of: Option<&[(u32, String)]>, deferred: bool) -> Result<()> {
+        let mode = if deferred { Mode::Deferred } else { Mode::Immediate };
+        Arc::make_mut(&mut self.pending).modes.set(of, mode);
+        match deferred {
+            true => Ok(()),
+            false => self.check_deferred(|id| of.is_none_or(|of| of.contains(id))).await,
+        }
+    }
+
+    /// Checks what is owed of some foreign keys.
+    pub(super) async fn check_deferred(&mut self, wanted: impl Fn(&(u32, String)) -> bool) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let owed = Arc::make_mut(&mut self.pending).take(wanted);
+        for (id, owed) in owed {
+            if let Some(link) = self.link_of(&id)? {
+                self.check_owed(&link, owed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The foreign key, unless it is gone.
+    fn link_of(&self, (child, name): &(u32, String)) -> Result<Option<Arc<Link>>> {
+        let found = self.catalog.by_oid(*child);
+        let of = |found: Found<'_>| -> Result<Option<Arc<Link>>> {
+            let referring = self.catalog.foreign_keys().find(|it| it.table.oid == found.relation().oid() && it.key.name == *name);
+            referring.map(|referring| Link::of(&self.catalog, &referring)).transpose()
+        };
+        found.map_or(Ok(None), of)
+    }
+
+    async fn check_owed(&mut self, link: &Arc<Link>, owed: Owed) -> Result<()> {
+        pending::check(self, link, owed).await
+    }
+}

@@ -1,0 +1,122 @@
+//! Rows that a statement changes or locks: held from the end of its scan to the end of the transaction.
+//!
+//! 1. [`Transaction::lock_rows`] takes them, and waits for those who hold them (`crate::engine::locks`).
+//! 2. Then it looks at the newest state: a row that has been changed or moved meanwhile is not the one that the statement has seen. The
+//!    statement is lost; whoever runs it undoes it, moves on to the newest snapshot and runs it again ([`Attempts`]), or tells of it (40001).
+//! 3. Rows that are still there stay so until the transaction ends: who would change them waits for it, and compaction keeps away.
+
+use super::commit::serialization_failure;
+use super::refresh::is_disjoint;
+use super::{Savepoint, Transaction};
+use crate::engine::locks::{RowSet, Wanted};
+use crate::error::{Result, SqlError};
+use placement::{TableId, UnitId};
+use std::time::Duration;
+use storage::Deletes;
+
+/// How often a statement is run: each time it has lost to somebody who got on.
+const ATTEMPTS_MAX: usize = 10_000;
+
+/// What a transaction knows of the statement that runs in it.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    /// The rows that it has locked in this attempt.
+    wanted: Vec<RowSet>,
+    /// It has met rows that are not what it had seen.
+    lost: bool,
+}
+
+/// The attempts of one statement.
+pub struct Attempts {
+    before: Savepoint,
+    count: usize,
+    read_committed: bool,
+}
+
+impl Transaction {
+    /// Locks rows that the statement has seen, and waits for those who hold them, each time no longer than `limit`; 40001 if they are not what
+    /// it saw any more.
+    pub async fn lock_rows(&mut self, rows: RowSet, limit: Option<Duration>) -> Result<()> {
+        let Some(rows) = self.begin_locking(rows) else { return Ok(()) };
+        self.locks.lock(Wanted::Rows(rows.clone()), limit).await?;
+        self.end_locking(rows).await
+    }
+
+    /// The same without waiting; false if somebody holds one of them.
+    pub async fn lock_rows_at_once(&mut self, rows: RowSet) -> Result<bool> {
+        let Some(rows) = self.begin_locking(rows) else { return Ok(true) };
+        if !self.locks.try_lock(&Wanted::Rows(rows.clone())) {
+            return Ok(false);
+        }
+        self.end_locking(rows).await.map(|()| true)
+    }
+
+    /// The same of the rows that nobody else holds; answers which these are. The transaction's own new rows are among them.
+    pub async fn lock_free_rows(&mut self, rows: RowSet) -> Result<RowSet> {
+        let Some(shared) = self.begin_locking(rows.clone()) else { return Ok(rows) };
+        let mut free = self.locks.lock_free(&shared);
+        self.end_locking(free.clone()).await?;
+        free.units.extend(rows.units.into_iter().filter(|(unit, _)| !shared.units.contains_key(unit)));
+        Ok(free)
+    }
+
+    /// Begins a statement that may lock rows.
+    pub fn attempt(&mut self, read_committed: bool) -> Attempts {
+        self.running = Running::default();
+        self.locks.begin_statement();
+        Attempts { before: self.savepoint(), count: 0, read_committed }
+    }
+
+    /// The statement is lost: what others have done meanwhile is in its way.
+    pub fn lose(&mut self) -> SqlError {
+        self.running.lost = true;
+        serialization_failure()
+    }
+
+    /// The rows that others may want too: not those that the transaction itself has added.
+    fn begin_locking(&mut self, mut rows: RowSet) -> Option<RowSet> {
+        if let Some(changes) = self.changes.get(&rows.table) {
+            rows.units.retain(|unit, _| !changes.added.iter().any(|own| own.id == *unit));
+        }
+        if rows.is_empty() {
+            return None;
+        }
+        self.will_change_rows(rows.table);
+        Some(rows)
+    }
+
+    async fn end_locking(&mut self, rows: RowSet) -> Result<()> {
+        self.engine.writers.settled(rows.table).await;
+        let are_there = self.are_there(&rows);
+        self.running.wanted.push(rows);
+        if are_there { Ok(()) } else { Err(self.lose()) }
+    }
+
+    /// Whether nobody has changed or moved the rows.
+    fn are_there(&self, rows: &RowSet) -> bool {
+        let now = self.engine.placement.state();
+        let table = now.tables.get(&TableId(u64::from(rows.table)));
+        rows.units.iter().all(|(unit, offsets)| {
+            let unit = table.and_then(|table| table.units.get(&UnitId(unit.0)));
+            unit.is_some_and(|unit| is_disjoint(unit, &Deletes(offsets.clone())))
+        })
+    }
+}
+
+impl Attempts {
+    /// Whether the statement is to be run again after this outcome: it is undone then, and the transaction has moved on to the newest snapshot.
+    pub fn again<T>(&mut self, transaction: &mut Transaction, outcome: &Result<T>) -> Result<bool> {
+        self.count += 1;
+        let Running { wanted, lost } = std::mem::take(&mut transaction.running);
+        if lost && outcome.is_err() && self.read_committed && self.count < ATTEMPTS_MAX {
+            let seen = transaction.snapshot.state.index;
+            transaction.roll_back_to(&self.before);
+            transaction.refresh()?;
+            if transaction.snapshot.state.index > seen {
+                return Ok(true);
+            }
+        }
+        transaction.locks.end_statement(&wanted);
+        Ok(false)
+    }
+}
