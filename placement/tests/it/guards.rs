@@ -42,6 +42,25 @@ fn rows_added_since_they_were_checked_are_a_conflict() {
     applied(&mut state, &put("t", version, vec![Unextended { table: TableId(8), since: LogIndex(0) }]));
 }
 
+/// A foreign key was checked against the keys of another table; one of them was deleted before the foreign key was there.
+#[test]
+fn any_change_of_a_table_that_has_to_stay_as_it_was_is_a_conflict() {
+    let mut state = state();
+    let created = applied(&mut state, &create("t", b"1"));
+    let seen = applied(&mut state, &insert(7, State::FIRST_ID, b"ab"));
+    let unchanged = |since, table| {
+        let change = ObjectChange { key: key("t"), expect: Expect::Version(created), value: Some(vec![2]) };
+        Command::Commit(Commit { objects: vec![change], unchanged: vec![Unextended { table: TableId(table), since }], ..Commit::default() })
+    };
+    applied(&mut state, &insert(8, State::FIRST_ID + 1, b"other"));
+    let mut gone = TableChange::new(TableId(7));
+    gone.remove_units = vec![UnitRemoval { unit: UnitId(State::FIRST_ID), version: seen }];
+    applied(&mut state, &Command::Commit(Commit { read_index: state.index, tables: vec![gone], ..Commit::default() }));
+    assert_eq!(state.apply_next(&unchanged(seen, 7)), Outcome::Conflict(Conflict::Rows(TableId(7))));
+    let now = state.index;
+    applied(&mut state, &unchanged(now, 7));
+}
+
 /// Compaction moves rows: whoever has seen them all has still seen them all.
 #[test]
 fn rows_moved_since_they_were_checked_are_no_conflict() {

@@ -35,9 +35,10 @@ pub async fn execute(
     let mut returning = Returning::compile(context, &target, &alias, using, delete.returning.as_deref(), (with, parameters)).await?;
     let mut ids = RowIds::after_others(context, transaction, &target);
     let mut old = OldKeys::of(&context.engine, &context.view.catalog, &target, None)?;
-    if delete.selection.is_none() && using.is_empty() && !returning.is_wanted() && old.is_empty() {
+    if delete.selection.is_none() && using.is_empty() && !returning.is_wanted() {
         refuse_unsupported(delete)?;
         take_all(context, &target, &mut ids);
+        old = old.with_units(&context.engine, &target, context.view.units(target.oid())).await?;
     } else {
         let plan = context.plan(&query(&target, &alias, delete, with, old.columns())?).await?;
         let mut batches = context.run(context.bind(plan, parameters)?).await?;

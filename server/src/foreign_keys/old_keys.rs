@@ -3,12 +3,18 @@
 use super::key_set::KeySet;
 use super::link::Link;
 use super::queue::Event;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, columns};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Result, SqlError};
 use crate::ingest::Target;
+use crate::ingest::writer::scan_schema;
 use arrow::array::{ArrayRef, RecordBatch};
 use std::sync::Arc;
+use storage::scan::{ScanMetrics, morsels};
+use storage::{ColumnSpec, Scan, ScanRequest, Unit};
+
+/// Rows per batch.
+const BATCH_ROWS: usize = 8192;
 
 /// The foreign keys that refer to a table, each with the keys that a statement takes away.
 #[derive(Default)]
@@ -55,6 +61,28 @@ impl OldKeys {
             keys.add(&arrays, &[], &hashes, |_| true)?;
         }
         Ok(())
+    }
+
+    /// Takes all live rows of some units of the table, which go.
+    pub async fn with_units(mut self, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<Self> {
+        if self.is_empty() {
+            return Ok(self);
+        }
+        let all = columns::storage_columns(&target.definition)?;
+        let projection: Vec<ColumnSpec> = self.columns.iter().map(|position| all[*position].clone()).collect();
+        let store = engine.store.clone();
+        let read = move || {
+            let schema = scan_schema(&projection, false);
+            let request = ScanRequest { projection, schema, predicates: Vec::new(), row_ids: false, batch_rows: BATCH_ROWS };
+            let (request, metrics) = (Arc::new(request), Arc::new(ScanMetrics::default()));
+            for morsel in morsels(&units, &request, usize::MAX, &metrics) {
+                for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                    self.add_deleted(batch?.columns())?;
+                }
+            }
+            Ok(self)
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| SqlError::internal("reading keys was interrupted"))?
     }
 
     /// Takes rows that change; `new` are their new versions in the target's form.

@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Action {
-    NoAction,
+    Nothing,
     Cascade,
     SetNull,
 }
@@ -16,7 +16,7 @@ enum Action {
 impl Action {
     fn sql(self) -> &'static str {
         match self {
-            Self::NoAction => "no action",
+            Self::Nothing => "no action",
             Self::Cascade => "cascade",
             Self::SetNull => "set null",
         }
@@ -48,7 +48,7 @@ impl Model {
         self.p.retain(|id| !gone.contains(id));
         let refers = |pid: &Option<i32>| pid.is_some_and(|pid| gone.contains(&pid));
         match on_delete {
-            Action::NoAction => return !self.c.iter().any(|(_, pid)| refers(pid)),
+            Action::Nothing => return !self.c.iter().any(|(_, pid)| refers(pid)),
             Action::Cascade => {
                 let rows: Vec<i32> = self.c.iter().filter(|(_, pid)| refers(pid)).map(|(id, _)| *id).collect();
                 self.drop_rows(&rows);
@@ -74,8 +74,8 @@ impl Model {
         for (_, pid) in &mut self.c {
             let Some(to) = pid.and_then(new) else { continue };
             match on_update {
-                Action::NoAction if pid.is_some_and(|pid| present.contains(&pid)) => {}
-                Action::NoAction => return false,
+                Action::Nothing if pid.is_some_and(|pid| present.contains(&pid)) => {}
+                Action::Nothing => return false,
                 Action::Cascade => *pid = Some(to),
                 Action::SetNull => *pid = None,
             }
@@ -216,7 +216,7 @@ async fn agrees(steps: &[Step], on_delete: Action, on_update: Action, in_block: 
 #[test]
 fn random_statements_do_what_a_naive_model_does() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let action = || prop_oneof![Just(Action::NoAction), Just(Action::Cascade), Just(Action::SetNull)];
+    let action = || prop_oneof![Just(Action::Nothing), Just(Action::Cascade), Just(Action::SetNull)];
     let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     let any = (steps(), action(), action(), any::<bool>());
     let ran = runner.run(&any, |(steps, on_delete, on_update, in_block)| {

@@ -74,10 +74,20 @@ async fn a_cascade_takes_rows_that_came_meanwhile() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deferred_row_waits_at_commit() {
-    let tables = TABLES.replace("references p)", "references p deferrable initially deferred)");
+    let refused = "insert or update on table \"c\" violates foreign key constraint \"c_pid_fkey\"";
+    let tables = TABLES.replace("references p)", "references p on delete cascade deferrable initially deferred)");
     let (outcome, left) = meet(&tables, "delete from p where id = 1", "commit", "insert into c values (1, 1)").await;
-    assert_error(outcome, "23503", "insert or update on table \"c\" violates foreign key constraint \"c_pid_fkey\"");
+    assert_error(outcome, "23503", refused);
     assert_eq!(left, "1 0");
+    // Where both checks are deferred, who commits first wins.
+    let server = Server::new().await;
+    let (mut a, mut b) = (session(&server.engine, 11), session(&server.engine, 12));
+    run(&mut a, &TABLES.replace("references p)", "references p deferrable initially deferred)")).await.unwrap();
+    run(&mut a, "begin; delete from p where id = 1").await.unwrap();
+    run(&mut b, "begin; delete from p where id = 2; insert into c values (1, 1)").await.unwrap();
+    assert_eq!(run(&mut b, "commit").await.unwrap(), "COMMIT");
+    let referenced = "update or delete on table \"p\" violates foreign key constraint \"c_pid_fkey\" on table \"c\"";
+    assert_error(run(&mut a, "commit").await, "23503", referenced);
 }
 
 /// Other keys, and rows that refer to one key, do not wait for each other.
@@ -196,7 +206,7 @@ async fn errors_tell_no_more_than_may_be_read() {
     let mut a = session(&server.engine, 11);
     run(&mut a, TABLES).await.unwrap();
     run(&mut a, "insert into c values (1, 1); create role r; grant insert on c to r; grant delete on p to r; set role r").await.unwrap();
-    let detail = async |a: &mut Session, sql: &str| run(a, sql).await.unwrap_err().detail.unwrap_or_default().into_owned();
+    let detail = async |a: &mut Session, sql: &str| run(a, sql).await.unwrap_err().detail.unwrap_or_default();
     assert_eq!(detail(&mut a, "insert into c values (1, 9)").await, "Key is not present in table \"p\".");
     assert_eq!(detail(&mut a, "delete from p").await, "Key is still referenced from table \"c\".");
     let refused = run(&mut a, "create temp table x (a int); alter table c add foreign key (id) references p").await;

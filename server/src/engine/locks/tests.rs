@@ -164,7 +164,8 @@ async fn until_waiting(locks: &Locks, process_id: i32) {
 async fn a_circle_is_told_to_who_closes_it() {
     let locks: Arc<Locks> = Arc::default();
     let (a, b) = (locks.owner(), locks.owner());
-    (a.act_for(101), b.act_for(102));
+    a.act_for(101);
+    b.act_for(102);
     assert!(!a.lock(Wanted::Rows(update([1])), None).await.unwrap());
     assert!(!b.lock(Wanted::Keys(keys(KeyMode::Exclusive, [1])), None).await.unwrap());
     let waiter = tokio::spawn(async move {
