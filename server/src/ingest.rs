@@ -8,6 +8,7 @@
 //! 5. COMMIT makes one command of it: see [`crate::session::transaction`].
 
 use crate::engine::Engine;
+use crate::engine::locks::TableMode;
 use crate::error::Result;
 use crate::query::QueryContext;
 use crate::session::transaction::Transaction;
@@ -15,6 +16,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use datafusion::physical_expr::PhysicalExpr;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub mod assignment;
 pub mod constraints;
@@ -43,6 +45,7 @@ pub struct Inserter {
     /// Rows of which this is not true are left out.
     condition: Option<Arc<dyn PhysicalExpr>>,
     rows: u64,
+    lock_timeout: Option<Duration>,
 }
 
 /// Which unique constraints an insertion may break.
@@ -58,19 +61,20 @@ impl Inserter {
     /// Begins an insertion.
     pub fn new(context: &QueryContext, target: &Target, keys: KeysChanged<'_>) -> Result<Self> {
         let checks = constraints::Checks::compile(context, target)?;
-        Self::with_checks(&context.engine, target, checks, keys)
+        Self::with_checks(context, target, checks, keys)
     }
 
     /// Begins an insertion with constraints compiled already.
-    pub fn with_checks(engine: &Arc<Engine>, target: &Target, checks: constraints::Checks, keys: KeysChanged<'_>) -> Result<Self> {
+    pub fn with_checks(context: &QueryContext, target: &Target, checks: constraints::Checks, keys: KeysChanged<'_>) -> Result<Self> {
         Ok(Self {
-            engine: engine.clone(),
+            engine: context.engine.clone(),
             target: target.clone(),
             checks,
-            keys: unique::KeyChecks::new(engine, target, keys)?,
-            writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
+            keys: unique::KeyChecks::new(&context.engine, target, keys)?,
+            writer: writer::TableWriter::new(context.engine.clone(), &target.definition)?,
             condition: None,
             rows: 0,
+            lock_timeout: context.session.lock_timeout(),
         })
     }
 
@@ -103,8 +107,9 @@ impl Inserter {
     /// Checks keys against what the transaction sees now (rows that the statement deleted are gone from it), and adds the rows to the
     /// transaction; answers how many.
     pub async fn finish(self, transaction: &mut Transaction) -> Result<u64> {
-        let Self { engine, target, keys, writer, rows, .. } = self;
+        let Self { engine, target, keys, writer, rows, lock_timeout, .. } = self;
         transaction.depends_on(&target.schema, &target.name);
+        transaction.lock_table(target.oid(), TableMode::RowExclusive, lock_timeout).await?;
         if !keys.is_empty() {
             let units = transaction.view().units(target.oid());
             let fingerprints = keys.check_against(&engine, &target, units).await?;

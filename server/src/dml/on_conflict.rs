@@ -164,7 +164,7 @@ pub(super) async fn insert_with_conflicts(
     }
     let proposed = concat_batches(&target.arrow, &batches)?;
     let plan = decide(context, transaction, target, &conflicts, proposed.clone()).await?;
-    let mut inserter = Inserter::with_checks(&context.engine, target, checks, KeysChanged::All)?;
+    let mut inserter = Inserter::with_checks(context, target, checks, KeysChanged::All)?;
     let inserted = take_record_batch(&proposed, &UInt32Array::from(plan.inserts))?;
     returning.add(&inserted)?;
     inserter.push(inserted).await?;

@@ -64,6 +64,7 @@ fn context(engine: &Arc<Engine>) -> impl Fn(View) -> QueryContext + use<> {
         session: Arc::default(),
         sequences: Arc::new(NoSequences),
         ran: None,
+        held: Arc::default(),
     }
 }
 
@@ -156,7 +157,7 @@ impl Db {
     async fn run_with(&self, sql: &str, parameters: &[ScalarValue]) -> Result<String> {
         let statement = parse(sql);
         if super::is_dml(&statement) {
-            return text(execute_alone(&self.engine, context(&self.engine), &statement, parameters).await?).await;
+            return text(execute_alone(&self.engine, context(&self.engine), (&statement, false), parameters).await?).await;
         }
         in_block(&mut self.begin(), sql).await
     }
@@ -187,7 +188,7 @@ fn futures_can_be_sent() {
     fn is_send<T: Send>(_: &T) {}
     #[allow(dead_code)]
     fn check(engine: &Arc<Engine>, statement: &Statement) {
-        is_send(&execute_alone(engine, context(engine), statement, &[]));
+        is_send(&execute_alone(engine, context(engine), (statement, true), &[]));
     }
 }
 

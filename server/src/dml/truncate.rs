@@ -4,6 +4,7 @@ use super::rows::refuse;
 use super::target;
 use crate::access::acl;
 use crate::catalog::{Relation, Restart, keys};
+use crate::engine::locks::TableMode;
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
 use crate::query::QueryContext;
@@ -11,8 +12,8 @@ use crate::session::Outcome;
 use crate::session::transaction::Transaction;
 use datafusion::sql::sqlparser::ast::{Truncate, TruncateIdentityOption};
 
-/// Empties tables. No other table refers to them (there are no foreign keys), so CASCADE adds nothing.
-pub fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: &Truncate) -> Result<Outcome> {
+/// Empties tables, once nobody else who changes or locks their rows is on the way. No other table refers to them (there are no foreign keys), so CASCADE adds nothing.
+pub async fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: &Truncate) -> Result<Outcome> {
     refuse(&[(truncate.partitions.is_some(), "TRUNCATE ... PARTITION"), (truncate.on_cluster.is_some(), "TRUNCATE ... ON CLUSTER")])?;
     let mut targets = Vec::new();
     for table in &truncate.table_names {
@@ -29,6 +30,7 @@ pub fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: 
         }
     }
     for target in &targets {
+        transaction.lock_table(target.oid(), TableMode::AccessExclusive, context.session.lock_timeout()).await?;
         transaction.will_change_rows(target.oid());
         transaction.depends_on(&target.schema, &target.name);
         transaction.truncate(target.oid());

@@ -54,6 +54,9 @@ impl ActivitySource for Nobody {
     fn advisory_locks(&self) -> &AdvisoryLocks {
         unimplemented!("nobody locks")
     }
+    fn locks(&self) -> &crate::engine::locks::Locks {
+        unimplemented!("nobody locks")
+    }
     fn wait_for_lock(&self, _process_id: i32, _key: Key, _mode: Mode, _limit: Option<Duration>) -> Result<()> {
         Ok(())
     }
@@ -178,6 +181,7 @@ impl Fixture {
             keys_visible: false,
             view_depth: 0,
             ended: Default::default(),
+            held: Arc::default(),
         }
     }
 

@@ -87,6 +87,7 @@ impl ContextSource {
             session: self.session.clone(),
             sequences: self.sequences.clone(),
             ran: self.ran.clone(),
+            held: Arc::default(),
         }
     }
     /// What DDL is decided with.

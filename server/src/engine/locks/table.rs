@@ -196,6 +196,12 @@ impl LockTable {
         edges
     }
 
+    /// What a session waits for, as `pg_stat_activity` calls it.
+    pub fn wait_event(&self, process_id: i32) -> Option<&'static str> {
+        let waiting = self.queue.values().find(|waiting| waiting.process_id == process_id)?;
+        Some(if matches!(waiting.wanted, Wanted::Table(_)) { "relation" } else { "transactionid" })
+    }
+
     /// Whether a session waits.
     pub fn is_waiting(&self, process_id: i32) -> bool {
         self.queue.values().any(|waiting| waiting.process_id == process_id)

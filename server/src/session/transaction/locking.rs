@@ -8,9 +8,9 @@
 use super::commit::serialization_failure;
 use super::refresh::is_disjoint;
 use super::{Savepoint, Transaction};
-use crate::engine::locks::{RowSet, Wanted};
+use crate::engine::locks::{RowSet, TableLock, TableMode, Wanted};
 use crate::error::{Result, SqlError};
-use placement::{TableId, UnitId};
+use placement::{State, TableId, UnitId};
 use std::time::Duration;
 use storage::Deletes;
 
@@ -58,6 +58,17 @@ impl Transaction {
         self.end_locking(free.clone()).await?;
         free.units.extend(rows.units.into_iter().filter(|(unit, _)| !shared.units.contains_key(unit)));
         Ok(free)
+    }
+
+    /// Locks a table, and waits for those who hold it, no longer than `limit`; if it had to, the statement is lost where rows or the definition
+    /// have changed meanwhile.
+    pub async fn lock_table(&mut self, table: u32, mode: TableMode, limit: Option<Duration>) -> Result<()> {
+        let waited = self.locks.lock(Wanted::Table(TableLock { table, mode }), limit).await?;
+        let version = |state: &State| (state.objects_version, state.tables.get(&TableId(u64::from(table))).map(|table| table.version));
+        match waited && version(&self.snapshot.state) != version(&self.engine.placement.state()) {
+            true => Err(self.lose()),
+            false => Ok(()),
+        }
     }
 
     /// Begins a statement that may lock rows.
