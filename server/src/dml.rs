@@ -91,7 +91,7 @@ pub async fn execute_in(
             true => Box::pin(attempt_locking(&mut context, transaction, statement, parameters)).await,
             false => Box::pin(attempt(&context, transaction, statement, parameters)).await,
         };
-        if !attempts.again(transaction, &outcome)? {
+        if !attempts.again(transaction, outcome.is_err()).await? {
             return outcome;
         }
     }

@@ -11,12 +11,12 @@ use crate::engine::Engine;
 use crate::engine::locks::TableMode;
 use crate::error::Result;
 use crate::query::QueryContext;
+use crate::session::context::SessionFacts;
 use crate::session::transaction::Transaction;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use datafusion::physical_expr::PhysicalExpr;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub mod assignment;
 pub mod constraints;
@@ -45,7 +45,7 @@ pub struct Inserter {
     /// Rows of which this is not true are left out.
     condition: Option<Arc<dyn PhysicalExpr>>,
     rows: u64,
-    lock_timeout: Option<Duration>,
+    session: Arc<SessionFacts>,
 }
 
 /// Which unique constraints an insertion may break.
@@ -74,7 +74,7 @@ impl Inserter {
             writer: writer::TableWriter::new(context.engine.clone(), &target.definition)?,
             condition: None,
             rows: 0,
-            lock_timeout: context.session.lock_timeout(),
+            session: context.session.clone(),
         })
     }
 
@@ -107,9 +107,14 @@ impl Inserter {
     /// Checks keys against what the transaction sees now (rows that the statement deleted are gone from it), and adds the rows to the
     /// transaction; answers how many.
     pub async fn finish(self, transaction: &mut Transaction) -> Result<u64> {
-        let Self { engine, target, keys, writer, rows, lock_timeout, .. } = self;
+        let Self { engine, target, keys, writer, rows, session, .. } = self;
+        let lock_timeout = session.lock_timeout();
+        transaction.locks().act_for(session.process_id);
         transaction.depends_on(&target.schema, &target.name);
         transaction.lock_table(target.oid(), TableMode::RowExclusive, lock_timeout).await?;
+        for keys in keys.locks() {
+            transaction.lock_keys(target.oid(), keys, lock_timeout).await?;
+        }
         if !keys.is_empty() {
             let units = transaction.view().units(target.oid());
             let fingerprints = keys.check_against(&engine, &target, units).await?;

@@ -171,7 +171,7 @@ impl Owner {
         self.asking().begin_statement(self.id, self.session());
     }
 
-    /// A statement ends. Rows that it locked before it was run again, and that are not among these, are given back.
+    /// A statement ends. Rows that it locked before it was run again are given back, if these have none of their table.
     pub fn end_statement(&self, wanted: &[RowSet]) {
         self.locks.table.lock().end_statement(self.id, wanted);
     }

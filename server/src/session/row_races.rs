@@ -364,11 +364,46 @@ async fn waits_are_shown() {
 /// A circle of a row and an advisory lock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_circle_over_both_kinds_of_locks_is_found() {
-    let (_server, mut a, mut b) = table().await;
+    let (server, mut a, mut b) = table().await;
+    let running = server.engine.cancels.register();
+    let _runs = running.begin();
+    b.identity.process_id = running.process_id;
     run(&mut a, "select pg_advisory_lock(7)").await.unwrap();
     run(&mut b, "begin; update t set b = 5 where a = 1").await.unwrap();
     let a = waiting(a, "update t set b = 6 where a = 1").await;
     assert_error(run(&mut b, "select pg_advisory_lock(7)").await, "40P01", "deadlock detected");
     run(&mut b, "rollback").await.unwrap();
     assert_eq!(a.ends().await.1.unwrap(), "UPDATE 1");
+}
+
+/// Two who insert one key: the second waits, and then finds it there, or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inserts_of_one_key_wait_for_each_other() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"t_pkey\"";
+    for (second, end, outcome, rows) in [
+        ("insert into t values (7, 2)", "commit", Err(("23505", TAKEN)), "7 1"),
+        ("insert into t values (7, 2)", "rollback", Ok("INSERT 0 1"), "7 2"),
+        ("insert into t values (7, 2) on conflict do nothing", "commit", Ok("INSERT 0 0"), "7 1"),
+        ("insert into t values (7, 2) on conflict (a) do update set b = t.b + excluded.b", "commit", Ok("INSERT 0 1"), "7 3"),
+        ("update t set a = 7 where a = 3", "commit", Err(("23505", TAKEN)), "7 1"),
+        (
+            "begin; update t set b = 0 where a = 1; insert into t values (7, 2) on conflict (a) do update set b = 9",
+            "commit",
+            Ok("INSERT 0 1"),
+            "7 9",
+        ),
+    ] {
+        let (server, mut a, b) = table().await;
+        run(&mut a, "begin; insert into t values (7, 1)").await.unwrap();
+        let b = waiting(b, second).await;
+        run(&mut a, end).await.unwrap();
+        let (mut b, got) = b.ends().await;
+        match outcome {
+            Ok(tag) => assert_eq!(got.unwrap(), tag, "{second}; {end}"),
+            Err((state, message)) => assert_error(got, state, message),
+        }
+        run(&mut b, "commit").await.unwrap();
+        assert_eq!(run(&mut a, "select a, b from t where a = 7").await.unwrap(), rows, "{second}; {end}");
+        holds_nothing(&server.engine);
+    }
 }

@@ -21,7 +21,10 @@ async fn payments_from_one_account_wait_for_each_other() {
     const PAYMENTS: i64 = 15;
     let server = ServerProcess::start();
     let setup = server.connect().await;
-    setup.batch_execute("CREATE TABLE account (id int PRIMARY KEY, balance bigint); INSERT INTO account VALUES (1, 0), (2, 0)").await.unwrap();
+    setup
+        .batch_execute("CREATE TABLE account (id int PRIMARY KEY, balance bigint); INSERT INTO account VALUES (1, 0), (2, 0)")
+        .await
+        .unwrap();
     let pay = async |mut client: Client| {
         let read = client.prepare("SELECT balance FROM account WHERE id = $1 FOR UPDATE").await.unwrap();
         let write = client.prepare("UPDATE account SET balance = $2 WHERE id = $1").await.unwrap();

@@ -161,7 +161,7 @@ impl LockTable {
         holder.statement = Some(Taken::default());
     }
 
-    /// A statement ends: of the rows that it locked only these are still wanted.
+    /// A statement ends: these are the rows that it wanted in the end.
     pub fn end_statement(&mut self, owner: OwnerId, wanted: &[RowSet]) {
         let Some(holder) = self.holders.get_mut(&owner) else { return };
         let unwanted = holder.statement.as_mut().map(|statement| statement.split_unwanted(wanted));
