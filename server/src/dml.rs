@@ -17,6 +17,7 @@
 use crate::catalog::temporary::is_temporary;
 use crate::engine::Engine;
 use crate::error::{Result, SqlError};
+use crate::locking;
 use crate::query::QueryContext;
 use crate::query::planner::FUNCTION_KINDS;
 use crate::query::semantics;
@@ -26,7 +27,9 @@ use crate::session::transaction::autocommit::autocommit;
 use crate::session::transaction::locking::Attempts;
 use crate::view::View;
 use datafusion::common::ScalarValue;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{ObjectName, SetExpr, Statement, With};
+use futures::StreamExt;
 use std::sync::Arc;
 
 mod changing_with;
@@ -45,6 +48,7 @@ pub mod truncate;
 pub mod update;
 
 pub use describe::{Described, describe};
+pub(crate) use query::select_all;
 
 /// Whether a statement is one of this module's.
 pub fn is_dml(statement: &Statement) -> bool {
@@ -86,27 +90,31 @@ async fn execute_single(
         Statement::Insert(insert) => insert::execute(context, transaction, insert, with, parameters).await,
         Statement::Update(update) => update::execute(context, transaction, update, with, parameters).await,
         Statement::Delete(delete) => delete::execute(context, transaction, delete, with, parameters).await,
-        Statement::Truncate(truncate) => truncate::execute(context, transaction, truncate),
+        Statement::Truncate(truncate) => truncate::execute(context, transaction, truncate).await,
         Statement::Merge(merge) => merge::execute(context, transaction, merge, with, parameters).await,
         _ => Err(SqlError::internal("this statement changes no rows")),
     }
 }
 
-/// Runs one statement within a transaction, again while it meets rows that others have changed, as far as the isolation level allows.
+/// Runs one statement within a transaction, again while it meets rows that others have changed, as far as the isolation level allows. A query is
+/// one too if it locks rows (`locks_rows`), or any within it does.
 pub async fn execute_in(
     transaction: &mut Transaction,
     read_committed: bool,
     context: impl Fn(View) -> QueryContext,
-    statement: &Statement,
+    (statement, locks_rows): (&Statement, bool),
     parameters: &[ScalarValue],
 ) -> Result<Outcome> {
     let mut attempts: Option<Attempts> = None;
     loop {
-        let context = context(transaction.view());
+        let mut context = context(transaction.view());
         transaction.locks().act_for(context.session.process_id);
         let attempts = attempts.get_or_insert_with(|| transaction.attempt(read_committed));
-        let outcome = Box::pin(attempt(&context, transaction, statement, parameters)).await;
-        if !attempts.again(transaction, &outcome)? {
+        let outcome = match locks_rows {
+            true => Box::pin(attempt_locking(&mut context, transaction, statement, parameters)).await,
+            false => Box::pin(attempt(&context, transaction, statement, parameters)).await,
+        };
+        if !attempts.again(transaction, outcome.is_err()).await? {
             return outcome;
         }
     }
@@ -125,16 +133,35 @@ async fn attempt(
     Ok(outcome)
 }
 
+/// Runs a statement that locks rows once: subqueries first, then what is around them.
+async fn attempt_locking(
+    context: &mut QueryContext,
+    transaction: &mut Transaction,
+    statement: &Statement,
+    parameters: &[ScalarValue],
+) -> Result<Outcome> {
+    let statement = locking::within::settle(context, transaction, statement, parameters).await?;
+    if is_dml(&statement) {
+        return attempt(context, transaction, &statement, parameters).await;
+    }
+    let locking::select::Rows { schema, batches, memory } = locking::select::run(context, transaction, &statement, parameters).await?;
+    let batches = futures::stream::iter(batches.into_iter().map(Ok)).inspect(move |_| {
+        let _held = &memory;
+    });
+    let batches = Box::pin(RecordBatchStreamAdapter::new(schema.clone(), batches));
+    Ok(Outcome::Rows { schema, batches, tag: "SELECT", tag_rows: true })
+}
+
 /// Runs one statement as a transaction of its own and commits it. `context` makes the context of an attempt from its view.
 pub async fn execute_alone(
     engine: &Arc<Engine>,
     context: impl Fn(View) -> QueryContext,
-    statement: &Statement,
+    (statement, locks_rows): (&Statement, bool),
     parameters: &[ScalarValue],
 ) -> Result<Outcome> {
     let table = || changed_table(engine, &context, statement).ok().flatten();
     let attempt = async |mut transaction: Transaction| {
-        let outcome = execute_in(&mut transaction, true, &context, statement, parameters).await?;
+        let outcome = execute_in(&mut transaction, true, &context, (statement, locks_rows), parameters).await?;
         Ok((outcome, transaction))
     };
     autocommit(engine, table, attempt).await

@@ -50,7 +50,7 @@ pub struct Engine {
     /// The sessions.
     pub activity: activity::Registry,
     /// Advisory locks.
-    pub advisory: advisory::AdvisoryLocks,
+    pub advisory: Arc<advisory::AdvisoryLocks>,
     /// Locks of open transactions.
     pub locks: Arc<locks::Locks>,
     /// The sessions that can be cancelled.
@@ -135,10 +135,11 @@ impl Engine {
         let placement = Node::open(NodeOptions::new(placement_dir)).await?;
         crate::agent::register(&placement, memory_limit_bytes, &config.data_dir).await?;
         let ids = ids::IdLease::open(placement.clone()).await?;
+        let advisory: Arc<advisory::AdvisoryLocks> = Arc::default();
         Ok(Arc::new(Self {
             activity: activity::Registry::new(config.connections_max),
-            advisory: advisory::AdvisoryLocks::default(),
-            locks: Arc::default(),
+            locks: locks::Locks::over(advisory.clone()),
+            advisory,
             cancels: Arc::default(),
             counters: Arc::default(),
             threads: threads::QueryThreads::start(config.query_threads)?,

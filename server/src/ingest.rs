@@ -9,10 +9,12 @@
 //! 5. COMMIT makes one command of it: see [`crate::session::transaction`].
 
 use crate::engine::Engine;
+use crate::engine::locks::TableMode;
 use crate::error::Result;
 use crate::foreign_keys::new_keys::NewKeys;
 use crate::foreign_keys::queue::{self, Event};
 use crate::query::QueryContext;
+use crate::session::context::SessionFacts;
 use crate::session::transaction::Transaction;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -47,6 +49,7 @@ pub struct Inserter {
     /// Rows of which this is not true are left out.
     condition: Option<Arc<dyn PhysicalExpr>>,
     rows: u64,
+    session: Arc<SessionFacts>,
 }
 
 /// Which unique constraints an insertion may break.
@@ -69,7 +72,7 @@ impl Inserter {
     pub fn with_checks(context: &QueryContext, target: &Target, checks: constraints::Checks, keys: KeysChanged<'_>) -> Result<Self> {
         let engine = &context.engine;
         Ok(Self {
-            engine: engine.clone(),
+            engine: context.engine.clone(),
             target: target.clone(),
             checks,
             keys: unique::KeyChecks::new(engine, target, keys)?,
@@ -77,6 +80,7 @@ impl Inserter {
             writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
             condition: None,
             rows: 0,
+            session: context.session.clone(),
         })
     }
 
@@ -117,8 +121,14 @@ impl Inserter {
 
     /// The same, with the references left to be checked.
     pub async fn finish_unchecked(self, transaction: &mut Transaction) -> Result<(u64, Vec<Event>)> {
-        let Self { engine, target, keys, references, writer, rows, .. } = self;
+        let Self { engine, target, keys, references, writer, rows, session, .. } = self;
+        let lock_timeout = session.lock_timeout();
+        transaction.locks().act_for(session.process_id);
         transaction.depends_on(&target.schema, &target.name);
+        transaction.lock_table(target.oid(), TableMode::RowExclusive, lock_timeout).await?;
+        for keys in keys.locks() {
+            transaction.lock_keys(target.oid(), keys, lock_timeout).await?;
+        }
         if !keys.is_empty() {
             let units = transaction.view().units(target.oid());
             let fingerprints = keys.check_against(&engine, &target, units).await?;

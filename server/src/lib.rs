@@ -10,7 +10,7 @@
 //! 6. [`catalog`]: what exists, read from a placement snapshot; pg_catalog; system views.
 //! 7. [`maintenance`]: compaction, folding of inlined rows, and giving space back.
 //! 8. [`access`]: roles, passwords, TLS, privileges: who may come in and what they may do.
-//! 9. [`engine`]: what all sessions share. [`copy`]: COPY data <-> columns. [`types`]: SQL types, their Arrow forms and their text. [`error`]: kinds -> SQLSTATE.
+//! 9. [`engine`]: what all sessions share. [`locking`]: SELECT ... FOR UPDATE. [`copy`]: COPY data <-> columns. [`types`]: SQL types, their Arrow forms and their text. [`error`]: kinds -> SQLSTATE.
 //!    [`agent`]: this node, as placement sees it. [`check`], [`tpch`], [`simulate`]: the binary's other commands.
 
 pub mod access;
@@ -27,6 +27,7 @@ pub mod error;
 pub mod foreign_keys;
 pub mod functions;
 pub mod ingest;
+pub mod locking;
 pub mod maintenance;
 pub mod node;
 pub mod query;

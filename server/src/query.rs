@@ -16,13 +16,16 @@ use crate::engine::Engine;
 use crate::engine::activity::Activity;
 use crate::engine::advisory::{AdvisoryLocks, Key, Mode};
 use crate::engine::counters::Counters;
+use crate::engine::locks::Locks;
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::context::SessionFacts;
 use crate::types::SqlType;
 use crate::view::View;
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -103,6 +106,15 @@ pub fn rows_of(schema: &str, table: &str) -> ast::ObjectName {
     ast::ObjectName(parts.map(|part| ast::ObjectNamePart::Identifier(ast::Ident::with_quote('"', part))).into())
 }
 
+/// The catalog of rows that subqueries have locked.
+pub const HELD_CATALOG: &str = "__held";
+
+/// The name under which a statement reads the rows that a subquery has locked.
+pub fn held_rows(number: usize) -> ast::ObjectName {
+    let parts = [HELD_CATALOG, "rows", &number.to_string()];
+    ast::ObjectName(parts.map(|part| ast::ObjectNamePart::Identifier(ast::Ident::with_quote('"', part))).into())
+}
+
 /// What one statement's queries are planned with: a frozen view, and the session's settings that matter to planning.
 pub struct QueryContext {
     /// What all sessions share.
@@ -125,6 +137,17 @@ pub struct QueryContext {
     pub ran: Option<explain::Ran>,
     /// What changes in the statement's WITH have returned.
     pub returned: Arc<[returned::Returned]>,
+    /// Rows that subqueries have locked, by number: see [`held_rows`].
+    pub held: Arc<[HeldRows]>,
+}
+
+/// Rows that a subquery has locked, for the statement around it to read.
+#[derive(Clone, Debug)]
+pub struct HeldRows {
+    /// The rows.
+    pub table: Arc<MemTable>,
+    /// What they take.
+    pub memory: Arc<MemoryReservation>,
 }
 
 /// Sequences, as the functions `nextval`, `currval`, `setval` and `lastval` use them. Blocking: called from a query's thread.
@@ -164,6 +187,8 @@ pub trait ActivitySource: Send + Sync {
     fn counters(&self) -> Arc<Counters>;
     /// The advisory locks.
     fn advisory_locks(&self) -> &AdvisoryLocks;
+    /// The locks of transactions.
+    fn locks(&self) -> &Locks;
     /// Waits for an advisory lock, until the session's statement is cancelled, or no longer than `limit`. Blocking: called from a query's thread.
     fn wait_for_lock(&self, process_id: i32, key: Key, mode: Mode, limit: Option<Duration>) -> Result<()>;
     /// Lets time pass, until the session's statement ends before its time. Blocking: called from a query's thread.
@@ -186,11 +211,14 @@ impl ActivitySource for Engine {
     fn advisory_locks(&self) -> &AdvisoryLocks {
         &self.advisory
     }
+    fn locks(&self) -> &Locks {
+        &self.locks
+    }
     fn wait_for_lock(&self, process_id: i32, key: Key, mode: Mode, limit: Option<Duration>) -> Result<()> {
         let wait = async {
             tokio::select! {
-                locked = self.advisory.lock(process_id, key, mode) => locked,
-                () = after(limit) => Err(SqlError::new(SqlState("55P03"), "canceling statement due to lock timeout")),
+                locked = self.advisory.lock(process_id, key, mode, || self.locks.check(process_id)) => locked,
+                () = after(limit) => Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout")),
             }
         };
         until_ended(self, process_id, wait)
@@ -251,6 +279,7 @@ impl QueryContext {
             keys_visible: false,
             returned: Arc::clone(&self.returned),
             ended: CancellationToken::new(),
+            held: Arc::clone(&self.held),
         }
     }
     /// A scope, and what tells those who work within it to stop, once it is dropped.

@@ -45,6 +45,7 @@ pub mod explain_placement;
 mod extensions;
 pub mod faults;
 pub mod grammar;
+pub mod lock_clauses;
 pub mod lock_table;
 pub mod outputs;
 mod parameters;
@@ -101,6 +102,8 @@ pub struct Statement {
     pub notices: Vec<Notice>,
     /// What its plan is known by, if it was prepared: its text, and the types declared for its parameters.
     pub planned_as: Option<Arc<str>>,
+    /// Whether a query in it locks rows.
+    pub locks_rows: bool,
 }
 
 /// A prepared statement, described.

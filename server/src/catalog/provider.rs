@@ -9,7 +9,7 @@ use crate::access::acl::{self, Kind as ObjectKind};
 use crate::access::rights::{access, denied};
 use crate::error::SqlError;
 use crate::query::table::SegmentTable;
-use crate::query::{ROWS_CATALOG, Scope, files, returned};
+use crate::query::{HELD_CATALOG, ROWS_CATALOG, Scope, files, returned};
 use crate::session::parse::parse_query;
 use async_trait::async_trait;
 use datafusion::catalog::view::ViewTable;
@@ -25,7 +25,7 @@ pub const SEARCH_PATH_SCHEMA: &str = "$search_path";
 /// The schemas that are built in.
 pub const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "information_schema", "plimsoll"];
 
-/// The only database, the one that shows row ids, the one of files, and the one of rows that a change returned.
+/// The only database, the one that shows row ids, the one of files, and those of rows that a change returned or a statement has locked.
 #[derive(Debug)]
 pub struct ViewCatalogs {
     scope: Arc<Scope>,
@@ -52,6 +52,7 @@ impl CatalogProviderList for ViewCatalogs {
             system_columns::ROWS_CATALOG => Kind::SystemRows,
             files::FILES_CATALOG => Kind::Files,
             returned::RETURNED_CATALOG => Kind::Returned,
+            HELD_CATALOG => Kind::Held,
             name if name == self.scope.database => Kind::Plain,
             _ => return None,
         };
@@ -67,6 +68,7 @@ enum Kind {
     SystemRows,
     Files,
     Returned,
+    Held,
 }
 
 #[derive(Debug)]
@@ -82,10 +84,10 @@ impl CatalogProvider for ViewCatalog {
     }
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let name = match self.kind {
-            Kind::Files | Kind::Returned => name,
+            Kind::Files | Kind::Held | Kind::Returned => name,
             _ => resolved(name, &self.scope.search_path)?,
         };
-        let exists = matches!(self.kind, Kind::Files | Kind::Returned)
+        let exists = matches!(self.kind, Kind::Files | Kind::Held | Kind::Returned)
             || name == SEARCH_PATH_SCHEMA
             || SYSTEM_SCHEMAS.contains(&name)
             || self.scope.view.catalog.schemas.contains_key(name);
@@ -108,6 +110,7 @@ impl SchemaProvider for ViewSchema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         match (self.kind, self.name.as_str()) {
+            (Kind::Held, _) => Ok(self.held(name)),
             (Kind::Files, kind) => files::provider(&self.scope, kind, name).await.map(Some).map_err(Into::into),
             (Kind::Returned, _) => Ok(returned::provider(&self.scope.returned, name)?),
             (Kind::Rows | Kind::SystemRows, schema) => Ok(self.table_with_row_ids(schema, name)?),
@@ -135,6 +138,11 @@ impl ViewSchema {
             }
         }
         Ok(None)
+    }
+
+    fn held(&self, number: &str) -> Option<Arc<dyn TableProvider>> {
+        let held = self.scope.held.get(number.parse::<usize>().ok()?)?;
+        Some(Arc::clone(&held.table) as _)
     }
 
     fn table_with_row_ids(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {

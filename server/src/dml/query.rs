@@ -25,6 +25,15 @@ pub(super) fn select(with: Option<&With>, items: Vec<SelectItem>, from: Vec<Tabl
     Ok(Statement::Query(query))
 }
 
+/// `SELECT * FROM factor`.
+pub(crate) fn select_all(relation: TableFactor) -> Result<Query> {
+    let items = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+    match select(None, items, vec![TableWithJoins { relation, joins: Vec::new() }], None)? {
+        Statement::Query(query) => Ok(*query),
+        _ => Err(SqlError::internal("a query was expected")),
+    }
+}
+
 fn template() -> Result<Box<Query>> {
     match Parser::parse_sql(&PostgreSqlDialect {}, "SELECT 1")?.pop() {
         Some(Statement::Query(query)) => Ok(query),

@@ -1,6 +1,6 @@
 //! Rows that a statement deletes, and pieces that all statements share.
 
-use crate::engine::locks::{RowSet, RowStrength};
+use crate::engine::locks::{RowSet, RowStrength, TableMode};
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::query::QueryContext;
@@ -60,6 +60,7 @@ impl RowIds {
     ) -> Result<u64> {
         let units = self.taken.iter().filter(|(_, rows)| !rows.0.is_empty()).map(|(unit, rows)| (*unit, rows.0.clone()));
         let rows = RowSet { table: target.oid(), strength, units: units.collect() };
+        transaction.lock_table(target.oid(), TableMode::RowExclusive, context.session.lock_timeout()).await?;
         transaction.lock_rows(rows, context.session.lock_timeout()).await?;
         transaction.depends_on(&target.schema, &target.name);
         let units = self.taken.into_iter().filter(|(_, rows)| !rows.0.is_empty());

@@ -4,6 +4,7 @@ use super::rows::refuse;
 use super::target;
 use crate::access::acl;
 use crate::catalog::{Relation, Restart, keys};
+use crate::engine::locks::TableMode;
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
 use crate::query::QueryContext;
@@ -11,8 +12,9 @@ use crate::session::transaction::Transaction;
 use crate::session::{Notice, Outcome};
 use datafusion::sql::sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
 
-/// Empties tables. Those that refer to them are emptied too with CASCADE, and otherwise have to be named.
-pub fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: &Truncate) -> Result<Outcome> {
+/// Empties tables, once nobody else who changes or locks their rows is on the way. Tables that refer to them are emptied too with CASCADE, and
+/// otherwise have to be named.
+pub async fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: &Truncate) -> Result<Outcome> {
     refuse(&[(truncate.partitions.is_some(), "TRUNCATE ... PARTITION"), (truncate.on_cluster.is_some(), "TRUNCATE ... ON CLUSTER")])?;
     let mut targets = Vec::new();
     for table in &truncate.table_names {
@@ -32,6 +34,7 @@ pub fn execute(context: &QueryContext, transaction: &mut Transaction, truncate: 
     let notices = foreign_keys(context, &mut targets, cascades)?;
     context.session.effects.notify(notices);
     for target in &targets {
+        transaction.lock_table(target.oid(), TableMode::AccessExclusive, context.session.lock_timeout()).await?;
         transaction.will_change_rows(target.oid());
         transaction.depends_on(&target.schema, &target.name);
         transaction.truncate(target.oid());

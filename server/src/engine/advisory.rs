@@ -1,11 +1,12 @@
 //! Advisory locks: `pg_advisory_lock` and its family.
 //!
 //! A lock is a number that sessions agree on. It is held by a session, or by its transaction, as often as it was taken; shared ones by many.
-//! Who waits for one in a circle is told so at once (40P01).
+//! Who waits for one in a circle, of these locks and of those of transactions ([`super::locks`]), is told so at once (40P01).
 
+use super::locks::circle::Edge;
 use crate::error::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use tokio::sync::Notify;
 
 /// Locks that one session may hold.
@@ -18,6 +19,21 @@ pub enum Key {
     One(i64),
     /// Two integers.
     Two(i32, i32),
+}
+
+impl Key {
+    /// `classid`, `objid` and `objsubid`: the halves of one number, or two numbers.
+    pub fn parts(self) -> (u32, u32, i32) {
+        match self {
+            Self::One(number) => ((number as u64 >> 32) as u32, number as u32, 1),
+            Self::Two(first, second) => (first as u32, second as u32, 2),
+        }
+    }
+
+    fn shown(self) -> String {
+        let (class, object, sub) = self.parts();
+        format!("[{},{class},{object},{sub}]", crate::access::acl::DATABASE_OID)
+    }
 }
 
 /// How a lock is taken.
@@ -74,8 +90,8 @@ impl AdvisoryLocks {
         self.table.lock().try_lock(session, key, mode)
     }
 
-    /// Takes a lock, and waits for it. Who stops waiting does not get it.
-    pub async fn lock(&self, session: i32, key: Key, mode: Mode) -> Result<()> {
+    /// Takes a lock, and waits for it. Who stops waiting does not get it. `check` is asked before each wait, whether it would be one in a circle.
+    pub async fn lock(&self, session: i32, key: Key, mode: Mode, check: impl Fn() -> Result<()>) -> Result<()> {
         let _waiting = Waiting { locks: self, session };
         loop {
             let released = self.released.notified();
@@ -84,6 +100,7 @@ impl AdvisoryLocks {
             if self.table.lock().lock_or_wait(session, key, mode)? {
                 return Ok(());
             }
+            check()?;
             released.await;
         }
     }
@@ -103,6 +120,15 @@ impl AdvisoryLocks {
         let of = |key: &Key, session: &i32, mode: &Mode, granted| Shown { key: *key, session: *session, shared: mode.shared, granted };
         let held = table.held.iter().flat_map(|(key, by)| by.keys().map(move |(session, mode)| of(key, session, mode, true)));
         held.chain(table.waiting.iter().map(|(session, (key, mode))| of(key, session, mode, false))).collect()
+    }
+
+    /// Whom a session waits for, each once.
+    pub fn blocking(&self, session: i32) -> Vec<Edge> {
+        let table = self.table.lock();
+        let Some((key, mode)) = table.waiting.get(&session) else { return Vec::new() };
+        let holders = table.holders(session, *key, *mode);
+        let what = format!("{} on advisory lock {}", if mode.shared { "ShareLock" } else { "ExclusiveLock" }, key.shown());
+        holders.into_iter().map(|by| Edge { waiter: session, what: what.clone(), by }).collect()
     }
 
     /// Gives back all that a session holds, or its transaction.
@@ -129,7 +155,9 @@ impl Table {
     /// The other sessions that hold a lock in a way that conflicts.
     fn holders(&self, session: i32, key: Key, mode: Mode) -> Vec<i32> {
         let holders = self.held.get(&key).into_iter().flat_map(HashMap::keys);
-        holders.filter(|(holder, held)| *holder != session && !(held.shared && mode.shared)).map(|(holder, _)| *holder).collect()
+        let holders: BTreeSet<i32> =
+            holders.filter(|(holder, held)| *holder != session && !(held.shared && mode.shared)).map(|(holder, _)| *holder).collect();
+        holders.into_iter().collect()
     }
 
     fn try_lock(&mut self, session: i32, key: Key, mode: Mode) -> Result<bool> {
@@ -155,27 +183,7 @@ impl Table {
             return Ok(true);
         }
         self.waiting.insert(session, (key, mode));
-        match self.waits_for_itself(session) {
-            true => Err(SqlError::new(SqlState("40P01"), "deadlock detected")),
-            false => Ok(false),
-        }
-    }
-
-    fn waits_for_itself(&self, session: i32) -> bool {
-        let (mut seen, mut next) = (Vec::new(), vec![session]);
-        while let Some(waiter) = next.pop() {
-            let Some((key, mode)) = self.waiting.get(&waiter) else { continue };
-            for holder in self.holders(waiter, *key, *mode) {
-                if holder == session {
-                    return true;
-                }
-                if !seen.contains(&holder) {
-                    seen.push(holder);
-                    next.push(holder);
-                }
-            }
-        }
-        false
+        Ok(false)
     }
 
     fn unlock(&mut self, session: i32, key: Key, mode: Mode) -> bool {
@@ -251,14 +259,17 @@ mod tests {
     #[tokio::test]
     async fn who_waits_gets_it_or_is_told_of_the_circle() {
         let locks = Arc::new(AdvisoryLocks::default());
+        let graph = crate::engine::locks::Locks::over(locks.clone());
         let (a, b) = (Key::One(1), Key::One(2));
         assert!(locks.try_lock(1, a, SESSION).unwrap() && locks.try_lock(2, b, SESSION).unwrap());
         let other = locks.clone();
-        let waiter = tokio::spawn(async move { other.lock(1, b, SESSION).await });
+        let waiter = tokio::spawn(async move { other.lock(1, b, SESSION, || Ok(())).await });
         while locks.table.lock().waiting.is_empty() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(locks.lock(2, a, SESSION).await.unwrap_err().state.0, "40P01");
+        let error = locks.lock(2, a, SESSION, || graph.check(2)).await.unwrap_err();
+        assert_eq!(error.state.0, "40P01");
+        assert!(error.detail.unwrap().starts_with("Process 2 waits for ExclusiveLock on advisory lock ["));
         assert!(locks.unlock(2, b, false));
         waiter.await.unwrap().unwrap();
         assert!(locks.table.lock().waiting.is_empty());

@@ -20,6 +20,7 @@
 //! let waited = owner.lock(Wanted::Keys(keys), limit).await?;       // fingerprints of keys of one constraint, shared or exclusive
 //! ```
 
+use super::advisory::AdvisoryLocks;
 use crate::error::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub enum Wanted {
 pub struct Locks {
     table: Mutex<LockTable>,
     owners_begun: AtomicU64,
+    /// What sessions agree to lock: they may wait for one lock of each kind in one circle.
+    advisory: Arc<AdvisoryLocks>,
 }
 
 /// A transaction, as far as it locks. What it holds is given back when it is dropped.
@@ -67,6 +70,11 @@ pub struct Owner {
 }
 
 impl Locks {
+    /// The locks of transactions beside those of sessions.
+    pub fn over(advisory: Arc<AdvisoryLocks>) -> Arc<Self> {
+        Arc::new(Self { advisory, ..Self::default() })
+    }
+
     /// A new owner, who holds nothing.
     pub fn owner(self: &Arc<Self>) -> Owner {
         let id = self.owners_begun.fetch_add(1, Ordering::Relaxed) + 1;
@@ -80,12 +88,32 @@ impl Locks {
 
     /// The sessions that keep a session waiting, each once.
     pub fn blocking(&self, process_id: i32) -> Vec<i32> {
-        self.table.lock().blocking(process_id).into_iter().map(|edge| edge.by).collect()
+        self.edges(process_id).into_iter().map(|edge| edge.by).collect()
     }
 
-    /// Whether a session waits for a lock.
+    /// Whether a session waits for a transaction to end, or for a table.
     pub fn is_waiting(&self, process_id: i32) -> bool {
         self.table.lock().is_waiting(process_id)
+    }
+
+    /// The kind of lock that a session waits for, as `pg_stat_activity` calls it.
+    pub fn wait_event(&self, process_id: i32) -> Option<&'static str> {
+        let waits = self.table.lock().wait_event(process_id);
+        waits.or_else(|| (!self.advisory.blocking(process_id).is_empty()).then_some("advisory"))
+    }
+
+    /// 40P01 if a session that waits, waits for itself.
+    pub fn check(&self, session: i32) -> Result<()> {
+        match circle::find(session, |waiter| self.edges(waiter)) {
+            Some(circle) => Err(circle::deadlock(&circle)),
+            None => Ok(()),
+        }
+    }
+
+    fn edges(&self, waiter: i32) -> Vec<circle::Edge> {
+        let mut edges = self.table.lock().blocking(waiter);
+        edges.extend(self.advisory.blocking(waiter));
+        edges
     }
 }
 
@@ -107,9 +135,7 @@ impl Owner {
             Asked::Granted => return Ok(false),
             Asked::Queued(ticket, granted) => (Place { locks: &self.locks, ticket }, granted),
         };
-        if let Some(circle) = self.locks.circle(self.session()) {
-            return Err(circle::deadlock(&circle));
-        }
+        self.locks.check(self.session())?;
         let waited = wait(granted, limit).await;
         drop(place);
         waited.map(|()| true)
@@ -145,7 +171,7 @@ impl Owner {
         self.asking().begin_statement(self.id, self.session());
     }
 
-    /// A statement ends. Rows that it locked before it was run again, and that are not among these, are given back.
+    /// A statement ends. Rows that it locked before it was run again are given back, if these have none of their table.
     pub fn end_statement(&self, wanted: &[RowSet]) {
         self.locks.table.lock().end_statement(self.id, wanted);
     }
@@ -169,12 +195,6 @@ impl Drop for Owner {
         if self.used.load(Ordering::Relaxed) {
             self.locks.table.lock().end(self.id);
         }
-    }
-}
-
-impl Locks {
-    fn circle(&self, session: i32) -> Option<Vec<circle::Edge>> {
-        circle::find(session, |waiter| self.table.lock().blocking(waiter))
     }
 }
 

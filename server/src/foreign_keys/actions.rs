@@ -32,7 +32,7 @@ pub async fn act(
 ) -> Result<Vec<Event>> {
     let action = action(link, is_update);
     transaction.will_change_rows(link.child.oid());
-    transaction.lock_keys(link.space, KeyMode::Exclusive, keys.fingerprints()).await?;
+    transaction.lock_references(link.space, KeyMode::Exclusive, keys.fingerprints()).await?;
     if transaction.is_read_committed() {
         transaction.refresh()?;
     }

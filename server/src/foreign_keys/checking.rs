@@ -25,7 +25,7 @@ pub async fn referred(transaction: &mut Transaction, link: &Link, keys: Arc<KeyS
 
 /// The references whose keys are not there.
 pub async fn missing_references(transaction: &mut Transaction, link: &Link, keys: &Arc<KeySet>) -> Result<HashSet<u128>> {
-    transaction.lock_keys(link.space, KeyMode::Shared, keys.fingerprints()).await?;
+    transaction.lock_references(link.space, KeyMode::Shared, keys.fingerprints()).await?;
     let parent = link.parent.oid();
     let of = |view: View| looked_for(transaction, view, parent, &link.keys, keys);
     let newest = &keys.all() - &of(transaction.newest_view()).await?;
@@ -56,7 +56,7 @@ pub async fn unreferenced(transaction: &mut Transaction, link: &Link, keys: Arc<
 }
 
 async fn refuse_references(transaction: &mut Transaction, link: &Link, keys: &Arc<KeySet>, gone: HashSet<u128>) -> Result<()> {
-    transaction.lock_keys(link.space, KeyMode::Exclusive, keys.fingerprints()).await?;
+    transaction.lock_references(link.space, KeyMode::Exclusive, keys.fingerprints()).await?;
     let child = link.child.oid();
     let newest = &looked_for(transaction, transaction.newest_view(), child, &link.references, keys).await? & &gone;
     if !transaction.is_read_committed() && !newest.is_empty() {

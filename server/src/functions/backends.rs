@@ -1,4 +1,4 @@
-//! Functions that act on sessions: settings, advisory locks, cancelling.
+//! Functions that act on sessions, and tell of them: settings, locks, cancelling.
 
 use super::scalar::{Function, as_integer, as_text, text};
 use super::signals::Signal;
@@ -7,7 +7,7 @@ use crate::engine::advisory::{Held, Key, Mode};
 use crate::error::{SqlError, SqlState};
 use crate::query::Scope;
 use crate::session::settings::confidential;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ScalarUDF, Signature, TypeSignature, Volatility};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     all.extend([Signal::Cancel, Signal::Terminate].map(|signal| stop(scope, signal)));
     all.extend(LOCKS.map(|(name, mode)| lock(scope, name, mode)));
     all.extend(TRY_LOCKS.map(|(name, mode)| try_lock(scope, name, mode)));
+    all.push(blocking(scope));
     all.push(unlock(scope, "pg_advisory_unlock", false));
     all.push(unlock(scope, "pg_advisory_unlock_shared", true));
     all
@@ -137,6 +138,17 @@ fn unlock(scope: &Scope, name: &'static str, shared: bool) -> ScalarUDF {
             session.effects.warn(SqlState("01000"), format!("you don't own a lock of type {kind}"));
         }
         Ok(ScalarValue::Boolean(Some(given)))
+    })
+}
+
+/// `pg_blocking_pids(pid)`: the sessions that keep another waiting for a lock.
+fn blocking(scope: &Scope) -> ScalarUDF {
+    let sessions = scope.activity.clone();
+    let returns = DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true)));
+    Function::of_rows("pg_blocking_pids", Signature::any(1, Volatility::Volatile), returns, move |args| {
+        let pid = as_integer(&args[0]).and_then(|pid| i32::try_from(pid).ok());
+        let by: Vec<ScalarValue> = pid.map(|pid| sessions.locks().blocking(pid)).into_iter().flatten().map(ScalarValue::from).collect();
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&by, &DataType::Int32)))
     })
 }
 

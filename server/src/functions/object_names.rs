@@ -76,7 +76,6 @@ fn nothing() -> Vec<ScalarUDF> {
         empty("plimsoll_no_booleans", DataType::Boolean),
         empty("plimsoll_no_numbers", DataType::Int32),
         Function::of_rows("pg_partition_root", Signature::any(1, Volatility::Stable), DataType::UInt32, |_| Ok(ScalarValue::UInt32(None))),
-        empty("pg_blocking_pids", DataType::Int32),
     ]
 }
 

@@ -4,7 +4,8 @@
 //! 2. [`KeyChecks::check_against`] looks once, at the end, for the keys among the rows that the transaction sees. Units whose statistics
 //!    exclude the keys are not opened; few keys are looked for by value, so that granules are skipped too; of the others only the key columns
 //!    are read.
-//! 3. What concurrent transactions insert is the log's affair: it gets a 64-bit fingerprint of each key, up to a number.
+//! 3. Before that they are locked ([`KeyChecks::locks`]): who inserts the same key waits. The log gets a 64-bit fingerprint of each, up to a number,
+//!    and refuses what no lock has kept apart.
 //!
 //! A key with a NULL is never equal to another.
 //!
@@ -17,6 +18,7 @@ use super::writer::scan_schema;
 use super::{KeysChanged, Target};
 use crate::catalog::{Constraint, columns};
 use crate::engine::Engine;
+use crate::engine::locks::{KeyMode, KeySet};
 use crate::error::{Result, SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::buffer::NullBuffer;
@@ -31,6 +33,8 @@ use storage::{ColumnId, ColumnPredicate, ColumnSpec, ColumnStatistics, Scan, Sca
 
 /// Fingerprints that a statement lists; more are "too many to list".
 const FINGERPRINTS_MAX: usize = 16_384;
+/// Sets the locks of keys that are inserted apart from those of keys that are referred to.
+const INSERTED_SPACE: u64 = 0x6b65_7973_2d69_6e00;
 /// Distinct values of a key column that are looked for one by one.
 const VALUES_MAX: usize = 1024;
 /// Keys that are compared with every value of a granule, rather than hashed.
@@ -93,6 +97,16 @@ impl KeyChecks {
         self.memory.try_grow(bytes).map_err(too_many_keys)?;
         let hasher = &self.hasher;
         self.checks.iter_mut().try_for_each(|check| check.add(target, batch, hasher))
+    }
+
+    /// What to lock, so that others who insert the same keys wait.
+    pub fn locks(&self) -> impl Iterator<Item = KeySet> + '_ {
+        let inserts = self.checks.iter().filter(|check| !check.seen.is_empty());
+        inserts.map(|check| KeySet {
+            space: check.key.seed ^ INSERTED_SPACE,
+            mode: KeyMode::Exclusive,
+            fingerprints: check.fingerprints.clone(),
+        })
     }
 
     /// Looks for the keys among the live rows of `units`; the fingerprints for the log, or `None` for too many.

@@ -5,10 +5,10 @@ use super::operators::Operators;
 use super::semantics::{self, FunctionKinds};
 use super::whole_rows::learned::Learned;
 use super::{
-    ActivitySource, SequenceAccess, apply, blame, casts, char_extremes, common_types, date_arithmetic, dependencies, desugar, exactness,
-    explain, grouping, integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups, output_types, parameter_types,
-    qualified_names, record_functions, repeated_rows, rewrite, row_values, safe_pushdown, scalar_nulls, set_operations, short_aliases,
-    system_columns, tied_rows, typing, whole_rows,
+    ActivitySource, HeldRows, SequenceAccess, apply, blame, casts, char_extremes, common_types, date_arithmetic, dependencies, desugar,
+    exactness, explain, grouping, integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups, output_types,
+    parameter_types, qualified_names, record_functions, repeated_rows, rewrite, row_values, safe_pushdown, scalar_nulls, set_operations,
+    short_aliases, system_columns, tied_rows, typing, whole_rows,
 };
 use crate::access::rights::Rights;
 use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
@@ -81,6 +81,8 @@ pub struct Scope {
     pub returned: Arc<[super::returned::Returned]>,
     /// Nobody waits for the result any more: what runs within a step of a query, and never pauses, asks.
     pub ended: CancellationToken,
+    /// Rows that subqueries have locked.
+    pub held: Arc<[HeldRows]>,
 }
 
 impl fmt::Debug for Scope {

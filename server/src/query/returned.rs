@@ -52,6 +52,7 @@ impl QueryContext {
             sequences: self.sequences.clone(),
             ran: self.ran.clone(),
             returned: returned.into(),
+            held: self.held.clone(),
         }
     }
 }

@@ -79,6 +79,9 @@ impl Visitor for Check<'_> {
     type Break = Box<SqlError>;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        if let Some(clause) = query.locks.first() {
+            return flow(Err(SqlError::unsupported(format!("FOR {} here", clause.lock_type))));
+        }
         let checked = relations::query(query, self.kinds)
             .and_then(|()| positions::query(query, self.kinds))
             .and_then(|()| placement::query(query, self.kinds))

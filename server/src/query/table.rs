@@ -85,7 +85,7 @@ impl SegmentTable {
     /// 42501 where a plan needs a column that may not be read.
     fn check_readable(&self, projection: &[usize], filters: &[Expr]) -> crate::error::Result<()> {
         let Some(readable) = &self.readable else { return Ok(()) };
-        let may = |at: usize| readable.get(at).copied().unwrap_or(false);
+        let may = |at: usize| readable.get(at).copied().unwrap_or(self.row_ids);
         let named = |name: &str| self.schema.index_of(name).is_ok_and(may);
         let filtered = filters.iter().all(|filter| filter.column_refs().iter().all(|column| named(&column.name)));
         match filtered && projection.iter().all(|at| may(*at)) {
@@ -99,8 +99,21 @@ impl SegmentTable {
         &self.table.definition
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.table.name
+    }
+
+    /// Its rows.
+    pub fn units(&self) -> Arc<Vec<Unit>> {
+        Arc::clone(&self.table.units)
+    }
+
     /// The same with the columns that name rows, last.
     pub fn with_row_ids(mut self) -> Self {
+        if self.row_ids {
+            return self;
+        }
         let mut fields: Vec<_> = self.schema.fields().iter().cloned().collect();
         fields.extend(row_id_fields().map(Arc::new));
         self.schema = Arc::new(Schema::new(fields));

@@ -57,6 +57,9 @@ impl ActivitySource for Nobody {
     fn advisory_locks(&self) -> &AdvisoryLocks {
         unimplemented!("nobody locks")
     }
+    fn locks(&self) -> &crate::engine::locks::Locks {
+        unimplemented!("nobody locks")
+    }
     fn wait_for_lock(&self, _process_id: i32, _key: Key, _mode: Mode, _limit: Option<Duration>) -> Result<()> {
         Ok(())
     }
@@ -182,6 +185,7 @@ impl Fixture {
             view_depth: 0,
             returned: Arc::default(),
             ended: Default::default(),
+            held: Arc::default(),
         }
     }
 

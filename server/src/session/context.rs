@@ -88,6 +88,7 @@ impl ContextSource {
             sequences: self.sequences.clone(),
             ran: self.ran.clone(),
             returned: Arc::default(),
+            held: Arc::default(),
         }
     }
     /// What DDL is decided with.

@@ -7,8 +7,9 @@
 
 use super::dispatch::{self, open_implicit};
 use super::grammar::cursors::{Declare, Direction};
-use super::{Outcome, Session, Statement};
+use super::{Outcome, Session, Statement, lock_clauses};
 use crate::error::{Result, SqlError, SqlState};
+use crate::locking;
 use arrow::array::{RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
@@ -138,6 +139,9 @@ pub(super) async fn declare(
         let message = format!("a session can have at most {CURSORS_MAX} cursors");
         return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Use CLOSE."));
     }
+    if declare.query.locks_rows {
+        check_read_only(declare)?;
+    }
     let (schema, batches) = dispatch::open_query(session, &declare.query, parameters).await?;
     let mut rows = Rows::new(batches, declare.scroll, &session.engine.runtime.memory_pool);
     let held = session.block.is_none();
@@ -154,6 +158,19 @@ pub(super) async fn declare(
     };
     session.cursors.add(facts, schema, held, rows);
     Ok(Outcome::Done("DECLARE CURSOR".into()))
+}
+
+/// A query that locks rows can be read once, by the transaction that locks them.
+fn check_read_only(declare: &Declare) -> Result<()> {
+    let Some(strength) = locking::clauses::check(&declare.query.ast)? else { return Ok(()) };
+    let (cursor, adjective) = match (declare.hold, declare.scroll) {
+        (true, _) => ("CURSOR WITH HOLD", "Holdable"),
+        (false, Some(true)) => ("SCROLL CURSOR", "Scrollable"),
+        _ => return Ok(()),
+    };
+    let message = format!("DECLARE {cursor} ... {} is not supported", lock_clauses::name(strength));
+    let detail = format!("{adjective} cursors must be READ ONLY.");
+    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_detail(detail))
 }
 
 /// FETCH.

@@ -6,6 +6,7 @@ use super::grammar::Ours;
 use super::parameters::{self, placeholder};
 use super::{Prepared, Session, Statement};
 use crate::error::{Result, SqlError, SqlState};
+use crate::locking;
 use crate::query::QueryContext;
 use crate::types::SqlType;
 use crate::{ddl, dml};
@@ -33,10 +34,16 @@ pub(super) async fn describe(session: &mut Session, statement: Option<Statement>
         Some(Ours::Show(name)) => (BTreeMap::new(), Some(dispatch::show_schema(session, name.as_deref())?)),
         Some(Ours::ExplainPlacement(_)) => (BTreeMap::new(), Some(super::explain_placement::schema())),
         Some(Ours::Fetch { name, moves: false, .. }) => (BTreeMap::new(), session.cursors.schema(name)),
-        Some(Ours::Declare(declare)) => (infer_told(&read_context(session)?, &declare.query.ast, None).await?.0, None),
+        Some(Ours::Declare(declare)) => {
+            (infer_told(&read_context(session)?, &locking::without_locks(&declare.query.ast), None).await?.0, None)
+        }
         Some(Ours::Execute { name, .. }) => (BTreeMap::new(), session.find_prepared(name)?.columns.clone()),
         Some(_) => (BTreeMap::new(), None),
         None if ddl::is_ddl(&statement) => (BTreeMap::new(), None),
+        None if statement.locks_rows => {
+            locking::clauses::check(&statement.ast)?;
+            infer_told(&read_context(session)?, &locking::without_locks(&statement.ast), None).await?
+        }
         None => infer_told(&read_context(session)?, &statement.ast, Some(&planned_as)).await?,
     };
     let parameters = parameters(&statement, types_declared, inferred)?;

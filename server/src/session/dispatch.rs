@@ -10,13 +10,14 @@ use super::roles;
 use super::settings::{confidential, facts};
 use super::transaction::{Transaction, conflict_is_retryable};
 use super::{
-    Notice, Outcome, Session, Statement, absent, constraint_modes, copying, cursors, explain_placement, lock_table, prepared, savepoints,
-    temporary, vacuum,
+    Notice, Outcome, Session, Statement, absent, constraint_modes, copying, cursors, explain_placement, lock_clauses, lock_table, prepared,
+    savepoints, temporary, vacuum,
 };
 use crate::access::rights::Rights;
 use crate::catalog::Catalog;
 use crate::engine::advisory::Held;
 use crate::error::{Result, SqlError, SqlState};
+use crate::locking;
 use crate::query::QueryContext;
 use crate::query::explain::{self, Ran};
 use crate::types::SqlType;
@@ -77,7 +78,7 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         }
         Ours::Copy(copy) => Box::pin(copying::run(session, copy)).await,
         Ours::Vacuum(vacuum) => vacuum::run(session, vacuum).await,
-        Ours::LockTable(lock) => lock_table::run(session, lock),
+        Ours::LockTable(lock) => lock_table::run(session, lock).await,
         Ours::ExplainPlacement(explain) => explain_placement::run(session, explain),
         Ours::DropAbsent(drop) => absent::drop(session, drop),
         Ours::SetConstraints { names, deferred } => constraint_modes::set(session, names, *deferred).await,
@@ -173,6 +174,9 @@ pub(super) async fn open_query(
     statement: &Statement,
     parameters: &[ScalarValue],
 ) -> Result<(SchemaRef, SendableRecordBatchStream)> {
+    if statement.locks_rows && matches!(&*statement.ast, ast::Statement::Query(_)) {
+        return Box::pin(lock_rows(session, statement, parameters)).await;
+    }
     let context = read_context(session)?;
     let with_values = put_into_functions(&statement.ast, parameters);
     let ast = with_values.as_ref().unwrap_or(&statement.ast);
@@ -190,11 +194,51 @@ pub(super) async fn open_query(
     }
 }
 
+/// Runs a query that locks rows: in the block's transaction, or in one that ends with it.
+async fn lock_rows(
+    session: &mut Session,
+    statement: &Statement,
+    parameters: &[ScalarValue],
+) -> Result<(SchemaRef, SendableRecordBatchStream)> {
+    let strength = locking::clauses::check(&statement.ast)?.map(lock_clauses::name).unwrap_or_default();
+    check_writable(session, &format!("SELECT {strength}"))?;
+    let source = session.context_source();
+    let with_values = put_into_functions(&statement.ast, parameters);
+    let query = (with_values.as_ref().unwrap_or(&*statement.ast), true);
+    let outcome = match &mut session.block {
+        Some(block) => {
+            let read_committed = block.read_committed;
+            dml::execute_in(block.transaction()?, read_committed, |view| source.context(view), query, parameters).await?
+        }
+        None => {
+            let mut transaction = Transaction::begin(session.engine.clone())?;
+            dml::execute_in(&mut transaction, true, |view| source.context(view), query, parameters).await?
+        }
+    };
+    match outcome {
+        Outcome::Rows { schema, batches, .. } => Ok((schema, batches)),
+        _ => Err(SqlError::internal("a query answers with rows")),
+    }
+}
+
 /// Plans a query, or an EXPLAIN of anything.
 pub(super) async fn plan(context: &QueryContext, statement: &ast::Statement) -> Result<LogicalPlan> {
+    let plain = plain_explain(statement)?;
+    let statement = plain.as_ref().unwrap_or(statement);
     match dml::explain::explained(statement) {
         Some(_) => dml::explain::plan(context, statement).await,
         None => context.plan(statement).await,
+    }
+}
+
+/// EXPLAIN shows the plan of what locks rows as if it locked none.
+fn plain_explain(statement: &ast::Statement) -> Result<Option<ast::Statement>> {
+    match statement {
+        ast::Statement::Explain { .. } if locking::locks_rows(statement) && !explain::analyzes(statement)? => {
+            locking::clauses::check(statement)?;
+            Ok(Some(locking::without_locks(statement)))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -449,13 +493,13 @@ async fn write(session: &mut Session, statement: &Statement, parameters: &[Scala
         return Err(refused);
     }
     let source = session.context_source();
-    write_seen(session, &source, &statement.ast, parameters).await
+    write_seen(session, &source, (&statement.ast, statement.locks_rows), parameters).await
 }
 
 async fn write_seen(
     session: &mut Session,
     source: &ContextSource,
-    statement: &ast::Statement,
+    statement: (&ast::Statement, bool),
     parameters: &[ScalarValue],
 ) -> Result<Outcome> {
     match &mut session.block {
@@ -476,7 +520,7 @@ async fn explain_write(
     let change = dml::explain::change(&read_context(session)?, inner)?;
     let ran = Ran::default();
     let source = ContextSource { ran: Some(ran.clone()), ..session.context_source() };
-    let rows = match write_seen(session, &source, inner, parameters).await? {
+    let rows = match write_seen(session, &source, (inner, statement.locks_rows), parameters).await? {
         Outcome::Rows { batches, .. } => {
             batches.try_fold(0, async |rows, batch| Ok(rows + batch.num_rows())).await.map_err(SqlError::from)?
         }
@@ -494,7 +538,7 @@ async fn explain_write(
 async fn write_in_block(
     block: &mut Block,
     source: &ContextSource,
-    statement: &ast::Statement,
+    statement: (&ast::Statement, bool),
     parameters: &[ScalarValue],
 ) -> Result<Outcome> {
     let read_committed = block.read_committed;

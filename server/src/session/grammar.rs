@@ -634,7 +634,8 @@ impl<'a> Grammar<'a> {
         super::strictness::check(&ast)?;
         self.skip_rest();
         let text = ast.to_string().into();
-        Ok(Statement { text, ast: Arc::new(ast), ours: None, notices: Vec::new(), planned_as: None })
+        let locks_rows = super::lock_clauses::may_be_in(rest) && crate::locking::locks_rows(&ast);
+        Ok(Statement { text, ast: Arc::new(ast), ours: None, notices: Vec::new(), planned_as: None, locks_rows })
     }
 
     /// A closing parenthesis.

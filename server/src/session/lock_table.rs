@@ -1,6 +1,7 @@
-//! `LOCK [TABLE] names IN ACCESS SHARE MODE`: what a reader has anyway here, its snapshot, which no change of a table takes from it.
+//! `LOCK [TABLE] names IN mode MODE [NOWAIT]`.
 //!
-//! pg_dump locks so what it reads. The other modes would keep others from writing: they are refused.
+//! Those who change rows lock their tables in ROW EXCLUSIVE mode, and those who lock rows in ROW SHARE mode. Who only reads locks nothing: no change
+//! takes its snapshot from it, and ACCESS SHARE (pg_dump's) is granted at once.
 
 use super::dispatch::read_context;
 use super::grammar::{Grammar, Ours, Read};
@@ -9,26 +10,30 @@ use crate::access::acl;
 use crate::catalog::names::QualifiedName;
 use crate::catalog::provider::SYSTEM_SCHEMAS;
 use crate::catalog::{Relation, pg_catalog};
+use crate::engine::locks::{TableLock, TableMode, Wanted};
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::QueryContext;
 use datafusion::sql::sqlparser::ast::ObjectName;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-/// The only mode that is granted.
-const GRANTED: &str = "ACCESS SHARE";
-
 /// PostgreSQL's modes; the last is that of a statement which names none.
-const MODES: [&str; 8] =
-    [GRANTED, "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE", "EXCLUSIVE", "ACCESS EXCLUSIVE"];
-
-const HINT: &str =
-    "Transactions are isolated by snapshots: of two that write the same rows, the second gets a serialization failure (40001).";
+const MODES: [(&str, TableMode); 8] = [
+    ("ACCESS SHARE", TableMode::AccessShare),
+    ("ROW SHARE", TableMode::RowShare),
+    ("ROW EXCLUSIVE", TableMode::RowExclusive),
+    ("SHARE UPDATE EXCLUSIVE", TableMode::ShareUpdateExclusive),
+    ("SHARE ROW EXCLUSIVE", TableMode::ShareRowExclusive),
+    ("SHARE", TableMode::Share),
+    ("EXCLUSIVE", TableMode::Exclusive),
+    ("ACCESS EXCLUSIVE", TableMode::AccessExclusive),
+];
 
 /// The statement.
 #[derive(Clone, Debug)]
 pub struct LockTable {
     tables: Vec<ObjectName>,
-    mode: &'static str,
+    mode: TableMode,
+    nowait: bool,
 }
 
 /// Reads the statement; `None`, and nothing consumed, if it is another.
@@ -45,55 +50,71 @@ pub(super) fn read(grammar: &mut Grammar<'_>) -> Read<Option<Ours>> {
             break;
         }
     }
-    let mode = if grammar.accept("IN") { mode(grammar)? } else { MODES[MODES.len() - 1] };
-    grammar.accept("NOWAIT");
-    Ok(Some(Ours::LockTable(LockTable { tables, mode })))
+    let mode = if grammar.accept("IN") { mode(grammar)? } else { TableMode::AccessExclusive };
+    let nowait = grammar.accept("NOWAIT");
+    Ok(Some(Ours::LockTable(LockTable { tables, mode, nowait })))
 }
 
-fn mode(grammar: &mut Grammar<'_>) -> Read<&'static str> {
-    match MODES.into_iter().find(|mode| grammar.accept(&format!("{mode} MODE"))) {
-        Some(mode) => Ok(mode),
+fn mode(grammar: &mut Grammar<'_>) -> Read<TableMode> {
+    match MODES.into_iter().find(|(name, _)| grammar.accept(&format!("{name} MODE"))) {
+        Some((_, mode)) => Ok(mode),
         None => grammar.unexpected("a lock mode"),
     }
 }
 
-/// Locks, as far as there is anything to lock.
-pub(super) fn run(session: &mut Session, lock: &LockTable) -> Result<Outcome> {
+/// Locks the tables, one after another.
+pub(super) async fn run(session: &mut Session, lock: &LockTable) -> Result<Outcome> {
     if session.block.as_ref().is_none_or(|block| block.implicit) && !session.implicit {
         return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, "LOCK TABLE can only be used in transaction blocks"));
     }
     let context = read_context(session)?;
-    lock.tables.iter().try_for_each(|name| permit(&context, name))?;
-    match lock.mode {
-        GRANTED => Ok(Outcome::Done("LOCK TABLE".into())),
-        mode => Err(SqlError::unsupported(format!("LOCK TABLE IN {mode} MODE")).with_hint(HINT)),
+    for name in &lock.tables {
+        let Some((oid, name)) = permit(&context, name, lock.mode)? else { continue };
+        let Some(block) = &mut session.block else { continue };
+        let transaction = block.transaction()?;
+        transaction.locks().act_for(context.session.process_id);
+        let wanted = Wanted::Table(TableLock { table: oid, mode: lock.mode });
+        if !lock.nowait {
+            transaction.locks().lock(wanted, context.session.lock_timeout()).await?;
+        } else if !transaction.locks().try_lock(&wanted) {
+            let message = format!("could not obtain lock on relation \"{name}\"");
+            return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message));
+        }
     }
+    Ok(Outcome::Done("LOCK TABLE".into()))
 }
 
-/// That there is such a table or view, and that it may be read.
-fn permit(context: &QueryContext, name: &ObjectName) -> Result<()> {
+/// The table of a name, if there is anything to lock; that there is such a table or view, and that it may be locked.
+fn permit(context: &QueryContext, name: &ObjectName, mode: TableMode) -> Result<Option<(u32, String)>> {
     let name = QualifiedName::from_ast(name, &context.database)?;
     let built_in = name.schema.as_deref().unwrap_or("pg_catalog");
     if SYSTEM_SCHEMAS.contains(&built_in) && pg_catalog::shapes::find(built_in, &name.name).is_some() {
-        return Ok(());
+        return Ok(None);
     }
     if let Some(schema) = &name.schema {
         context.rights().require_on_schema(schema, acl::USAGE)?;
     }
     let found = context.view.catalog.require(&name, &context.search_path)?;
+    let rights = context.rights();
+    let changes = [acl::UPDATE, acl::DELETE, acl::TRUNCATE].into_iter().any(|wanted| rights.require_on(&found, wanted).is_ok());
     match found.relation() {
-        Relation::Sequence(_) => Err(found.wrong_kind("table or view")),
-        _ => context.rights().require_on(&found, acl::SELECT),
+        Relation::Sequence(_) => return Err(found.wrong_kind("table or view")),
+        _ if mode == TableMode::AccessShare => return rights.require_on(&found, acl::SELECT).map(|()| None),
+        _ if !changes => return rights.require_on(&found, acl::UPDATE).map(|()| None),
+        Relation::View(_) => return Err(SqlError::unsupported("LOCK TABLE of a view in other modes than ACCESS SHARE")),
+        Relation::Table(_) => {}
     }
+    Ok(Some((found.relation().oid(), found.name.to_string())))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use crate::engine::locks::TableMode;
     use crate::session::grammar::Ours;
     use crate::session::parse::parse;
 
-    fn mode_of(sql: &str) -> Option<&'static str> {
+    fn mode_of(sql: &str) -> Option<TableMode> {
         match parse(sql).ok()?.first()?.ours.as_deref()? {
             Ours::LockTable(lock) => Some(lock.mode),
             _ => None,
@@ -102,9 +123,9 @@ mod tests {
 
     #[test]
     fn all_forms_are_read() {
-        assert_eq!(mode_of("lock table a, only s.b in access share mode"), Some("ACCESS SHARE"));
-        assert_eq!(mode_of("lock a * in share row exclusive mode nowait"), Some("SHARE ROW EXCLUSIVE"));
-        assert_eq!(mode_of("LOCK a"), Some("ACCESS EXCLUSIVE"));
+        assert_eq!(mode_of("lock table a, only s.b in access share mode"), Some(TableMode::AccessShare));
+        assert_eq!(mode_of("lock a * in share row exclusive mode nowait"), Some(TableMode::ShareRowExclusive));
+        assert_eq!(mode_of("LOCK a"), Some(TableMode::AccessExclusive));
         assert!(parse("lock a in no mode").is_err() && parse("lock").is_err());
     }
 }

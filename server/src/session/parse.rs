@@ -8,9 +8,10 @@
 use super::balanced;
 use super::grammar::{self, Grammar, GrammarError, Ours};
 use super::sql_dialect::SqlDialect;
-use super::{Notice, Statement, clauses, spellings, strictness, symmetric, word_order};
+use super::{Notice, Statement, clauses, lock_clauses, spellings, strictness, symmetric, word_order};
 use crate::catalog::names::{is_reserved, truncated};
 use crate::error::{Result, SqlError, SqlState};
+use crate::locking;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -40,6 +41,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
     for chunk in tokens.split(|token| token.token == Token::SemiColon) {
         let Some(text) = slice(sql, &mut places, chunk) else { continue };
         let (ast, ours) = parse_tokens(sql, chunk)?;
+        let locks_rows = lock_clauses::may_be_in(chunk) && locking::locks_rows(&ast);
         // A password is in no list of what runs, and in no log.
         let text = match &ours {
             Some(Ours::Access(statement)) if statement.is_secret() => {
@@ -53,6 +55,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
             ours: ours.map(Arc::new),
             notices: Vec::new(),
             planned_as: None,
+            locks_rows,
         });
     }
     if let Some(first) = statements.first_mut() {

@@ -182,3 +182,228 @@ async fn nobody_is_lost_on_a_contended_row() {
     assert_eq!(run(&mut a, "select b from t where a = 1").await.unwrap(), "61");
     holds_nothing(&server.engine);
 }
+
+/// Rows that a query locks are waited for, refused or left out; the waiter sees them as they are then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_lock_rows() {
+    let (server, mut a, mut b) = table().await;
+    assert_eq!(run(&mut a, "begin; select a, b from t where a < 3 order by a limit 1 for update").await.unwrap(), "1 1");
+    assert_error(run(&mut b, "select * from t for update nowait").await, "55P03", "could not obtain lock on row in relation \"t\"");
+    assert_eq!(run(&mut b, "select a from t order by a for update skip locked").await.unwrap(), "2; 3");
+    assert_eq!(run(&mut b, "select a from t order by a limit 1 for no key update skip locked").await.unwrap(), "2");
+    assert_eq!(run(&mut b, "select a from t order by a offset 1 for update skip locked").await.unwrap(), "3");
+    assert_eq!(run(&mut b, "select a from t order by a").await.unwrap(), "1; 2; 3");
+    let b = waiting(b, "select b + 1 as c, * from t where a = 1 for share").await;
+    run(&mut a, "update t set b = 100 where a = 1; commit").await.unwrap();
+    let (mut b, outcome) = b.ends().await;
+    assert_eq!(outcome.unwrap(), "101 1 100");
+    run(&mut a, "begin; select 1 from t where a = 2 for key share").await.unwrap();
+    run(&mut b, "begin; update t set b = 0 where a = 2; rollback").await.unwrap();
+    let b = waiting(b, "delete from t where a = 2").await;
+    run(&mut a, "commit").await.unwrap();
+    assert_eq!(b.ends().await.1.unwrap(), "DELETE 1");
+    holds_nothing(&server.engine);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joins_views_and_subqueries_lock_their_tables() {
+    let (server, mut a, mut b) = table().await;
+    run(
+        &mut a,
+        "create table u (a int, c text); insert into u values (1, 'x'), (2, 'y'); create view v as select a as k, b from t where b < 3",
+    )
+    .await
+    .unwrap();
+    for (query, rows, locked_t, locked_u) in [
+        ("select * from t join u using (a) where c = 'x' for update", "1 1 x", true, true),
+        ("select t.b, c from t, u where t.a = u.a and c = 'x' for update of t", "1 x", true, false),
+        ("select c, t.* from t left join u on t.a = u.a where t.a = 1 for update of t", "x 1 1", true, false),
+        ("select * from v where k = 1 for update", "1 1", true, false),
+        ("select s.z from (select a as z, b from t) s, u where u.a = s.z and z = 1 for update of s", "1", true, false),
+        ("select s.z from (select a as z, b from t for update of t) s where z = 1", "1", true, false),
+        ("with w as (select c from u where a = 1 for update) select * from w", "x", false, true),
+        ("with w as (select a from t where a = 1) select w.a, c from w join u using (a) for update", "1 x", false, true),
+        ("select c from u where a = (select a from t where a = 1 for update)", "x", true, false),
+        ("select x.a, y.b from t x, t y where x.a = y.a and x.a = 1 for update of y", "1 1", true, false),
+        ("select ctid is not null as it, a from t where a = 1 for update", "true 1", true, false),
+        ("select a from t where exists (select 1 from u where u.a = t.a and c = 'x') for update", "1", true, false),
+    ] {
+        run(&mut a, "begin").await.unwrap();
+        assert_eq!(run(&mut a, query).await.unwrap(), rows, "{query}");
+        let free = |free: bool| if free { "1" } else { "0" };
+        let of = async |b: &mut Session, table: &str| {
+            run(b, &format!("select count(*) from (select a from {table} where a = 1 for update skip locked) s")).await.unwrap()
+        };
+        assert_eq!(of(&mut b, "t").await, free(!locked_t), "{query}: t");
+        assert_eq!(of(&mut b, "u").await, free(!locked_u), "{query}: u");
+        run(&mut a, "rollback").await.unwrap();
+    }
+    holds_nothing(&server.engine);
+}
+
+/// Workers that each take the next job until there is none: each job is done once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_of_jobs_gives_each_to_one_worker() {
+    const IN_UPDATE: &str = "update jobs set state = 'done', times = times + 1 where id = \
+        (select id from jobs where state = 'new' order by id for update skip locked limit 1) returning id";
+    const IN_WITH: &str = "with next as (select id from jobs where state = 'new' order by id limit 1 for update skip locked) \
+        update jobs set state = 'done', times = times + 1 from next where jobs.id = next.id returning jobs.id";
+    let (server, mut a, _b) = table().await;
+    run(&mut a, "create table jobs (id int primary key, state text, times int)").await.unwrap();
+    run(&mut a, "insert into jobs select n, 'new', 0 from generate_series(1, 40) g(n)").await.unwrap();
+    let workers = (0..5).map(|number| {
+        let mut session = server.session();
+        tokio::spawn(async move {
+            let mut done = 0;
+            loop {
+                let got = match number % 3 {
+                    0 => run(&mut session, IN_UPDATE).await.unwrap(),
+                    1 => run(&mut session, IN_WITH).await.unwrap(),
+                    _ => {
+                        run(&mut session, "begin").await.unwrap();
+                        let id = run(&mut session, "select id from jobs where state = 'new' limit 1 for update skip locked").await.unwrap();
+                        if !id.is_empty() {
+                            let update = format!("update jobs set state = 'done', times = times + 1 where id = {id}");
+                            assert_eq!(run(&mut session, &update).await.unwrap(), "UPDATE 1");
+                        }
+                        run(&mut session, "commit").await.unwrap();
+                        id
+                    }
+                };
+                match got.is_empty() {
+                    true => return done,
+                    false => done += 1,
+                }
+            }
+        })
+    });
+    let mut done = 0;
+    for worker in workers.collect::<Vec<_>>() {
+        done += worker.await.unwrap();
+    }
+    assert_eq!(
+        run(&mut a, "select count(*), sum(times), min(times), max(times) from jobs where state = 'done'").await.unwrap(),
+        "40 40 1 1"
+    );
+    assert_eq!(done, 40);
+    holds_nothing(&server.engine);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cursors_and_rights_over_locked_rows() {
+    let (_server, mut a, mut b) = table().await;
+    run(&mut a, "begin; declare c cursor for select a from t order by a for update").await.unwrap();
+    assert_eq!(run(&mut a, "fetch 2 from c").await.unwrap(), "1; 2");
+    assert_error(run(&mut b, "select 1 from t for share nowait").await, "55P03", "could not obtain lock on row in relation \"t\"");
+    run(&mut a, "commit").await.unwrap();
+    assert_error(
+        run(&mut a, "begin; declare c scroll cursor for select a from t for update").await,
+        "0A000",
+        "DECLARE SCROLL CURSOR ... FOR UPDATE is not supported",
+    );
+    run(&mut a, "rollback; create role r; grant select on t to r; grant usage on schema public to r; set role r").await.unwrap();
+    assert_error(run(&mut a, "select * from t for key share").await, "42501", "permission denied for table t");
+    assert_error(
+        run(&mut b, "begin read only; select * from t for update").await,
+        "25006",
+        "cannot execute SELECT FOR UPDATE in a read-only transaction",
+    );
+}
+
+/// TRUNCATE and LOCK TABLE wait for those who change or lock rows, and these for them; who only reads waits for nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_are_locked_against_writers() {
+    let (server, mut a, mut b) = table().await;
+    run(&mut a, "begin; lock table t in exclusive mode").await.unwrap();
+    assert_eq!(run(&mut b, "select count(*) from t").await.unwrap(), "3");
+    assert_error(run(&mut b, "begin; lock t nowait").await, "55P03", "could not obtain lock on relation \"t\"");
+    run(&mut b, "rollback").await.unwrap();
+    let b = waiting(b, "insert into t values (1, 1)").await;
+    run(&mut a, "delete from t where a = 1; commit").await.unwrap();
+    let (b, outcome) = b.ends().await;
+    assert_eq!(outcome.unwrap(), "INSERT 0 1");
+    run(&mut a, "begin; insert into t values (9, 9)").await.unwrap();
+    let b = waiting(b, "truncate t").await;
+    run(&mut a, "commit").await.unwrap();
+    let (mut b, outcome) = b.ends().await;
+    assert_eq!(outcome.unwrap(), "TRUNCATE TABLE");
+    assert_eq!(run(&mut a, "select count(*) from t").await.unwrap(), "0");
+    run(&mut a, "begin; select * from t for share").await.unwrap();
+    run(&mut b, "begin; lock t in row exclusive mode").await.unwrap();
+    let a = waiting(a, "lock t in share row exclusive mode").await;
+    run(&mut b, "rollback").await.unwrap();
+    let (a, outcome) = a.ends().await;
+    assert_eq!(outcome.unwrap(), "LOCK TABLE");
+    drop(a);
+    holds_nothing(&server.engine);
+}
+
+/// What others can see of a wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_are_shown() {
+    let (server, mut a, b) = table().await;
+    run(&mut a, "begin; update t set b = 5 where a = 1").await.unwrap();
+    let b = waiting(b, "update t set b = 6 where a = 1").await;
+    let mut c = server.session();
+    assert_eq!(run(&mut c, "select pg_blocking_pids(2), pg_blocking_pids(1)").await.unwrap(), "[1] []");
+    let waits = "select pid, mode, granted, waitstart is not null from pg_locks where locktype = 'transactionid' and not granted";
+    assert_eq!(run(&mut c, waits).await.unwrap(), "2 ShareLock false true");
+    let held = "select pid, mode from pg_locks l where exists (select 1 from pg_locks w where w.pid = 2 and not w.granted \
+        and w.transactionid = l.transactionid) and granted";
+    assert_eq!(run(&mut c, held).await.unwrap(), "1 ExclusiveLock");
+    assert_eq!(
+        run(&mut c, "select relation::regclass, mode from pg_locks where locktype = 'relation' and pid = 1").await.unwrap(),
+        "t RowExclusiveLock"
+    );
+    let event = "select wait_event_type, wait_event from pg_stat_activity where pid = 2";
+    assert_eq!(run(&mut c, event).await.unwrap(), "Lock transactionid");
+    drop(a);
+    assert_eq!(b.ends().await.1.unwrap(), "UPDATE 1");
+}
+
+/// A circle of a row and an advisory lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_circle_over_both_kinds_of_locks_is_found() {
+    let (server, mut a, mut b) = table().await;
+    let running = server.engine.cancels.register();
+    let _runs = running.begin();
+    b.identity.process_id = running.process_id;
+    run(&mut a, "select pg_advisory_lock(7)").await.unwrap();
+    run(&mut b, "begin; update t set b = 5 where a = 1").await.unwrap();
+    let a = waiting(a, "update t set b = 6 where a = 1").await;
+    assert_error(run(&mut b, "select pg_advisory_lock(7)").await, "40P01", "deadlock detected");
+    run(&mut b, "rollback").await.unwrap();
+    assert_eq!(a.ends().await.1.unwrap(), "UPDATE 1");
+}
+
+/// Two who insert one key: the second waits, and then finds it there, or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inserts_of_one_key_wait_for_each_other() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"t_pkey\"";
+    for (second, end, outcome, rows) in [
+        ("insert into t values (7, 2)", "commit", Err(("23505", TAKEN)), "7 1"),
+        ("insert into t values (7, 2)", "rollback", Ok("INSERT 0 1"), "7 2"),
+        ("insert into t values (7, 2) on conflict do nothing", "commit", Ok("INSERT 0 0"), "7 1"),
+        ("insert into t values (7, 2) on conflict (a) do update set b = t.b + excluded.b", "commit", Ok("INSERT 0 1"), "7 3"),
+        ("update t set a = 7 where a = 3", "commit", Err(("23505", TAKEN)), "7 1"),
+        (
+            "begin; update t set b = 0 where a = 1; insert into t values (7, 2) on conflict (a) do update set b = 9",
+            "commit",
+            Ok("INSERT 0 1"),
+            "7 9",
+        ),
+    ] {
+        let (server, mut a, b) = table().await;
+        run(&mut a, "begin; insert into t values (7, 1)").await.unwrap();
+        let b = waiting(b, second).await;
+        run(&mut a, end).await.unwrap();
+        let (mut b, got) = b.ends().await;
+        match outcome {
+            Ok(tag) => assert_eq!(got.unwrap(), tag, "{second}; {end}"),
+            Err((state, message)) => assert_error(got, state, message),
+        }
+        run(&mut b, "commit").await.unwrap();
+        assert_eq!(run(&mut a, "select a, b from t where a = 7").await.unwrap(), rows, "{second}; {end}");
+        holds_nothing(&server.engine);
+    }
+}

@@ -1,6 +1,6 @@
 //! PostgreSQL's spellings that the SQL parser does not know, as tokens that it does.
 
-use super::symmetric;
+use super::{lock_clauses, symmetric};
 use crate::dml::merge::{DEFAULTS, NOTHING};
 use crate::query::whole_rows::{FIELDS, WHOLE};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -8,12 +8,14 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 use std::borrow::Cow;
 
-/// `x ISNULL`, `x NOTNULL`, `ORDER BY x USING >`, `TABLE t`, `FROM ONLY t`, `BETWEEN SYMMETRIC`, `ROWS FROM (f(x), g(y))`.
+/// `x ISNULL`, `x NOTNULL`, `ORDER BY x USING >`, `TABLE t`, `FROM ONLY t`, `BETWEEN SYMMETRIC`, `ROWS FROM (f(x), g(y))`, and
+/// [`lock_clauses`].
 pub(super) fn known_to_the_parser(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     const WORDS: [&str; 7] = ["isnull", "notnull", "using", "only", "symmetric", "asymmetric", "rows"];
     let wanted = tokens.iter().any(|token| WORDS.iter().any(|word| is_word(token, word)))
         || first(&tokens).is_some_and(|at| is_word(&tokens[at], "table"));
-    if wanted { respelled(tokens) } else { tokens }
+    let tokens = if wanted { respelled(tokens) } else { tokens };
+    lock_clauses::known_to_the_parser(tokens)
 }
 
 /// What the tokens of any statement become before anything reads them: operators that end where PostgreSQL's do (`j->-1`), types by one name

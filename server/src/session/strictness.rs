@@ -259,9 +259,7 @@ impl Visitor for Strict<'_> {
         if let Some(error) = limited_twice(query) {
             return ControlFlow::Break(Box::new(error));
         }
-        let Some(lock) = query.locks.first() else { return ControlFlow::Continue(()) };
-        let hint = "There are no row locks: of two transactions that write the same rows, the second gets a serialization failure (40001).";
-        ControlFlow::Break(Box::new(SqlError::unsupported(format!("SELECT FOR {}", lock.lock_type)).with_hint(hint)))
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {

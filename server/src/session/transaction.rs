@@ -15,7 +15,7 @@ use crate::catalog::comments::Comments;
 use crate::catalog::{Catalog, Entry, Relation, SchemaDefinition, keys};
 use crate::engine::Engine;
 use crate::engine::locks::Owner;
-use crate::engine::writers::Writing;
+use crate::engine::writers::{Turn, Writing};
 use crate::error::{Result, SqlError};
 use crate::foreign_keys::pending::Pending;
 use crate::view::{PinnedState, TableChanges, View};
@@ -71,6 +71,10 @@ pub struct Transaction {
     /// What it has locked: given back when the transaction is dropped, which is after the log has answered.
     locks: Owner,
     running: locking::Running,
+    /// It is one statement, which may take turns with others.
+    alone: bool,
+    /// Its turn at a contended table.
+    turn: Option<Turn>,
     /// Batches in the form in which they ride inside the commit; filled when committing.
     inlined: BTreeMap<u32, placement::InlineRows>,
 }
@@ -108,6 +112,8 @@ impl Transaction {
             manner: Manner::default(),
             locks,
             running: locking::Running::default(),
+            alone: false,
+            turn: None,
             inlined: BTreeMap::new(),
         })
     }

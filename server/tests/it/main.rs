@@ -18,6 +18,7 @@ mod pg_dump;
 mod placement;
 mod psql;
 mod raw_client;
+mod row_locks;
 mod server_process;
 mod sessions;
 mod slow_reader;

@@ -1,6 +1,6 @@
 //! What depends on what: `pg_depend`, and the rules by which views read other relations.
 
-use super::{SYSTEM_SCHEMA_OIDS, describe, extensions, foreign_keys, oids, relations, server, shapes};
+use super::{SYSTEM_SCHEMA_OIDS, describe, extensions, foreign_keys, oids, relations, shapes};
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::QualifiedName;

@@ -121,6 +121,7 @@ fn activity(scope: &Scope) -> Vec<Row> {
         let user = catalog.roles.get(&session.identity.user).map(|entry| entry.definition.oid);
         let own = user.is_some_and(|oid| rights.has_role(oid));
         let shown = own || all;
+        let lock = scope.activity.locks().wait_event(session.identity.process_id);
         let query = if shown { session.query } else { "<insufficient privilege>".to_string() };
         let address = session.identity.client_address.filter(|_| shown);
         row![
@@ -138,8 +139,8 @@ fn activity(scope: &Scope) -> Vec<Row> {
             Cell::Null,
             Cell::from(session.query_start).filter(shown),
             Cell::from(session.since).filter(shown),
-            (shown && idle).then_some("Client"),
-            (shown && idle).then_some("ClientRead"),
+            Cell::from(if idle { Some("Client") } else { lock.map(|_| "Lock") }).filter(shown),
+            Cell::from(if idle { Some("ClientRead") } else { lock }).filter(shown),
             Cell::from(session.state).filter(shown),
             Cell::Null,
             Cell::Null,

@@ -49,21 +49,14 @@ impl Taken {
         self.tables.extend(later.tables);
     }
 
-    /// The rows that are not wanted any more.
+    /// Takes out the rows of tables of which none is wanted any more. Where some are, all stay: who waits behind an old place of a row would only
+    /// find it at its new one, which is locked.
     pub fn split_unwanted(&mut self, wanted: &[RowSet]) -> Self {
-        let mut unwanted = Self::default();
-        for ((table, unit, strength), rows) in &mut self.rows {
-            let mut goes = rows.clone();
-            for kept in wanted.iter().filter(|kept| kept.table == *table).filter_map(|kept| kept.units.get(unit)) {
-                goes -= kept;
-            }
-            *rows -= &goes;
-            if !goes.is_empty() {
-                unwanted.rows.insert((*table, *unit, *strength), goes);
-            }
-        }
-        self.rows.retain(|_, rows| !rows.is_empty());
-        unwanted
+        let is_wanted = |table: u32| wanted.iter().any(|kept| kept.table == table && !kept.is_empty());
+        let rows = std::mem::take(&mut self.rows).into_iter();
+        let (kept, unwanted) = rows.partition(|((table, _, _), _)| is_wanted(*table));
+        self.rows = kept;
+        Self { rows: unwanted, ..Self::default() }
     }
 
     fn add_rows(&mut self, place: Place, rows: RoaringBitmap) {

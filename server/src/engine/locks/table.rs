@@ -161,7 +161,7 @@ impl LockTable {
         holder.statement = Some(Taken::default());
     }
 
-    /// A statement ends: of the rows that it locked only these are still wanted.
+    /// A statement ends: these are the rows that it wanted in the end.
     pub fn end_statement(&mut self, owner: OwnerId, wanted: &[RowSet]) {
         let Some(holder) = self.holders.get_mut(&owner) else { return };
         let unwanted = holder.statement.as_mut().map(|statement| statement.split_unwanted(wanted));
@@ -194,6 +194,12 @@ impl LockTable {
             }
         }
         edges
+    }
+
+    /// What a session waits for, as `pg_stat_activity` calls it.
+    pub fn wait_event(&self, process_id: i32) -> Option<&'static str> {
+        let waiting = self.queue.values().find(|waiting| waiting.process_id == process_id)?;
+        Some(if matches!(waiting.wanted, Wanted::Table(_)) { "relation" } else { "transactionid" })
     }
 
     /// Whether a session waits.

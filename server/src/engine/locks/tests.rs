@@ -107,9 +107,13 @@ fn savepoints_and_statements_give_back_what_they_took() {
     let mark = table.mark(1, 11);
     table.begin_statement(1, 11);
     assert!(is_granted(&table.ask(1, 11, Wanted::Rows(update([1, 2, 3])))));
-    table.end_statement(1, &[update([3])]);
+    table.end_statement(1, &[RowSet { table: 2, ..update([3]) }]);
     assert!(table.try_lock(2, 12, &Wanted::Rows(update([2]))));
-    assert!(!table.try_lock(2, 12, &Wanted::Rows(update([3]))) && !table.try_lock(2, 12, &Wanted::Rows(update([1]))));
+    assert!(!table.try_lock(2, 12, &Wanted::Rows(update([1]))));
+    table.begin_statement(1, 11);
+    assert!(is_granted(&table.ask(1, 11, Wanted::Rows(update([3, 4])))));
+    table.end_statement(1, &[update([4])]);
+    assert!(!table.try_lock(2, 12, &Wanted::Rows(update([3]))));
     assert!(is_granted(&table.ask(1, 11, Wanted::Keys(keys(KeyMode::Exclusive, [4])))));
     let inner = table.mark(1, 11);
     assert!(inner > mark && is_granted(&table.ask(1, 11, Wanted::Rows(update([8])))));

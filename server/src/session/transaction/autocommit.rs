@@ -11,8 +11,9 @@ const ATTEMPTS_MAX: usize = 16;
 
 /// Runs `statement` in a transaction of its own and commits it.
 ///
-/// After the first lost race the statement queues up for the table that it writes (`table`), first come first served; newcomers
-/// queue too while anybody waits. So each attempt in the queue meets at most those who were on their way before, and all end.
+/// After the first lost race, or wait for a row, the statement queues up for the table that it writes (`table`), first come first served; newcomers
+/// queue too while anybody waits. So each attempt in the queue meets at most those who were on their way before, and all end; and those who want
+/// one row look for it once, when it is theirs. Nobody has a turn while it waits for a lock: who has none can go on.
 pub async fn autocommit<T, F, Fut>(engine: &Arc<Engine>, table: impl Fn() -> Option<u32>, mut statement: F) -> Result<T>
 where
     F: FnMut(Transaction) -> Fut,
@@ -21,11 +22,11 @@ where
     let mut contended = engine.writers.any_queue().then(&table).flatten().filter(|table| engine.writers.contended(*table));
     let mut attempt = 1;
     loop {
-        let _turn = match contended {
+        let turn = match contended {
             Some(table) => Some(engine.writers.turn(table).await),
             None => None,
         };
-        let run = statement(Transaction::begin(engine.clone())?).await;
+        let run = statement(Transaction::begin(engine.clone())?.in_turn(turn)).await;
         let committed = match run {
             Ok((outcome, transaction)) => transaction.commit().await.map(|()| outcome),
             Err(error) if error.state == SqlState::DEADLOCK_DETECTED => Err(error),

@@ -48,7 +48,7 @@ impl Transaction {
     }
 
     /// Locks keys until the transaction ends.
-    pub async fn lock_keys(&self, space: u64, mode: KeyMode, fingerprints: Vec<u64>) -> Result<()> {
+    pub async fn lock_references(&self, space: u64, mode: KeyMode, fingerprints: Vec<u64>) -> Result<()> {
         self.lock_space(space, mode, Some(fingerprints)).await
     }
 

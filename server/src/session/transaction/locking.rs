@@ -8,9 +8,10 @@
 use super::commit::serialization_failure;
 use super::refresh::is_disjoint;
 use super::{Savepoint, Transaction};
-use crate::engine::locks::{RowSet, Wanted};
+use crate::engine::locks::{KeySet, RowSet, TableLock, TableMode, Wanted};
+use crate::engine::writers::Turn;
 use crate::error::{Result, SqlError};
-use placement::{TableId, UnitId};
+use placement::{State, TableId, UnitId};
 use std::time::Duration;
 use storage::Deletes;
 
@@ -24,6 +25,10 @@ pub(super) struct Running {
     wanted: Vec<RowSet>,
     /// It has met rows that are not what it had seen.
     lost: bool,
+    /// A statement that is lost can be run again.
+    read_committed: bool,
+    /// The table at which it has waited.
+    waited_at: Option<u32>,
 }
 
 /// The attempts of one statement.
@@ -38,7 +43,7 @@ impl Transaction {
     /// it saw any more.
     pub async fn lock_rows(&mut self, rows: RowSet, limit: Option<Duration>) -> Result<()> {
         let Some(rows) = self.begin_locking(rows) else { return Ok(()) };
-        self.locks.lock(Wanted::Rows(rows.clone()), limit).await?;
+        self.take(rows.table, Wanted::Rows(rows.clone()), limit).await?;
         self.end_locking(rows).await
     }
 
@@ -60,9 +65,49 @@ impl Transaction {
         Ok(free)
     }
 
+    /// Locks a table, and waits for those who hold it, no longer than `limit`; if it had to, and rows or the definition have changed meanwhile,
+    /// the statement is lost where it can be run again.
+    pub async fn lock_table(&mut self, table: u32, mode: TableMode, limit: Option<Duration>) -> Result<()> {
+        self.lock_of(table, Wanted::Table(TableLock { table, mode }), limit).await
+    }
+
+    /// Locks keys of a table's constraint in the same way.
+    pub async fn lock_keys(&mut self, table: u32, keys: KeySet, limit: Option<Duration>) -> Result<()> {
+        self.lock_of(table, Wanted::Keys(keys), limit).await
+    }
+
+    async fn lock_of(&mut self, table: u32, wanted: Wanted, limit: Option<Duration>) -> Result<()> {
+        let waited = self.take(table, wanted, limit).await?;
+        let version = |state: &State| (state.objects_version, state.tables.get(&TableId(u64::from(table))).map(|table| table.version));
+        match waited && self.running.read_committed && version(&self.snapshot.state) != version(&self.engine.placement.state()) {
+            true => Err(self.lose()),
+            false => Ok(()),
+        }
+    }
+
+    /// The same transaction as one statement, which may have a turn.
+    pub(super) fn in_turn(mut self, turn: Option<Turn>) -> Self {
+        self.alone = true;
+        self.turn = turn;
+        self
+    }
+
+    /// Takes a lock; whether it had to wait. Who waits gives up its turn.
+    async fn take(&mut self, table: u32, wanted: Wanted, limit: Option<Duration>) -> Result<bool> {
+        if self.turn.is_some() && self.locks.try_lock(&wanted) {
+            return Ok(false);
+        }
+        self.turn = None;
+        let waited = self.locks.lock(wanted, limit).await?;
+        if waited {
+            self.running.waited_at = Some(table);
+        }
+        Ok(waited)
+    }
+
     /// Begins a statement that may lock rows.
     pub fn attempt(&mut self, read_committed: bool) -> Attempts {
-        self.running = Running::default();
+        self.running = Running { read_committed, ..Running::default() };
         self.locks.begin_statement();
         Attempts { before: self.savepoint(), count: 0, read_committed }
     }
@@ -104,13 +149,17 @@ impl Transaction {
 }
 
 impl Attempts {
-    /// Whether the statement is to be run again after this outcome: it is undone then, and the transaction has moved on to the newest snapshot.
-    pub fn again<T>(&mut self, transaction: &mut Transaction, outcome: &Result<T>) -> Result<bool> {
+    /// Whether the statement is to be run again after an attempt that may have failed: it is undone then, and the transaction has moved on to the newest snapshot.
+    pub async fn again(&mut self, transaction: &mut Transaction, failed: bool) -> Result<bool> {
         self.count += 1;
-        let Running { wanted, lost } = std::mem::take(&mut transaction.running);
-        if lost && outcome.is_err() && self.read_committed && self.count < ATTEMPTS_MAX {
+        let running = Running { read_committed: self.read_committed, ..Running::default() };
+        let Running { wanted, lost, waited_at, .. } = std::mem::replace(&mut transaction.running, running);
+        if lost && failed && self.read_committed && self.count < ATTEMPTS_MAX {
             let seen = transaction.snapshot.state.index;
             transaction.roll_back_to(&self.before);
+            if let Some(table) = waited_at.filter(|_| transaction.alone) {
+                transaction.turn = Some(transaction.engine.writers.turn(table).await);
+            }
             transaction.refresh()?;
             if transaction.snapshot.state.index > seen {
                 return Ok(true);

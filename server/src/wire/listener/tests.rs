@@ -89,7 +89,14 @@ impl Backend for Fake {
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql)?;
         Ok(parsed
             .into_iter()
-            .map(|ast| Statement { text: ast.to_string().into(), ast: Arc::new(ast), notices: Vec::new(), ours: None, planned_as: None })
+            .map(|ast| Statement {
+                text: ast.to_string().into(),
+                ast: Arc::new(ast),
+                notices: Vec::new(),
+                ours: None,
+                planned_as: None,
+                locks_rows: false,
+            })
             .collect())
     }
     async fn prepare(&mut self, statement: Option<Statement>, _declared: &[Option<SqlType>]) -> Result<Prepared> {
