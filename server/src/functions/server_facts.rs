@@ -42,7 +42,7 @@ fn addresses(scope: &Scope) -> Vec<ScalarUDF> {
         of_client("inet_client_addr", DataType::Utf8View, |at| ScalarValue::Utf8View(at.map(|at| at.ip().to_string()))),
         of_client("inet_client_port", DataType::Int32, |at| ScalarValue::Int32(at.map(|at| i32::from(at.port())))),
         Function::constant("inet_server_addr", ScalarValue::Utf8View(own_address(scope))),
-        Function::constant("inet_server_port", ScalarValue::Int32(scope.session.settings.get("port").parse().ok())),
+        Function::constant("inet_server_port", ScalarValue::Int32(own_port(scope))),
     ]
 }
 
@@ -50,6 +50,11 @@ fn addresses(scope: &Scope) -> Vec<ScalarUDF> {
 fn own_address(scope: &Scope) -> Option<String> {
     let address: std::net::IpAddr = scope.session.settings.get("listen_addresses").parse().ok()?;
     (!address.is_unspecified()).then(|| address.to_string())
+}
+
+/// `None` where the server was told to take any port: the setting is what it was told.
+fn own_port(scope: &Scope) -> Option<i32> {
+    scope.session.settings.get("port").parse().ok().filter(|port| *port != 0)
 }
 
 /// How many changes of the catalog ago a transaction was; for ever, of none.
