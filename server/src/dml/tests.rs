@@ -298,9 +298,9 @@ async fn the_first_committer_wins() {
     db.ok("INSERT INTO t VALUES (1, 'one')").await;
     let (mut first, mut second) = (db.begin(), db.begin());
     in_block(&mut first, "UPDATE t SET b = 'first'").await.unwrap();
-    in_block(&mut second, "UPDATE t SET b = 'second'").await.unwrap();
     first.commit().await.unwrap();
-    assert_eq!(second.commit().await.unwrap_err().state, SqlState::SERIALIZATION_FAILURE);
+    let lost = in_block(&mut second, "UPDATE t SET b = 'second'").await.unwrap_err();
+    assert_eq!(lost.state, SqlState::SERIALIZATION_FAILURE);
     let (mut first, mut second) = (db.begin(), db.begin());
     in_block(&mut first, "INSERT INTO t VALUES (2, 'x')").await.unwrap();
     in_block(&mut second, "INSERT INTO t VALUES (2, 'y')").await.unwrap();
