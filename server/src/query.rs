@@ -22,10 +22,8 @@ use crate::session::context::SessionFacts;
 use crate::types::SqlType;
 use crate::view::View;
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -50,6 +48,7 @@ pub mod explain;
 pub mod expression;
 pub mod files;
 mod grouping;
+pub mod held;
 pub mod integers;
 pub mod intervals;
 pub mod join_order;
@@ -72,7 +71,6 @@ pub mod qualified_names;
 pub mod ranges;
 pub mod record_functions;
 mod repeated_rows;
-pub mod returned;
 pub mod rewrite;
 pub mod row_values;
 pub mod safe_pushdown;
@@ -95,6 +93,7 @@ pub mod whole_rows;
 mod tests;
 
 pub use files::FileKind;
+pub use held::HeldRows;
 pub use planner::Scope;
 
 /// The catalog in which tables show the ids of their rows.
@@ -106,16 +105,8 @@ pub fn rows_of(schema: &str, table: &str) -> ast::ObjectName {
     ast::ObjectName(parts.map(|part| ast::ObjectNamePart::Identifier(ast::Ident::with_quote('"', part))).into())
 }
 
-/// The catalog of rows that subqueries have locked.
-pub const HELD_CATALOG: &str = "__held";
-
-/// The name under which a statement reads the rows that a subquery has locked.
-pub fn held_rows(number: usize) -> ast::ObjectName {
-    let parts = [HELD_CATALOG, "rows", &number.to_string()];
-    ast::ObjectName(parts.map(|part| ast::ObjectNamePart::Identifier(ast::Ident::with_quote('"', part))).into())
-}
-
 /// What one statement's queries are planned with: a frozen view, and the session's settings that matter to planning.
+#[derive(Clone)]
 pub struct QueryContext {
     /// What all sessions share.
     pub engine: Arc<Engine>,
@@ -135,19 +126,8 @@ pub struct QueryContext {
     pub sequences: Arc<dyn SequenceAccess>,
     /// Who wants to see the plan that is run: EXPLAIN ANALYZE of a change.
     pub ran: Option<explain::Ran>,
-    /// What changes in the statement's WITH have returned.
-    pub returned: Arc<[returned::Returned]>,
-    /// Rows that subqueries have locked, by number: see [`held_rows`].
+    /// Rows that parts of the statement have left for the rest of it, by number: see [`held`].
     pub held: Arc<[HeldRows]>,
-}
-
-/// Rows that a subquery has locked, for the statement around it to read.
-#[derive(Clone, Debug)]
-pub struct HeldRows {
-    /// The rows.
-    pub table: Arc<MemTable>,
-    /// What they take.
-    pub memory: Arc<MemoryReservation>,
 }
 
 /// Sequences, as the functions `nextval`, `currval`, `setval` and `lastval` use them. Blocking: called from a query's thread.
@@ -243,8 +223,8 @@ fn until_ended(engine: &Engine, process_id: i32, wait: impl Future<Output = Resu
     tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(wait))
 }
 
-/// A stream that holds something as long as it lives.
-fn held<T: Send + 'static>(stream: SendableRecordBatchStream, held: T) -> SendableRecordBatchStream {
+/// A stream that keeps something as long as it lives.
+fn keeping<T: Send + 'static>(stream: SendableRecordBatchStream, held: T) -> SendableRecordBatchStream {
     let schema = stream.schema();
     let stream = stream.inspect(move |_| {
         let _held = &held;
@@ -277,7 +257,6 @@ impl QueryContext {
             acting: None,
             view_depth: 0,
             keys_visible: false,
-            returned: Arc::clone(&self.returned),
             ended: CancellationToken::new(),
             held: Arc::clone(&self.held),
         }

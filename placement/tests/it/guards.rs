@@ -55,7 +55,8 @@ fn any_change_of_a_table_that_has_to_stay_as_it_was_is_a_conflict() {
     applied(&mut state, &insert(8, State::FIRST_ID + 1, b"other"));
     let mut gone = TableChange::new(TableId(7));
     gone.remove_units = vec![UnitRemoval { unit: UnitId(State::FIRST_ID), version: seen }];
-    applied(&mut state, &Command::Commit(Commit { read_index: state.index, tables: vec![gone], ..Commit::default() }));
+    let read_index = state.index;
+    applied(&mut state, &Command::Commit(Commit { read_index, tables: vec![gone], ..Commit::default() }));
     assert_eq!(state.apply_next(&unchanged(seen, 7)), Outcome::Conflict(Conflict::Rows(TableId(7))));
     let now = state.index;
     applied(&mut state, &unchanged(now, 7));

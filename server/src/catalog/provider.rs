@@ -8,8 +8,9 @@ use super::{Relation, ViewDefinition, information_schema, pg_catalog, system_col
 use crate::access::acl::{self, Kind as ObjectKind};
 use crate::access::rights::{access, denied};
 use crate::error::SqlError;
+use crate::query::held::HELD_CATALOG;
 use crate::query::table::SegmentTable;
-use crate::query::{HELD_CATALOG, ROWS_CATALOG, Scope, files, returned};
+use crate::query::{ROWS_CATALOG, Scope, files};
 use crate::session::parse::parse_query;
 use async_trait::async_trait;
 use datafusion::catalog::view::ViewTable;
@@ -25,7 +26,7 @@ pub const SEARCH_PATH_SCHEMA: &str = "$search_path";
 /// The schemas that are built in.
 pub const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "information_schema", "plimsoll"];
 
-/// The only database, the one that shows row ids, the one of files, and those of rows that a change returned or a statement has locked.
+/// The only database, the one that shows row ids, the one of files, and the one of rows that a part of a statement has left.
 #[derive(Debug)]
 pub struct ViewCatalogs {
     scope: Arc<Scope>,
@@ -51,7 +52,6 @@ impl CatalogProviderList for ViewCatalogs {
             system_columns::CATALOG => Kind::System,
             system_columns::ROWS_CATALOG => Kind::SystemRows,
             files::FILES_CATALOG => Kind::Files,
-            returned::RETURNED_CATALOG => Kind::Returned,
             HELD_CATALOG => Kind::Held,
             name if name == self.scope.database => Kind::Plain,
             _ => return None,
@@ -67,7 +67,6 @@ enum Kind {
     System,
     SystemRows,
     Files,
-    Returned,
     Held,
 }
 
@@ -84,10 +83,10 @@ impl CatalogProvider for ViewCatalog {
     }
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let name = match self.kind {
-            Kind::Files | Kind::Held | Kind::Returned => name,
+            Kind::Files | Kind::Held => name,
             _ => resolved(name, &self.scope.search_path)?,
         };
-        let exists = matches!(self.kind, Kind::Files | Kind::Held | Kind::Returned)
+        let exists = matches!(self.kind, Kind::Files | Kind::Held)
             || name == SEARCH_PATH_SCHEMA
             || SYSTEM_SCHEMAS.contains(&name)
             || self.scope.view.catalog.schemas.contains_key(name);
@@ -112,7 +111,6 @@ impl SchemaProvider for ViewSchema {
         match (self.kind, self.name.as_str()) {
             (Kind::Held, _) => Ok(self.held(name)),
             (Kind::Files, kind) => files::provider(&self.scope, kind, name).await.map(Some).map_err(Into::into),
-            (Kind::Returned, _) => Ok(returned::provider(&self.scope.returned, name)?),
             (Kind::Rows | Kind::SystemRows, schema) => Ok(self.table_with_row_ids(schema, name)?),
             (_, SEARCH_PATH_SCHEMA) => self.search(name).await,
             (kind, schema) => {

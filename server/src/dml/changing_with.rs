@@ -2,28 +2,26 @@
 //!
 //! 1. All parts of the statement read one frozen view: none sees what another has changed, other than by its RETURNING.
 //! 2. The changes that others read are run in their order, each once and to its end. What one returns is kept, in reserved memory, as a
-//!    relation ([`crate::query::returned`]) that those after it read in its place.
+//!    relation ([`crate::query::held`]) that those after it read in its place.
 //! 3. Then comes the statement below WITH. If it is a query, its rows are kept too, for nothing may be sent before all has succeeded.
 //! 4. The changes that nothing reads come last, as in PostgreSQL.
 //!
 //! Of two parts that change the same row, the first does; the other passes it by.
 
-use super::Described;
-use super::query::{select, table};
-use super::returning::held;
+use super::query::select_all;
+use super::{Described, returning};
 use crate::error::{Result, SqlError, SqlState};
-use crate::query::returned::{Returned, name_of};
-use crate::query::{QueryContext, semantics};
+use crate::ingest::expression::nullable;
+use crate::query::{HeldRows, QueryContext, held, semantics};
 use crate::session::Outcome;
 use crate::session::transaction::Transaction;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::sql::sqlparser::ast::{Cte, Ident, Query, SelectItem, SetExpr, Statement, WildcardAdditionalOptions, With};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::sql::sqlparser::ast::{Cte, Query, SetExpr, Statement, With};
 use futures::TryStreamExt;
-use std::sync::Arc;
 
 /// Whether a statement's own WITH changes rows.
 pub fn changes(statement: &Statement) -> bool {
@@ -70,7 +68,7 @@ async fn execute_parts(
             let part = parts.statement(&cte.query);
             let outcome = Box::pin(super::execute_single(&parts.context, transaction, &part, parameters)).await?;
             let rows = match outcome {
-                Outcome::Rows { schema, batches, .. } => Some(collected(context, &schema, batches).await?),
+                Outcome::Rows { schema, batches, .. } => Some(Kept::of(context, &schema, batches).await?),
                 _ => None,
             };
             parts.keep_returned(cte, rows)?;
@@ -108,8 +106,8 @@ async fn select_rows(context: &QueryContext, query: &Statement, parameters: &[Sc
     let plan = context.plan(query).await?;
     let schema = context.output_schema(&plan);
     let batches = context.run(context.bind(plan, parameters)?).await?;
-    let rows = collected(context, &schema, batches).await?;
-    let batches = held(rows.schema, rows.batches, rows.memory);
+    let rows = Kept::of(context, &schema, batches).await?;
+    let batches = returning::held(rows.schema, rows.batches, rows.memory);
     Ok(Outcome::Rows { schema, batches, tag: "SELECT", tag_rows: true })
 }
 
@@ -124,7 +122,7 @@ pub(super) async fn describe(context: &QueryContext, statement: &Statement) -> R
         }
         let part = parts.statement(&cte.query);
         let of_part = Box::pin(super::describe::of_single(&parts.context, &part)).await?;
-        let empty = of_part.columns.map(|schema| Returned { schema: nullable(&schema), batches: Vec::new(), memory: None });
+        let empty = of_part.columns.map(|schema| Kept::empty(context, &schema));
         described.parameters.extend(of_part.parameters);
         parts.keep_returned(cte, empty)?;
     }
@@ -138,7 +136,6 @@ pub(super) async fn describe(context: &QueryContext, statement: &Statement) -> R
 /// The parts of a statement on the way from first to last.
 struct Parts {
     context: QueryContext,
-    returned: Vec<Returned>,
     /// What the next part can read.
     with: With,
 }
@@ -149,7 +146,7 @@ impl Parts {
         let Statement::Query(query) = statement else { return Err(SqlError::internal("a query was expected")) };
         let Some(with) = &query.with else { return Err(SqlError::internal("a statement with WITH was expected")) };
         let with = With { cte_tables: Vec::new(), ..with.clone() };
-        Ok((query, Self { context: context.with_returned(&[]), returned: Vec::new(), with }))
+        Ok((query, Self { context: context.clone(), with }))
     }
 
     fn keep(&mut self, cte: Cte) {
@@ -169,13 +166,11 @@ impl Parts {
     }
 
     /// Puts what a change returned in its place. One that returns nothing cannot be read: its name stands for nothing.
-    fn keep_returned(&mut self, cte: &Cte, rows: Option<Returned>) -> Result<()> {
+    fn keep_returned(&mut self, cte: &Cte, rows: Option<Kept>) -> Result<()> {
         let Some(rows) = rows else { return Ok(()) };
-        let mut cte = cte.clone();
-        cte.query = reading(self.returned.len())?;
-        self.returned.push(rows);
-        self.context = self.context.with_returned(&self.returned);
-        self.keep(cte);
+        let reading = Box::new(select_all(held::relation(self.context.held.len()))?);
+        self.context.hold(HeldRows::new(rows.schema, rows.batches, rows.memory)?);
+        self.keep(Cte { query: reading, ..cte.clone() });
         Ok(())
     }
 
@@ -187,27 +182,27 @@ impl Parts {
     }
 }
 
-fn reading(place: usize) -> Result<Box<Query>> {
-    let from = table(name_of(place), &Ident::with_quote('"', "returned"));
-    match select(None, vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())], vec![from], None)? {
-        Statement::Query(query) => Ok(query),
-        _ => Err(SqlError::internal("a query was expected")),
-    }
+/// Rows that a part has returned, all of them; their columns can be NULL.
+struct Kept {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    memory: MemoryReservation,
 }
 
-async fn collected(context: &QueryContext, schema: &SchemaRef, mut batches: SendableRecordBatchStream) -> Result<Returned> {
-    let memory = MemoryConsumer::new("WITH").register(&context.engine.runtime.memory_pool);
-    let schema = nullable(schema);
-    let mut kept = Vec::new();
-    while let Some(batch) = batches.try_next().await.map_err(SqlError::from)? {
-        memory.try_grow(batch.get_array_memory_size())?;
-        kept.push(RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?);
+impl Kept {
+    fn empty(context: &QueryContext, schema: &SchemaRef) -> Self {
+        let memory = MemoryConsumer::new("WITH").register(&context.engine.runtime.memory_pool);
+        Self { schema: nullable(schema), batches: Vec::new(), memory }
     }
-    Ok(Returned { schema, batches: kept, memory: Some(Arc::new(memory)) })
-}
 
-fn nullable(schema: &SchemaRef) -> SchemaRef {
-    crate::ingest::expression::nullable(schema)
+    async fn of(context: &QueryContext, schema: &SchemaRef, mut batches: SendableRecordBatchStream) -> Result<Self> {
+        let mut kept = Self::empty(context, schema);
+        while let Some(batch) = batches.try_next().await.map_err(SqlError::from)? {
+            kept.memory.try_grow(batch.get_array_memory_size())?;
+            kept.batches.push(RecordBatch::try_new(kept.schema.clone(), batch.columns().to_vec())?);
+        }
+        Ok(kept)
+    }
 }
 
 /// Names in WITH that return nothing, read all the same: 0A000 as PostgreSQL has it.

@@ -52,8 +52,7 @@ pub(super) fn plain_table(target: &Target, alias: &Ident) -> TableWithJoins {
     table(ObjectName(parts.into()), alias)
 }
 
-/// A relation by its name.
-pub(super) fn table(name: ObjectName, alias: &Ident) -> TableWithJoins {
+fn table(name: ObjectName, alias: &Ident) -> TableWithJoins {
     let alias = TableAlias { explicit: true, name: alias.clone(), columns: Vec::new(), at: None };
     let relation = TableFactor::Table {
         name,

@@ -14,7 +14,6 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{Ident, SelectItem, Statement, TableWithJoins, With};
-use std::sync::Arc;
 
 /// What a statement returns: nothing, or rows, which are held (in reserved memory) until the statement is complete.
 pub(super) struct Returning {
@@ -74,13 +73,13 @@ impl Returning {
     pub(super) fn outcome(self, tag: &'static str, rows: u64) -> Outcome {
         let Some(list) = self.list else { return Outcome::Done(format!("{tag} {rows}")) };
         let schema = list.output.clone();
-        let batches = held(nullable(&schema), self.batches, Some(Arc::new(self.memory)));
+        let batches = held(nullable(&schema), self.batches, self.memory);
         Outcome::Rows { schema, batches, tag, tag_rows: true }
     }
 }
 
 /// Rows that were kept, as a stream that holds what was reserved for them.
-pub(super) fn held(schema: SchemaRef, batches: Vec<RecordBatch>, memory: Option<Arc<MemoryReservation>>) -> SendableRecordBatchStream {
+pub(super) fn held(schema: SchemaRef, batches: Vec<RecordBatch>, memory: MemoryReservation) -> SendableRecordBatchStream {
     let batches = futures::stream::iter(batches.into_iter().map(move |batch| {
         let _ = &memory;
         Ok(batch)

@@ -64,7 +64,6 @@ fn context(engine: &Arc<Engine>) -> impl Fn(View) -> QueryContext + use<> {
         session: Arc::default(),
         sequences: Arc::new(NoSequences),
         ran: None,
-        returned: Arc::default(),
         held: Arc::default(),
     }
 }

@@ -3,13 +3,11 @@
 use super::{clauses, locks_rows, select};
 use crate::dml;
 use crate::error::{Result, SqlError, SqlState};
-use crate::query::{HeldRows, QueryContext, held_rows};
+use crate::query::{HeldRows, QueryContext, held};
 use crate::session::transaction::Transaction;
-use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
-use datafusion::sql::sqlparser::ast::{Query, Statement, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Query, Statement, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 /// Runs the subqueries of a statement that lock rows; the statement that reads what they have found, which `context` knows from then on.
 pub async fn settle(
@@ -29,9 +27,7 @@ pub async fn settle(
             Ok(rows) => rows,
             Err(error) => return Err(explained(context, statement, error).await),
         };
-        let table = MemTable::try_new(Arc::clone(&rows.schema), vec![rows.batches])?;
-        let held = HeldRows { table: Arc::new(table), memory: Arc::new(rows.memory) };
-        context.held = context.held.iter().cloned().chain([held]).collect();
+        context.hold(HeldRows::new(rows.schema, rows.batches, rows.memory)?);
     }
     Ok(outer)
 }
@@ -71,19 +67,7 @@ impl VisitorMut for Take {
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.depth -= 1;
         if !query.locks.is_empty() && (self.depth > 0 || !self.root) {
-            let table = TableFactor::Table {
-                name: held_rows(self.first + self.taken.len()),
-                alias: None,
-                args: None,
-                with_hints: Vec::new(),
-                version: None,
-                with_ordinality: false,
-                partitions: Vec::new(),
-                json_path: None,
-                sample: None,
-                index_hints: Vec::new(),
-            };
-            if let Ok(reading) = dml::select_all(table) {
+            if let Ok(reading) = dml::select_all(held::relation(self.first + self.taken.len())) {
                 self.taken.push(std::mem::replace(query, reading));
             }
         }

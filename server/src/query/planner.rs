@@ -77,11 +77,9 @@ pub struct Scope {
     pub view_depth: usize,
     /// Whether planning sees the keys of tables: only for what PostgreSQL takes from a primary key in GROUP BY.
     pub keys_visible: bool,
-    /// What changes in the statement's WITH have returned.
-    pub returned: Arc<[super::returned::Returned]>,
     /// Nobody waits for the result any more: what runs within a step of a query, and never pauses, asks.
     pub ended: CancellationToken,
-    /// Rows that subqueries have locked.
+    /// Rows that parts of the statement have left for the rest of it.
     pub held: Arc<[HeldRows]>,
 }
 
@@ -340,7 +338,7 @@ impl Scope {
     /// Keeps the snapshot pinned for as long as the stream lives: segments are opened when they are first touched, and until then only the pin
     /// keeps the sweep from them.
     fn pinned(&self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
-        super::held(stream, Arc::clone(&self.view.snapshot))
+        super::keeping(stream, Arc::clone(&self.view.snapshot))
     }
 
     /// The scope in which a view's query is planned.

@@ -183,7 +183,6 @@ impl Fixture {
             acting: None,
             keys_visible: false,
             view_depth: 0,
-            returned: Arc::default(),
             ended: Default::default(),
             held: Arc::default(),
         }

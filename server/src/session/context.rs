@@ -87,7 +87,6 @@ impl ContextSource {
             session: self.session.clone(),
             sequences: self.sequences.clone(),
             ran: self.ran.clone(),
-            returned: Arc::default(),
             held: Arc::default(),
         }
     }
