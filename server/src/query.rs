@@ -105,6 +105,22 @@ pub fn rows_of(schema: &str, table: &str) -> ast::ObjectName {
     ast::ObjectName(parts.map(|part| ast::ObjectNamePart::Identifier(ast::Ident::with_quote('"', part))).into())
 }
 
+/// A relation in a FROM list.
+pub fn relation(name: ast::ObjectName, alias: Option<ast::TableAlias>) -> ast::TableFactor {
+    ast::TableFactor::Table {
+        name,
+        alias,
+        args: None,
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
+    }
+}
+
 /// What one statement's queries are planned with: a frozen view, and the session's settings that matter to planning.
 #[derive(Clone)]
 pub struct QueryContext {

@@ -4,7 +4,7 @@ use crate::catalog::ColumnDefinition;
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::query::table::{ROW_COLUMN, SEGMENT_COLUMN};
-use crate::query::{casts, rows_of};
+use crate::query::{casts, relation, rows_of};
 use crate::types::SqlType;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
@@ -54,19 +54,7 @@ pub(super) fn plain_table(target: &Target, alias: &Ident) -> TableWithJoins {
 
 fn table(name: ObjectName, alias: &Ident) -> TableWithJoins {
     let alias = TableAlias { explicit: true, name: alias.clone(), columns: Vec::new(), at: None };
-    let relation = TableFactor::Table {
-        name,
-        alias: Some(alias),
-        args: None,
-        with_hints: Vec::new(),
-        version: None,
-        with_ordinality: false,
-        partitions: Vec::new(),
-        json_path: None,
-        sample: None,
-        index_hints: Vec::new(),
-    };
-    TableWithJoins { relation, joins: Vec::new() }
+    TableWithJoins { relation: relation(name, Some(alias)), joins: Vec::new() }
 }
 
 /// The name under which expressions refer to the target.

@@ -66,10 +66,9 @@ impl VisitorMut for Take {
     }
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.depth -= 1;
-        if !query.locks.is_empty() && (self.depth > 0 || !self.root) {
-            if let Ok(reading) = dml::select_all(held::relation(self.first + self.taken.len())) {
-                self.taken.push(std::mem::replace(query, reading));
-            }
+        let apart = !query.locks.is_empty() && (self.depth > 0 || !self.root);
+        if apart && let Ok(reading) = dml::select_all(held::relation(self.first + self.taken.len())) {
+            self.taken.push(std::mem::replace(query, reading));
         }
         ControlFlow::Continue(())
     }

@@ -33,18 +33,7 @@ impl HeldRows {
 /// The relation as which a statement reads the rows of a number.
 pub fn relation(number: usize) -> TableFactor {
     let parts = [HELD_CATALOG, "rows", &number.to_string()].map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part)));
-    TableFactor::Table {
-        name: ObjectName(parts.into()),
-        alias: None,
-        args: None,
-        with_hints: Vec::new(),
-        version: None,
-        with_ordinality: false,
-        partitions: Vec::new(),
-        json_path: None,
-        sample: None,
-        index_hints: Vec::new(),
-    }
+    super::relation(ObjectName(parts.into()), None)
 }
 
 impl QueryContext {
