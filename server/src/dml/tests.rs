@@ -514,7 +514,10 @@ async fn with_and_identities() {
     assert_eq!(db.fails("INSERT INTO i SELECT 5, 7").await.state, SqlState::GENERATED_ALWAYS);
     assert_eq!(db.fails("UPDATE i SET id = 5").await.message, "column \"id\" can only be updated to DEFAULT");
     assert_eq!(db.ok("TRUNCATE i RESTART IDENTITY").await, "TRUNCATE TABLE");
-    assert_eq!(db.fails("MERGE INTO i USING t ON i.n = t.a WHEN MATCHED THEN DELETE").await.state, SqlState::FEATURE_NOT_SUPPORTED);
+    assert_eq!(db.ok("MERGE INTO i USING t ON i.n = t.a WHEN NOT MATCHED THEN INSERT (n) VALUES (t.a + 40)").await, "MERGE 1");
+    let given = "MERGE INTO i USING t ON i.n = t.a WHEN NOT MATCHED THEN INSERT VALUES (9, 9)";
+    assert_eq!(db.fails(given).await.state, SqlState::GENERATED_ALWAYS);
+    assert_eq!(db.ok("MERGE INTO i USING t ON i.n = t.a + 40 WHEN MATCHED THEN DELETE").await, "MERGE 1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
