@@ -5,12 +5,14 @@
 //!    relation ([`crate::query::held`]) that those after it read in its place.
 //! 3. Then comes the statement below WITH. If it is a query, its rows are kept too, for nothing may be sent before all has succeeded.
 //! 4. The changes that nothing reads come last, as in PostgreSQL.
+//! 5. What foreign keys demand follows once all parts have changed what they change.
 //!
 //! Of two parts that change the same row, the first does; the other passes it by.
 
 use super::query::select_all;
 use super::{Described, returning};
 use crate::error::{Result, SqlError, SqlState};
+use crate::foreign_keys::queue;
 use crate::ingest::expression::nullable;
 use crate::query::{HeldRows, QueryContext, held, semantics};
 use crate::session::Outcome;
@@ -44,9 +46,12 @@ pub(super) async fn execute(
     parameters: &[ScalarValue],
 ) -> Result<Outcome> {
     transaction.hold_units();
+    transaction.hold_events();
     let outcome = execute_parts(context, transaction, statement, parameters).await;
     transaction.release_units();
+    let events = transaction.release_events();
     let outcome = outcome?;
+    queue::run(context, transaction, events).await?;
     transaction.settle().await?;
     Ok(outcome)
 }

@@ -35,7 +35,7 @@ pub enum Event {
 
 /// Does what follows from a statement, and from that in turn.
 pub async fn run(context: &QueryContext, transaction: &mut Transaction, events: Vec<Event>) -> Result<()> {
-    let mut queue = VecDeque::from(events);
+    let mut queue = VecDeque::from(transaction.due(events));
     let mut done = 0;
     while let Some(event) = queue.pop_front() {
         done += 1;
@@ -55,7 +55,7 @@ pub async fn run(context: &QueryContext, transaction: &mut Transaction, events: 
 
 /// Checks what needs no action: of rows that were only inserted.
 pub async fn check_all(transaction: &mut Transaction, events: Vec<Event>) -> Result<()> {
-    for event in events {
+    for event in transaction.due(events) {
         check(transaction, event).await?;
     }
     Ok(())

@@ -9,10 +9,10 @@ use crate::session::lock_clauses::Held;
 use crate::session::transaction::Transaction;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{SchemaRef, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, SchemaRef, UInt32Type, UInt64Type};
 use datafusion::common::ScalarValue;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::logical_expr::{FetchType, LogicalPlan, Projection, SkipType};
+use datafusion::logical_expr::{Expr, FetchType, Limit, LogicalPlan, Projection, SkipType};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::TryStreamExt;
 use std::sync::Arc;
@@ -161,10 +161,22 @@ fn places<'a>(tables: &[Carried], at: usize, batch: &'a RecordBatch) -> Result<(
     Ok((units, rows))
 }
 
+/// A number that is cast, which a parameter of another type than bigint is, as the bigint that LIMIT takes.
+fn constant(count: Option<Box<Expr>>) -> Option<Box<Expr>> {
+    count.map(|count| match *count {
+        Expr::Cast(ref cast) => match cast.expr.as_ref() {
+            Expr::Literal(value, _) => value.cast_to(&DataType::Int64).map_or(count.clone(), |value| Box::new(Expr::Literal(value, None))),
+            _ => count,
+        },
+        _ => count,
+    })
+}
+
 /// The plan without the LIMIT at its top: rows that are left out do not count.
 fn without_limit(plan: LogicalPlan) -> Result<(LogicalPlan, Window)> {
     match plan {
         LogicalPlan::Limit(limit) => {
+            let limit = Limit { skip: constant(limit.skip), fetch: constant(limit.fetch), input: limit.input };
             let (SkipType::Literal(skip), FetchType::Literal(fetch)) = (limit.get_skip_type()?, limit.get_fetch_type()?) else {
                 return Err(SqlError::unsupported("SKIP LOCKED with a LIMIT that is no constant"));
             };

@@ -18,6 +18,7 @@ use crate::engine::locks::Owner;
 use crate::engine::writers::{Turn, Writing};
 use crate::error::{Result, SqlError};
 use crate::foreign_keys::pending::Pending;
+use crate::foreign_keys::queue::Event;
 use crate::view::{PinnedState, TableChanges, View};
 use placement::{Assertion, LogIndex, ObjectKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,8 @@ pub struct Transaction {
     writing: BTreeMap<u32, Writing>,
     /// Whether units stay as they are: see [`Transaction::hold_units`].
     units_held: bool,
+    /// What follows from the parts of a statement, while they run: see [`Transaction::hold_events`].
+    held_events: Option<Vec<Event>>,
     /// What foreign keys are yet to be checked.
     pending: Arc<Pending>,
     /// How it waits for locks, and what its statements see.
@@ -108,6 +111,7 @@ impl Transaction {
             dropped_counters: Arc::default(),
             writing: BTreeMap::new(),
             units_held: false,
+            held_events: None,
             pending: Arc::default(),
             manner: Manner::default(),
             locks,

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::foreign_keys::key_set::KeySet;
 use crate::foreign_keys::link::Link;
 use crate::foreign_keys::pending::{self, Mode, Owed};
+use crate::foreign_keys::queue::Event;
 use crate::session::context::SessionFacts;
 use crate::view::View;
 use std::sync::Arc;
@@ -56,6 +57,27 @@ impl Transaction {
     pub async fn lock_space(&self, space: u64, mode: KeyMode, fingerprints: Option<Vec<u64>>) -> Result<()> {
         let keys = LockedKeys { space, mode, fingerprints };
         self.locks.lock(Wanted::Keys(keys), self.manner.lock_limit).await.map(drop)
+    }
+
+    /// From here on what follows from changes waits: several parts of one statement change rows, and only all of them are to hold together.
+    pub fn hold_events(&mut self) {
+        self.held_events = Some(Vec::new());
+    }
+
+    /// Ends [`Transaction::hold_events`]; what has come together.
+    pub fn release_events(&mut self) -> Vec<Event> {
+        self.held_events.take().unwrap_or_default()
+    }
+
+    /// What is to be done now of what follows from a change: nothing, while it waits.
+    pub fn due(&mut self, events: Vec<Event>) -> Vec<Event> {
+        match &mut self.held_events {
+            Some(held) => {
+                held.extend(events);
+                Vec::new()
+            }
+            None => events,
+        }
     }
 
     /// Whether a foreign key is checked later.
