@@ -23,7 +23,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr as PlanExpr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Insert, OnConflictAction, OnInsert, Query, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, Values, With,
+    Expr, Insert, OnConflictAction, OnInsert, Query, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, Value, Values, With,
     visit_expressions,
 };
 use futures::TryStreamExt;
@@ -140,9 +140,10 @@ impl Source {
             return Ok(source);
         }
         let planned = plan(context, target, &positions, query, (with, overriding, !insert.columns.is_empty())).await?;
-        let ignored = |position: &usize| overriding == Some(Overriding::User) && target.definition.columns[*position].identity.is_some();
-        let given = &positions[..planned.columns];
-        let given: &[usize] = &given.iter().map(|position| if ignored(position) { NOWHERE } else { *position }).collect::<Vec<_>>();
+        let overridden = |position: usize| overriding == Some(Overriding::User) && target.definition.columns[position].identity.is_some();
+        let ignored = |index: usize| planned.defaults.get(index) == Some(&true) || overridden(positions[index]);
+        let given = (0..planned.columns).map(|index| if ignored(index) { NOWHERE } else { positions[index] });
+        let given: &[usize] = &given.collect::<Vec<_>>();
         let stream = context.run(context.bind(planned.plan, parameters)?).await?;
         Self::new(context, target, given, &planned.untyped, Input::Query(stream))
     }
@@ -225,6 +226,8 @@ pub(super) struct Planned {
     columns: usize,
     /// Which of its columns are literals without a type.
     untyped: Vec<bool>,
+    /// Which of its columns are DEFAULT in each row, and hold nothing; none if it is not VALUES.
+    defaults: Vec<bool>,
 }
 
 /// Plans the source of an INSERT; its last flag is whether the columns are listed.
@@ -253,7 +256,7 @@ pub(super) async fn plan(
         check_identity(target, &positions[..columns], |index| all_default.get(index).copied().unwrap_or(false))?;
     }
     let untyped = (0..columns).map(|index| is_untyped_column(&plan, index)).collect();
-    Ok(Planned { plan, columns, untyped })
+    Ok(Planned { plan, columns, untyped, defaults: all_default })
 }
 
 /// Puts defaults where DEFAULT stands, and types to parameters; answers which columns are DEFAULT in each row.
@@ -283,7 +286,10 @@ fn prepare_values(target: &Target, definitions: &[&ColumnDefinition], values: &m
         for (index, expression) in row.content.iter_mut().enumerate() {
             let definition = definitions[index];
             if is_default(expression) {
-                *expression = default_expression(target, definition)?;
+                *expression = match defaults[index] {
+                    true => Expr::Value(Value::Null.into()),
+                    false => default_expression(target, definition)?,
+                };
             }
             if !literals[index] && !defaults[index] {
                 *expression = assigned(expression, definition);

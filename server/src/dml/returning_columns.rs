@@ -1,5 +1,5 @@
 //! `tableoid` and `xmax` in RETURNING: rows that a statement writes are of its table, and nobody has deleted them. Of a row that ON CONFLICT updated,
-//! `xmax` is not 0, by which upserts are told apart from inserts (`RETURNING (xmax = 0)`).
+//! `xmax` is not 0, by which upserts are told apart from inserts (`RETURNING (xmax = 0)`). And columns that are named with their table's schema.
 
 use crate::catalog::names::fold;
 use crate::ingest::Target;
@@ -46,6 +46,16 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
+    /// `schema.table.column` as `table.column`: in the query the table goes by its name alone.
+    fn without_schema(&self, expr: &mut Expr) {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && parts.len() == 3
+            && (fold(&parts[0]), fold(&parts[1])) == (self.target.schema.to_string(), self.target.name.to_string())
+        {
+            parts.remove(0);
+        }
+    }
+
     /// The name, if it is one of these and no column of the table's own.
     fn system_column(&self, expr: &Expr) -> Option<&'static str> {
         let name = match expr {
@@ -61,6 +71,7 @@ impl Columns<'_> {
 impl VisitorMut for Columns<'_> {
     type Break = ();
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.without_schema(expr);
         let value = match self.system_column(expr) {
             Some("xmax") => {
                 self.asked = true;

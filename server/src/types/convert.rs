@@ -236,13 +236,13 @@ pub fn out_of_range(sql_type: &SqlType) -> SqlError {
     SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
 }
 
-/// The nearest double of each decimal.
+/// The nearest double of each decimal. Where there is a NULL the value can be any.
 fn doubles(decimals: &Decimal128Array) -> Float64Array {
-    const EXACT: i128 = 1 << 53;
+    const EXACT: u128 = 1 << 53;
     let scale = i32::from(decimals.scale());
     let nearest = |value: i128| match scale {
         // Both are exact, and so the quotient is rounded once.
-        0..=22 if value.abs() <= EXACT => value as f64 / 10f64.powi(scale),
+        0..=22 if value.unsigned_abs() <= EXACT => value as f64 / 10f64.powi(scale),
         _ => format!("{value}e{}", -scale).parse().unwrap_or(f64::NAN),
     };
     decimals.unary::<_, Float64Type>(nearest)
