@@ -6,7 +6,6 @@ use super::{Identity, Session};
 use crate::engine::Engine;
 use crate::error::Result;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinHandle;
 
 const LOST: &str = "could not serialize access due to concurrent update";
@@ -26,7 +25,7 @@ async fn waiting(engine: &Arc<Engine>, mut session: Session, process_id: i32, sq
     });
     while !engine.locks.is_waiting(process_id) {
         assert!(!task.is_finished(), "{sql} did not wait");
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
     task
 }

@@ -203,3 +203,20 @@ async fn what_is_cancelled_keeps_nobody_waiting() {
     let after = tokio::time::timeout(limit, other.query_one("SELECT count(*) FROM pg_class", &[])).await;
     after.expect("an answer after the joins").unwrap();
 }
+
+/// A statement with changes in WITH puts off what foreign keys demand of them until its end. One that was broken off left the rest of its block
+/// without checks, and a row that refers to nothing was committed.
+#[tokio::test]
+async fn a_statement_that_is_broken_off_puts_nothing_off_for_those_after_it() {
+    let server = ServerProcess::start();
+    let client = server.connect().await;
+    let tables = "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1); CREATE TABLE c (pid int REFERENCES p)";
+    client.batch_execute(tables).await.unwrap();
+    client.batch_execute("BEGIN; SAVEPOINT s; SET LOCAL statement_timeout = 300").await.unwrap();
+    let slow = "WITH new AS (INSERT INTO c VALUES (1) RETURNING pid) SELECT pg_sleep(60) FROM new";
+    let broken_off = client.batch_execute(slow).await.unwrap_err();
+    assert_eq!(broken_off.code().unwrap().code(), "57014");
+    client.batch_execute("ROLLBACK TO s").await.unwrap();
+    let refused = client.batch_execute("INSERT INTO c VALUES (99)").await.unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "23503");
+}

@@ -52,6 +52,8 @@ impl Transaction {
         (self.changes, self.keys, self.staged) = (changes, keys, staged);
         (self.assertions, self.seen_all, self.seen_unchanged) = (assertions, seen_all, seen_unchanged);
         self.pending = pending;
+        // A statement of several parts that was broken off has not released what it held.
+        (self.units_held, self.held_events) = (false, None);
         (self.dropped_tables, self.dropped_counters) = (dropped_tables, dropped_counters);
         if gone {
             self.engine.changes.garbage_made();
