@@ -10,8 +10,9 @@ use crate::ingest::Target;
 use crate::query::table::SEGMENT_COLUMN;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause, MergeClauseKind,
-    MergeInsertExpr, MergeInsertKind, ObjectName, Spanned, Statement, TableWithJoins, Value as Literal, With, visit_expressions,
+    Assignment, AssignmentTarget, BinaryOperator, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction,
+    MergeClause, MergeClauseKind, MergeInsertExpr, MergeInsertKind, ObjectName, Spanned, Statement, TableWithJoins, Value as Literal, With,
+    visit_expressions,
 };
 use std::ops::ControlFlow;
 
@@ -127,7 +128,7 @@ impl Clause {
             MergeAction::Update(update) => {
                 refuse(&[(update.update_predicate.is_some() || update.delete_predicate.is_some(), "WHERE in a MERGE action")])?;
                 match update.assignments.first() {
-                    Some(assignment) if assignment.to_string().contains(NOTHING) => Then::Nothing,
+                    Some(assignment) if is_nothing(assignment) => Then::Nothing,
                     _ => Then::Update(values(update::assignments(target, &update.assignments)?)),
                 }
             }
@@ -188,6 +189,12 @@ fn refuse_references(expression: &Expr, alias: &Ident) -> Result<()> {
 
 fn values(assigned: impl IntoIterator<Item = (usize, Expr)>) -> Vec<(usize, Value)> {
     assigned.into_iter().map(|(position, expression)| (position, Value::of(expression))).collect()
+}
+
+/// Whether an assignment stands for DO NOTHING: by its column alone, for a value may be any text.
+fn is_nothing(assignment: &Assignment) -> bool {
+    let AssignmentTarget::ColumnName(column) = &assignment.target else { return false };
+    matches!(&column.0[..], [part] if part.as_ident().is_some_and(|name| name.value == NOTHING))
 }
 
 fn inserted(target: &Target, insert: &MergeInsertExpr) -> Result<Then> {
