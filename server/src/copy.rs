@@ -10,6 +10,7 @@
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::{CopyFormat, CopyHeader, CopyKind};
 use crate::types::SqlType;
+use crate::types::forms::ValueForms;
 use crate::types::input::{ColumnBuilder, utf8};
 use arrow::array::ArrayRef;
 
@@ -72,10 +73,9 @@ impl CopyDecoder {
             fields: fields::Fields::default(),
         }
     }
-    /// Says which zone a timestamptz without one is in.
-    pub fn with_time_zone(mut self, time_zone: &str) -> Self {
-        self.columns =
-            self.columns.into_iter().map(|column| Column { builder: column.builder.with_time_zone(time_zone), ..column }).collect();
+    /// Says how the session reads values.
+    pub fn with_forms(mut self, forms: &ValueForms) -> Self {
+        self.columns = self.columns.into_iter().map(|column| Column { builder: column.builder.with_forms(forms), ..column }).collect();
         self
     }
     /// Takes bytes that need not be aligned to rows. Errors carry PostgreSQL's SQLSTATE, and its context line (`COPY t, line 3, column b: "x"`).

@@ -33,6 +33,7 @@ pub mod column_types;
 pub mod comments;
 pub mod constraints;
 pub mod create_table;
+mod dates_in_definitions;
 pub mod decision;
 pub mod dependencies;
 pub mod drop;
@@ -92,7 +93,10 @@ pub struct Execution<'a> {
 pub async fn execute(execution: &mut Execution<'_>, statement: &Statement) -> Result<String> {
     match statement.ours.as_deref() {
         Some(ours) => Box::pin(execution.ours(ours)).await,
-        None => Box::pin(execution.standard(&statement.ast)).await,
+        None => {
+            dates_in_definitions::check(&statement.ast, &execution.source.forms)?;
+            Box::pin(execution.standard(&statement.ast)).await
+        }
     }
 }
 

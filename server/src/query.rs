@@ -20,6 +20,7 @@ use crate::engine::locks::Locks;
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::context::SessionFacts;
 use crate::types::SqlType;
+use crate::types::forms::ValueForms;
 use crate::view::View;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
@@ -130,8 +131,8 @@ pub struct QueryContext {
     pub view: View,
     /// Where unqualified names are looked up, in order.
     pub search_path: Vec<String>,
-    /// `TimeZone`.
-    pub time_zone: String,
+    /// How values are read and written.
+    pub forms: Arc<ValueForms>,
     /// `current_user`, and friends.
     pub user: String,
     /// `current_database()`.
@@ -264,7 +265,7 @@ impl QueryContext {
             query_threads: self.engine.config.query_threads,
             view: self.view.clone(),
             search_path: self.search_path.clone(),
-            time_zone: self.time_zone.clone(),
+            forms: self.forms.clone(),
             user: self.user.clone(),
             database: self.database.clone(),
             session: Arc::clone(&self.session),

@@ -11,7 +11,7 @@ use crate::engine::activity::Registered;
 use crate::engine::advisory::Held;
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
-use crate::types::output::{OutputStyle, Styles};
+use crate::types::forms::{Styles, ValueForms};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use block::Block;
@@ -375,12 +375,12 @@ impl Session {
         self.settle();
         self.settings.take_changes()
     }
-    /// How values are written now.
-    pub fn output_style(&self) -> OutputStyle {
+    /// How values are read and written now.
+    pub fn value_forms(&self) -> ValueForms {
         let extra_float_digits = self.settings.get("extra_float_digits").parse().unwrap_or(1);
         let of = |name| self.settings.get(name);
         let styles = Styles::of_settings(of("DateStyle"), of("IntervalStyle"), of("bytea_output"));
-        OutputStyle { time_zone: of("TimeZone").to_string(), extra_float_digits, styles }
+        ValueForms { time_zone: of("TimeZone").to_string(), extra_float_digits, styles }
     }
     /// How long things may take.
     pub fn timeouts(&self) -> Timeouts {
@@ -406,7 +406,7 @@ impl Session {
             engine: self.engine.clone(),
             search_path,
             creation_path,
-            time_zone: self.settings.get("TimeZone").to_string(),
+            forms: Arc::new(self.value_forms()),
             user: roles::current(&self.settings).to_string(),
             database: self.identity.database.clone(),
             session: Arc::new(SessionFacts {

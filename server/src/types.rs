@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub mod catalog_type;
 pub mod convert;
+pub mod forms;
 pub mod input;
 pub mod moment;
 pub mod output;

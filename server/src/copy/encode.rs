@@ -5,7 +5,8 @@ use super::line_block::{LineBlock, LineStyle};
 use crate::error::Result;
 use crate::session::{CopyFormat, CopyHeader, CopyKind};
 use crate::types::SqlType;
-use crate::types::output::{BoundColumn, ColumnEncoder, OutputStyle, TupleBlock};
+use crate::types::forms::ValueForms;
+use crate::types::output::{BoundColumn, ColumnEncoder, TupleBlock};
 use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
 
@@ -38,7 +39,7 @@ enum Block {
 
 impl CopyEncoder {
     /// An encoder of rows with these columns.
-    pub fn new(format: &CopyFormat, columns: Vec<(String, SqlType)>, style: &OutputStyle) -> Self {
+    pub fn new(format: &CopyFormat, columns: Vec<(String, SqlType)>, style: &ValueForms) -> Self {
         let binary = format.kind == CopyKind::Binary;
         let encoders = columns.iter().map(|(_, sql_type)| ColumnEncoder::new(sql_type, binary, style)).collect();
         let names: Vec<String> = columns.into_iter().map(|(name, _)| name).collect();

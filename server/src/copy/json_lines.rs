@@ -6,9 +6,10 @@
 use super::{ROW_BYTES_MAX, shown};
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
+use crate::types::forms::ValueForms;
 use crate::types::input::{ColumnBuilder, utf8};
 use crate::types::json_path::{as_text, check, elements, kind, members, quoted};
-use crate::types::output::{ColumnEncoder, OutputStyle};
+use crate::types::output::ColumnEncoder;
 use arrow::array::{ArrayRef, RecordBatch};
 use bytes::{BufMut, BytesMut};
 
@@ -19,9 +20,9 @@ pub struct JsonEncoder {
 
 impl JsonEncoder {
     /// An encoder of rows with these columns; dates and intervals are in ISO form whatever the session shows.
-    pub fn new(columns: Vec<(String, SqlType)>, style: &OutputStyle) -> Self {
-        let style = OutputStyle { time_zone: style.time_zone.clone(), ..OutputStyle::default() };
-        let encoder = |(name, sql_type): (String, SqlType)| (quoted(&name), ColumnEncoder::new(&sql_type, false, &style));
+    pub fn new(columns: Vec<(String, SqlType)>, forms: &ValueForms) -> Self {
+        let forms = ValueForms::in_zone(&forms.time_zone);
+        let encoder = |(name, sql_type): (String, SqlType)| (quoted(&name), ColumnEncoder::new(&sql_type, false, &forms));
         Self { columns: columns.into_iter().map(encoder).collect() }
     }
     /// Appends a batch's rows.
@@ -106,9 +107,9 @@ pub struct JsonDecoder {
 
 impl JsonDecoder {
     /// A decoder of these columns; `ignored` are the table's other columns.
-    pub fn new(relation: &str, columns: Vec<(String, SqlType)>, ignored: Vec<String>, time_zone: &str) -> Self {
+    pub fn new(relation: &str, columns: Vec<(String, SqlType)>, ignored: Vec<String>, forms: &ValueForms) -> Self {
         let column = |(name, sql_type): (String, SqlType)| {
-            let builder = ColumnBuilder::new(&sql_type, 0).with_time_zone(time_zone);
+            let builder = ColumnBuilder::new(&sql_type, 0).with_forms(forms);
             Column { name, sql_type, builder, missing: Vec::new() }
         };
         let columns = columns.into_iter().map(column).collect();
@@ -245,7 +246,7 @@ mod tests {
 
     fn decoder() -> JsonDecoder {
         let columns = vec![("n".to_string(), SqlType::Int4), ("s".to_string(), SqlType::Text)];
-        JsonDecoder::new("t", columns, vec!["other".into()], "UTC")
+        JsonDecoder::new("t", columns, vec!["other".into()], &ValueForms::default())
     }
 
     #[test]
@@ -302,9 +303,9 @@ mod tests {
             let field = arrow::datatypes::Field::new("c", values.data_type().clone(), true);
             let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![values.clone()]).unwrap();
             let mut out = BytesMut::new();
-            JsonEncoder::new(columns.clone(), &OutputStyle::default()).append(&batch, &mut out).unwrap();
+            JsonEncoder::new(columns.clone(), &ValueForms::default()).append(&batch, &mut out).unwrap();
             assert_eq!(std::str::from_utf8(&out).unwrap(), format!("{{\"c\":{json}}}\n"));
-            let mut decoder = JsonDecoder::new("t", columns, Vec::new(), "UTC");
+            let mut decoder = JsonDecoder::new("t", columns, Vec::new(), &ValueForms::default());
             decoder.push(&out).unwrap();
             let back = decoder.take().remove(0).values;
             match sql_type {

@@ -1,7 +1,7 @@
 //! What COPY data means, in any pieces.
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::types::output::OutputStyle;
+use crate::types::forms::ValueForms;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use bytes::BytesMut;
@@ -54,7 +54,7 @@ fn rows(format: &CopyFormat, bytes: &[u8]) -> Result<Vec<String>> {
     }
     let whole = whole?;
     let texts = |column: usize| -> Vec<String> {
-        let encoder = crate::types::output::ColumnEncoder::new(&columns()[column].1, false, &OutputStyle::default());
+        let encoder = crate::types::output::ColumnEncoder::new(&columns()[column].1, false, &ValueForms::default());
         let bound = encoder.bind(whole.column(column)).unwrap();
         let text = |row| {
             let mut out = BytesMut::new();
@@ -159,7 +159,7 @@ proptest! {
             match b { Some(b) => builders[1].append_text(b).unwrap(), None => builders[1].append_null() }
         }
         let original = batch(&columns(), builders.iter_mut().map(ColumnBuilder::finish).collect());
-        let encoder = CopyEncoder::new(&format, columns(), &OutputStyle::default());
+        let encoder = CopyEncoder::new(&format, columns(), &ValueForms::default());
         let mut bytes = BytesMut::new();
         encoder.start(&mut bytes);
         let mut bound = encoder.bind(&original).unwrap();

@@ -9,7 +9,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::session::copy_options::FileFormat;
 use crate::types::SqlType;
 use crate::types::convert::convert;
-use crate::types::output::OutputStyle;
+use crate::types::forms::ValueForms;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::{Buf, BytesMut};
@@ -32,7 +32,7 @@ pub async fn write(
     schema: SchemaRef,
     batches: SendableRecordBatchStream,
     format: FileFormat,
-    style: OutputStyle,
+    style: ValueForms,
     path: String,
 ) -> Result<u64> {
     let target = PathBuf::from(&path);
@@ -72,7 +72,7 @@ async fn write_rows(
     schema: &SchemaRef,
     mut batches: SendableRecordBatchStream,
     format: &FileFormat,
-    style: &OutputStyle,
+    style: &ValueForms,
     file: File,
     path: &str,
 ) -> Result<u64> {
@@ -102,11 +102,11 @@ struct ParquetForm {
     writer: ArrowWriter<File>,
     columns: Vec<(SqlType, bool)>,
     schema: SchemaRef,
-    time_zone: String,
+    forms: ValueForms,
 }
 
 impl<'a> Sink<'a> {
-    fn new(schema: &SchemaRef, format: &FileFormat, style: &OutputStyle, file: File, path: &'a str) -> Result<Self> {
+    fn new(schema: &SchemaRef, format: &FileFormat, style: &ValueForms, file: File, path: &'a str) -> Result<Self> {
         let columns: Vec<(String, SqlType)> =
             schema.fields().iter().map(|field| (field.name().clone(), SqlType::of_field(field))).collect();
         let form = match format {
@@ -184,7 +184,7 @@ fn require_distinct(columns: &[(String, SqlType)]) -> Result<()> {
 }
 
 impl ParquetForm {
-    fn new(schema: &SchemaRef, columns: Vec<(String, SqlType)>, style: &OutputStyle, file: File) -> Result<Self> {
+    fn new(schema: &SchemaRef, columns: Vec<(String, SqlType)>, style: &ValueForms, file: File) -> Result<Self> {
         let columns: Vec<(SqlType, bool)> = columns.into_iter().map(|(_, sql_type)| (sql_type.clone(), needs_text(&sql_type))).collect();
         let field = |(field, (_, as_text)): (&Arc<Field>, &(SqlType, bool))| match as_text {
             true => Field::new(field.name(), DataType::Utf8View, true),
@@ -192,11 +192,11 @@ impl ParquetForm {
         };
         let schema: SchemaRef = Arc::new(Schema::new(schema.fields().iter().zip(&columns).map(field).collect::<Vec<_>>()));
         let writer = ArrowWriter::try_new(file, schema.clone(), None).map_err(not_parquet)?;
-        Ok(Self { writer, columns, schema, time_zone: style.time_zone.clone() })
+        Ok(Self { writer, columns, schema, forms: ValueForms::in_zone(&style.time_zone) })
     }
     fn append(&mut self, batch: &RecordBatch) -> Result<()> {
         let written = |(values, (sql_type, as_text)): (&ArrayRef, &(SqlType, bool))| match as_text {
-            true => convert(values, sql_type, &SqlType::Text, &self.time_zone),
+            true => convert(values, sql_type, &SqlType::Text, &self.forms),
             false => Ok(values.clone()),
         };
         let columns = batch.columns().iter().zip(&self.columns).map(written).collect::<Result<Vec<_>>>()?;

@@ -8,7 +8,8 @@ use crate::query::QueryContext;
 use crate::session::parse::{parse_expression, parse_query};
 use crate::types::SqlType;
 use crate::types::convert::rounded_to;
-use crate::types::output::{ColumnEncoder, OutputStyle};
+use crate::types::forms::ValueForms;
+use crate::types::output::ColumnEncoder;
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use bytes::BytesMut;
@@ -47,7 +48,7 @@ pub fn default_value(context: &QueryContext, column: &ColumnDefinition) -> Resul
         values = rounded_to(&values, digits)?;
     }
     let mut text = BytesMut::new();
-    ColumnEncoder::new(&column.sql_type, false, &OutputStyle::default()).write(&values, 0, &mut text)?;
+    ColumnEncoder::new(&column.sql_type, false, &ValueForms::default()).write(&values, 0, &mut text)?;
     String::from_utf8(text.to_vec()).map(Some).map_err(|_| SqlError::internal("a default's text is not UTF-8"))
 }
 
@@ -96,7 +97,7 @@ fn row_text(row: &RecordBatch) -> Result<String> {
     let mut values = Vec::new();
     for (field, array) in schema.fields().iter().zip(row.columns()) {
         let mut text = BytesMut::new();
-        ColumnEncoder::new(&SqlType::of_field(field), false, &OutputStyle::default()).write(array, 0, &mut text)?;
+        ColumnEncoder::new(&SqlType::of_field(field), false, &ValueForms::default()).write(array, 0, &mut text)?;
         values.push(String::from_utf8_lossy(&text).into_owned());
     }
     Ok(values.join(", "))

@@ -18,6 +18,7 @@ use crate::session::Outcome;
 use crate::session::clauses::{Overriding, overriding};
 use crate::session::faults;
 use crate::session::transaction::Transaction;
+use crate::types::forms::ValueForms;
 use arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
@@ -28,6 +29,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::TryStreamExt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// The columns that are given values: those listed, or as many as VALUES has; none: all.
 pub(super) fn filled(target: &Target, insert: &Insert) -> Result<Vec<usize>> {
@@ -96,7 +98,7 @@ fn refuse_unsupported(insert: &Insert) -> Result<()> {
 
 /// Complete rows of the target, batch by batch.
 pub(super) struct Source {
-    time_zone: String,
+    forms: Arc<ValueForms>,
     shape: Shape,
     input: Input,
 }
@@ -167,7 +169,7 @@ impl Source {
         };
         let rows = if shortened.is_empty() { all } else { shortened.iter().map(Vec::as_slice).collect() };
         let given: Vec<usize> = kept.iter().map(|index| given[*index]).collect();
-        let columns = literals::columns(target, &given, &rows, parameters, &context.time_zone)?;
+        let columns = literals::columns(target, &given, &rows, parameters, &context.forms)?;
         if overriding.is_none() {
             check_identity(target, &given, |_| false)?;
         }
@@ -181,7 +183,7 @@ impl Source {
             None => Ok(ColumnSource::Default(ColumnDefault::of(context, target, definition)?)),
         };
         let columns = target.definition.columns.iter().enumerate().map(column).collect::<Result<_>>()?;
-        Ok(Self { time_zone: context.time_zone.clone(), shape: Shape { target: target.clone(), columns }, input })
+        Ok(Self { forms: context.forms.clone(), shape: Shape { target: target.clone(), columns }, input })
     }
 
     /// The next rows.
@@ -193,7 +195,7 @@ impl Source {
                 let Some(batch) = stream.try_next().await.map_err(SqlError::from)? else { return Ok(None) };
                 self.input = Input::Query(stream);
                 let schema = batch.schema();
-                let zone = self.time_zone.clone();
+                let zone = self.forms.clone();
                 let given = |index: usize, definition: &ColumnDefinition, untyped: bool| {
                     assign(definition, batch.column(index), schema.field(index), untyped, &zone)
                 };

@@ -20,6 +20,7 @@ use crate::ingest::{Inserter, KeysChanged, Target};
 use crate::query::QueryContext;
 use crate::session::Outcome;
 use crate::session::transaction::Transaction;
+use crate::types::forms::ValueForms;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int32Type;
@@ -27,6 +28,7 @@ use clauses::{Then, Value};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Merge, With};
 use futures::TryStreamExt;
+use std::sync::Arc;
 use storage::SegmentId;
 
 mod clauses;
@@ -101,7 +103,7 @@ fn positions(values: &[(usize, Value)]) -> Vec<usize> {
 struct Merging<'a> {
     target: &'a Target,
     clauses: &'a Clauses,
-    time_zone: String,
+    forms: Arc<ValueForms>,
     /// For each column of the target what stands for DEFAULT, and for a value that is not given.
     defaults: Vec<Option<ColumnDefault>>,
     ids: RowIds,
@@ -123,7 +125,7 @@ impl<'a> Merging<'a> {
         Ok(Self {
             target,
             clauses,
-            time_zone: context.time_zone.clone(),
+            forms: context.forms.clone(),
             defaults: definitions.map(default).collect::<Result<_>>()?,
             ids: RowIds::after_others(context, transaction, target),
             inserter: Inserter::new(context, target, KeysChanged::All)?,
@@ -192,7 +194,7 @@ impl<'a> Merging<'a> {
             };
             let untyped = given.is_some_and(|at| values[at].1.is_untyped());
             columns.push(match (index, &self.defaults[position]) {
-                (Some(index), _) => assign(definition, rows.column(index), schema.field(index), untyped, &self.time_zone)?,
+                (Some(index), _) => assign(definition, rows.column(index), schema.field(index), untyped, &self.forms)?,
                 (None, Some(default)) => default.values(definition, rows.num_rows()).await?,
                 (None, None) => return Err(SqlError::internal("a default was not prepared")),
             });

@@ -22,6 +22,7 @@ use crate::ingest::unique::{Existing, FoundRow, KeyLookup};
 use crate::ingest::{Inserter, KeysChanged, Target};
 use crate::query::QueryContext;
 use crate::session::transaction::Transaction;
+use crate::types::forms::ValueForms;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, filter_record_batch, interleave, take_record_batch};
 use arrow::datatypes::Schema;
@@ -44,7 +45,7 @@ struct ConflictUpdate {
     columns: Vec<usize>,
     /// The assigned values, then the condition, over the existing row and the one proposed (`excluded`).
     list: SelectList,
-    time_zone: String,
+    forms: Arc<ValueForms>,
 }
 
 impl Conflicts {
@@ -88,7 +89,7 @@ impl ConflictUpdate {
         let items = values.chain([condition]).enumerate().map(|(i, expression)| named(expression, format!("c{i}"))).collect();
         let tables = vec![plain_table(target, alias), plain_table(target, &Ident::new("excluded"))];
         let list = SelectList::compile(context, &select(None, items, tables, None)?, parameters).await?;
-        Ok(Self { columns: assigned.into_keys().collect(), list, time_zone: context.time_zone.clone() })
+        Ok(Self { columns: assigned.into_keys().collect(), list, forms: context.forms.clone() })
     }
 
     /// New versions of existing rows, and which of the rows pass the condition.
@@ -102,7 +103,7 @@ impl ConflictUpdate {
         let mut columns: Vec<ArrayRef> = existing.columns().to_vec();
         for (index, position) in self.columns.iter().enumerate() {
             let definition = &target.definition.columns[*position];
-            columns[*position] = assign(definition, &values[index], self.list.output.field(index), false, &self.time_zone)?;
+            columns[*position] = assign(definition, &values[index], self.list.output.field(index), false, &self.forms)?;
         }
         Ok((target.rows(columns, existing.num_rows())?, passes))
     }

@@ -23,7 +23,7 @@ pub(super) fn find(context: &QueryContext, name: &ObjectName) -> Result<Target> 
     }
     let found = context.view.catalog.require(&qualified, &context.search_path)?;
     match found.relation() {
-        Relation::Table(table) => Ok(context.engine.targets.get(&found, table, &context.time_zone)),
+        Relation::Table(table) => Ok(context.engine.targets.get(&found, table, &context.forms)),
         Relation::View(_) => {
             Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("cannot change view \"{}\"", found.name))
                 .with_detail("Views are not automatically updatable."))

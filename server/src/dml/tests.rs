@@ -58,7 +58,7 @@ fn context(engine: &Arc<Engine>) -> impl Fn(View) -> QueryContext + use<> {
         engine: engine.clone(),
         view,
         search_path: vec!["public".into()],
-        time_zone: "UTC".into(),
+        forms: Arc::default(),
         user: "plimsoll".into(),
         database: "plimsoll".into(),
         session: Arc::default(),

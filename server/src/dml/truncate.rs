@@ -64,7 +64,7 @@ fn foreign_keys(context: &QueryContext, targets: &mut Vec<Target>, cascades: boo
             }
             let error = SqlError::new(SqlState("00000"), format!("truncate cascades to table \"{name}\""));
             notices.push(Notice { severity: "NOTICE", error });
-            let child = context.engine.targets.get(&referring.found, referring.table, &context.time_zone);
+            let child = context.engine.targets.get(&referring.found, referring.table, &context.forms);
             target::permit(context, &child, acl::TRUNCATE, &[])?;
             targets.push(child);
         }

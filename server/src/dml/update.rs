@@ -18,6 +18,7 @@ use crate::ingest::{Inserter, KeysChanged, Target};
 use crate::query::QueryContext;
 use crate::session::Outcome;
 use crate::session::transaction::Transaction;
+use crate::types::forms::ValueForms;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
@@ -199,7 +200,7 @@ fn check_assignable(column: &ColumnDefinition, expression: &Expr) -> Result<()> 
 /// Makes new versions of rows from what the query yields.
 struct NewRows<'a> {
     target: &'a Target,
-    time_zone: String,
+    forms: Arc<ValueForms>,
     untyped: Vec<bool>,
     defaults: BTreeMap<usize, ColumnDefault>,
 }
@@ -210,7 +211,7 @@ impl<'a> NewRows<'a> {
         let untyped = (0..columns.len()).map(|position| assigned.get(&position).is_some_and(is_untyped)).collect();
         let with_default = assigned.iter().filter(|(_, expression)| is_default(expression));
         let defaults = with_default.map(|(position, _)| Ok((*position, ColumnDefault::of(context, target, &columns[*position])?)));
-        Ok(Self { target, time_zone: context.time_zone.clone(), untyped, defaults: defaults.collect::<Result<_>>()? })
+        Ok(Self { target, forms: context.forms.clone(), untyped, defaults: defaults.collect::<Result<_>>()? })
     }
 
     async fn assigned(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
@@ -219,7 +220,7 @@ impl<'a> NewRows<'a> {
         for (position, definition) in self.target.definition.columns.iter().enumerate() {
             let values = match self.defaults.get(&position) {
                 Some(default) => default.values(definition, batch.num_rows()).await?,
-                None => assign(definition, batch.column(position), schema.field(position), self.untyped[position], &self.time_zone)?,
+                None => assign(definition, batch.column(position), schema.field(position), self.untyped[position], &self.forms)?,
             };
             columns.push(values);
         }

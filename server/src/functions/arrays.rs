@@ -311,7 +311,7 @@ fn innermost(list: &ListArray) -> (ArrayRef, Vec<std::ops::Range<usize>>) {
 
 fn to_string(call: &Call) -> Result<ArrayRef> {
     let (values, ranges) = innermost(list(call, 0));
-    let texts = shown(&values, call.types[0].scalar(), &call.time_zone)?;
+    let texts = shown(&values, call.types[0].scalar(), &call.forms)?;
     let texts = texts.as_string_view();
     let mut builder = arrow::array::StringViewBuilder::with_capacity(call.rows);
     let mut out = String::new();

@@ -4,6 +4,7 @@ use super::long_names;
 use crate::ingest::assignment::{assign_values, check_assignment};
 use crate::types::SqlType;
 use crate::types::convert::{cannot_cast, castable, convert, result_type};
+use crate::types::forms::ValueForms;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
@@ -93,9 +94,9 @@ impl ScalarUDFImpl for Assignment {
             return internal_err!("an assignment names its column by literals");
         };
         let target = SqlType::parse(literal(Some(&target)).unwrap_or_default())?;
-        let time_zone = args.config_options.execution.time_zone.as_deref().unwrap_or("UTC");
+        let forms = ValueForms::of_options(&args.config_options);
         let name = literal(Some(&name)).unwrap_or_default();
-        let assign = |values: &ArrayRef| assign_values(name, &target, values, &args.arg_fields[0], true, time_zone);
+        let assign = |values: &ArrayRef| assign_values(name, &target, values, &args.arg_fields[0], true, forms);
         Ok(match &args.args[0] {
             ColumnarValue::Array(values) => ColumnarValue::Array(assign(values)?),
             ColumnarValue::Scalar(value) => ColumnarValue::Scalar(ScalarValue::try_from_array(&assign(&value.to_array()?)?, 0)?),
@@ -144,11 +145,11 @@ impl ScalarUDFImpl for Cast {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let from = SqlType::of_field(&args.arg_fields[0]);
         let to = SqlType::of_field(&args.return_field);
-        let time_zone = args.config_options.execution.time_zone.as_deref().unwrap_or("UTC");
+        let forms = ValueForms::of_options(&args.config_options);
         match &args.args[0] {
-            ColumnarValue::Array(values) => Ok(ColumnarValue::Array(convert(values, &from, &to, time_zone)?)),
+            ColumnarValue::Array(values) => Ok(ColumnarValue::Array(convert(values, &from, &to, forms)?)),
             ColumnarValue::Scalar(value) => {
-                let converted = convert(&value.to_array()?, &from, &to, time_zone)?;
+                let converted = convert(&value.to_array()?, &from, &to, forms)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&converted, 0)?))
             }
         }

@@ -4,7 +4,8 @@ use super::scalar::{Function, as_integer, as_text, text};
 use crate::catalog::client_queries;
 use crate::catalog::pg_catalog::type_names;
 use crate::types::SqlType;
-use crate::types::output::{ColumnEncoder, OutputStyle};
+use crate::types::forms::ValueForms;
+use crate::types::output::ColumnEncoder;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, UInt32Type};
 use bytes::BytesMut;
@@ -155,7 +156,7 @@ fn flatten(values: &ArrayRef, null: Option<&str>, parts: &mut Vec<String>) -> Re
     if let Some(lists) = values.as_list_opt::<i32>() {
         return lists.iter().flatten().try_for_each(|inner| flatten(&inner, null, parts));
     }
-    let encoder = ColumnEncoder::new(&SqlType::of_arrow(values.data_type()), false, &OutputStyle::default());
+    let encoder = ColumnEncoder::new(&SqlType::of_arrow(values.data_type()), false, &ValueForms::default());
     for row in 0..values.len() {
         if values.is_null(row) {
             parts.extend(null.map(String::from));

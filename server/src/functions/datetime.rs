@@ -9,6 +9,7 @@
 use crate::error::{Result, SqlError};
 use crate::types::SqlType;
 use crate::types::convert::{convert, is_string};
+use crate::types::forms::ValueForms;
 use crate::types::zone::Zone;
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use arrow::datatypes::{DataType, Date32Type, Field, FieldRef, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType};
@@ -76,8 +77,8 @@ pub struct Call<'a> {
     types: Vec<ArgumentType>,
     /// Of the result.
     pub returns: SqlType,
-    /// `TimeZone`.
-    pub time_zone: &'a str,
+    /// How the session reads and writes values.
+    pub forms: &'a ValueForms,
 }
 
 impl Call<'_> {
@@ -96,7 +97,7 @@ impl Call<'_> {
     /// An argument's column, as a type.
     pub fn column(&self, index: usize, target: &SqlType) -> Result<ArrayRef> {
         let own = self.types[index].clone().unwrap_or(SqlType::Text);
-        convert(&self.columns[index], &own, target, self.time_zone)
+        convert(&self.columns[index], &own, target, self.forms)
     }
     /// An argument as texts.
     pub fn texts(&self, index: usize) -> Result<StringViewArray> {
@@ -116,7 +117,7 @@ impl Call<'_> {
     }
     /// The session's time zone.
     pub fn zone(&self) -> Zone {
-        Zone::parse(self.time_zone).unwrap_or(Zone::Utc)
+        self.forms.zone()
     }
     /// A column of the result's type from microseconds since 1970.
     pub fn of_moments(&self, values: impl IntoIterator<Item = Result<Option<i64>>>) -> Result<ArrayRef> {
@@ -168,8 +169,8 @@ impl ScalarUDFImpl for Timely {
         let rows = if constant { 1 } else { args.number_rows };
         let columns = args.args.iter().map(|arg| arg.to_array(rows)).collect::<datafusion::common::Result<Vec<_>>>()?;
         let types = args.arg_fields.iter().map(|field| argument_type(field, false)).collect();
-        let time_zone = args.config_options.execution.time_zone.as_deref().unwrap_or("UTC");
-        let call = Call { columns, types, returns: SqlType::of_field(&args.return_field), time_zone };
+        let forms = ValueForms::of_options(&args.config_options);
+        let call = Call { columns, types, returns: SqlType::of_field(&args.return_field), forms };
         let values = (self.body)(&call)?;
         Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?) } else { ColumnarValue::Array(values) })
     }

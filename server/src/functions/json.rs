@@ -4,9 +4,10 @@
 use super::scalar::{as_integer, as_text, text};
 use crate::error::{SqlError, SqlState};
 use crate::types::SqlType;
+use crate::types::forms::ValueForms;
 use crate::types::input::scalar_from_text;
 use crate::types::json_path::{self, at_path, contains, element, elements, equal_texts, kind, member, members, quoted};
-use crate::types::output::{JsonColumn, OutputStyle};
+use crate::types::output::JsonColumn;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
@@ -135,7 +136,7 @@ impl Json {
 /// A literal in quotes, read as JSON.
 fn read(column: &ArrayRef, field: &FieldRef, own: &SqlType) -> Result<ArrayRef> {
     match field.data_type() {
-        DataType::Utf8 => Ok(crate::types::convert::convert(column, &SqlType::Text, own, "UTC")?),
+        DataType::Utf8 => Ok(crate::types::convert::convert(column, &SqlType::Text, own, &ValueForms::default())?),
         _ => Ok(Arc::clone(column)),
     }
 }
@@ -314,7 +315,7 @@ fn array(json: &str) -> Result<Vec<&str>> {
 /// A SQL value as JSON.
 fn to_json((value, field): &Argument) -> Result<String> {
     let mut json = String::new();
-    JsonColumn::new(field, &value.to_array()?, &OutputStyle::default())?.write(0, ",", &mut json)?;
+    JsonColumn::new(field, &value.to_array()?, &ValueForms::default())?.write(0, ",", &mut json)?;
     Ok(json)
 }
 

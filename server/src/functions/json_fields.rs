@@ -4,6 +4,7 @@ use super::long_names;
 use crate::error::{SqlError, SqlState};
 use crate::types::SqlType;
 use crate::types::convert::convert;
+use crate::types::forms::ValueForms;
 use crate::types::input::ColumnBuilder;
 use crate::types::json_path::{as_text, elements, kind, members};
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -50,11 +51,11 @@ impl ScalarUDFImpl for JsonField {
             ColumnarValue::Array(_) => String::new(),
         };
         let (member, function, wanted) = (literal(1), literal(3), SqlType::of_field(&args.return_field));
-        let time_zone = args.config_options.execution.time_zone.clone().unwrap_or_else(|| "UTC".into());
+        let forms = ValueForms::of_options(&args.config_options);
         let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
         let rows = if constant { 1 } else { args.number_rows };
         let json = read(&args.args[0].to_array(rows)?, &args.arg_fields[0], &function)?;
-        let mut builder = ColumnBuilder::new(&wanted, rows).with_time_zone(&time_zone);
+        let mut builder = ColumnBuilder::new(&wanted, rows).with_forms(forms);
         for json in json.as_string_view() {
             match json.map(|json| value(json, &member, &wanted, &function)).transpose()?.flatten() {
                 Some(text) => builder.append_text(&text)?,
@@ -72,7 +73,7 @@ fn read(values: &ArrayRef, field: &FieldRef, function: &str) -> Result<ArrayRef>
     Ok(match (SqlType::of_field(field), values.data_type()) {
         (SqlType::Json | SqlType::Jsonb, _) => arrow::compute::cast(values, &DataType::Utf8View)?,
         (_, DataType::Null) => arrow::array::new_null_array(&DataType::Utf8View, values.len()),
-        (SqlType::Text, DataType::Utf8) => convert(values, &SqlType::Text, &own, "UTC")?,
+        (SqlType::Text, DataType::Utf8) => convert(values, &SqlType::Text, &own, &ValueForms::default())?,
         (other, _) => return Err(SqlError::undefined_function(&format!("{function}({})", other.name())).into()),
     })
 }

@@ -57,7 +57,7 @@ struct Paths<'c> {
 
 impl<'c> Paths<'c> {
     fn of(call: &'c Call, zoned: bool) -> Self {
-        let zone = zoned.then(|| Zone::parse(&call.time_zone).unwrap_or(Zone::Utc));
+        let zone = zoned.then(|| call.forms.zone());
         Self { call, zone, patterns: Patterns::default(), last: None, quiet: false }
     }
 

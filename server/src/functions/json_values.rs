@@ -3,8 +3,9 @@
 use super::long_names;
 use crate::error::{SqlError, SqlState};
 use crate::types::SqlType;
+use crate::types::forms::ValueForms;
 use crate::types::input::ColumnBuilder;
-use crate::types::output::{JsonColumn, OutputStyle};
+use crate::types::output::JsonColumn;
 use arrow::array::{ArrayRef, StringViewBuilder};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue, internal_err};
@@ -72,8 +73,8 @@ impl ToJson {
         }
     }
 
-    fn write(&self, field: &FieldRef, values: &ArrayRef, style: &OutputStyle, lines: &[bool]) -> Result<ArrayRef> {
-        let column = JsonColumn::new(field, values, style)?;
+    fn write(&self, field: &FieldRef, values: &ArrayRef, forms: &ValueForms, lines: &[bool]) -> Result<ArrayRef> {
+        let column = JsonColumn::new(field, values, forms)?;
         let mut text = String::new();
         let mut binary = ColumnBuilder::new(&SqlType::Jsonb, values.len());
         let mut plain = StringViewBuilder::with_capacity(values.len());
@@ -132,12 +133,11 @@ impl ScalarUDFImpl for ToJson {
         Ok(Arc::new(self.returns().field(self.name, true)))
     }
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let time_zone = args.config_options.execution.time_zone.as_deref().unwrap_or("UTC");
-        let style = OutputStyle { time_zone: time_zone.to_string(), ..OutputStyle::default() };
+        let forms = ValueForms::of_options(&args.config_options).with_iso_dates();
         let constant = args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
         let lines = in_lines(args.args.get(1), rows)?;
-        let json = self.write(&args.arg_fields[0], &args.args[0].to_array(rows)?, &style, &lines)?;
+        let json = self.write(&args.arg_fields[0], &args.args[0].to_array(rows)?, &forms, &lines)?;
         Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&json, 0)?) } else { ColumnarValue::Array(json) })
     }
 }

@@ -17,7 +17,7 @@ static ILIKE: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| Arc::new(Overloaded::named("plimsoll_ilike").of(&[Text, Text], Boolean, |call| like(call, true)).build()));
 
 static PADDED: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    let padded: fn(&Call) -> Result<ArrayRef> = |call| super::text::shown(&call.arrays[0], &call.types[0], &call.time_zone);
+    let padded: fn(&Call) -> Result<ArrayRef> = |call| super::text::shown(&call.arrays[0], &call.types[0], &call.forms);
     Arc::new(Overloaded::named("plimsoll_padded").taking(&[Any], Returns::Of(Text), padded).build())
 });
 

@@ -3,6 +3,7 @@
 use super::scalar::Function;
 use crate::types::SqlType;
 use crate::types::convert::{is_string, write};
+use crate::types::forms::ValueForms;
 use arrow::array::{ArrayRef, AsArray, BinaryViewArray, Int32Array, StringViewArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
@@ -45,10 +46,6 @@ fn result(args: &ScalarFunctionArgs, values: ArrayRef) -> Result<ColumnarValue> 
         true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)),
         false => Ok(ColumnarValue::Array(values)),
     }
-}
-
-fn session_zone(args: &ScalarFunctionArgs) -> &str {
-    args.config_options.execution.time_zone.as_deref().unwrap_or("UTC")
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -114,8 +111,11 @@ fn octets(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
             bytes.iter().map(|bytes| bytes.map(|bytes| bytes.len() as i32)).collect()
         }
         from => {
-            let texts =
-                if is_string(from) { arrow::compute::cast(values, &DataType::Utf8View)? } else { write(values, from, session_zone(args))? };
+            let texts = if is_string(from) {
+                arrow::compute::cast(values, &DataType::Utf8View)?
+            } else {
+                write(values, from, ValueForms::of_options(&args.config_options))?
+            };
             let texts: &StringViewArray = texts.as_string_view();
             let blanks = |text: &str| match from {
                 SqlType::Char(length) => (*length as usize).saturating_sub(text.chars().count()),

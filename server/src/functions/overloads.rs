@@ -8,6 +8,7 @@
 use super::long_names;
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::convert::{convert, is_string};
+use crate::types::forms::ValueForms;
 use crate::types::{CatalogType, SqlType};
 use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int32Type, Int64Type};
@@ -76,8 +77,8 @@ pub struct Call {
     pub returns: SqlType,
     /// How many rows.
     pub rows: usize,
-    /// The session's `TimeZone`.
-    pub time_zone: String,
+    /// How the session reads and writes values.
+    pub forms: ValueForms,
 }
 
 impl Overloaded {
@@ -357,13 +358,13 @@ impl ScalarUDFImpl for Overloaded {
         let (overload, types, _) = self.resolve(&given)?;
         let constant = self.volatility != Volatility::Volatile && literals.iter().all(Option::is_some);
         let rows = if constant { 1 } else { args.number_rows };
-        let time_zone = args.config_options.execution.time_zone.clone().unwrap_or_else(|| "UTC".into());
+        let forms = ValueForms::of_options(&args.config_options).clone();
         let mut arrays = Vec::with_capacity(types.len());
         for ((value, field), to) in args.args.iter().zip(&args.arg_fields).zip(&types) {
-            arrays.push(cast(&value.to_array(rows)?, &SqlType::of_field(field), to, &time_zone)?);
+            arrays.push(cast(&value.to_array(rows)?, &SqlType::of_field(field), to, &forms)?);
         }
         let returns = SqlType::of_field(&args.return_field);
-        let result = (overload.body)(&Call { arrays, types, returns, rows, time_zone })?;
+        let result = (overload.body)(&Call { arrays, types, returns, rows, forms })?;
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)),
             false => Ok(ColumnarValue::Array(result)),
@@ -371,7 +372,7 @@ impl ScalarUDFImpl for Overloaded {
     }
 }
 
-fn cast(values: &ArrayRef, from: &SqlType, to: &SqlType, time_zone: &str) -> Result<ArrayRef> {
+fn cast(values: &ArrayRef, from: &SqlType, to: &SqlType, forms: &ValueForms) -> Result<ArrayRef> {
     let wanted = to.arrow();
     if *values.data_type() == wanted {
         return Ok(Arc::clone(values));
@@ -382,7 +383,7 @@ fn cast(values: &ArrayRef, from: &SqlType, to: &SqlType, time_zone: &str) -> Res
     if from == to || (is_string(from) && is_string(to)) {
         return Ok(arrow::compute::cast(values, &wanted)?);
     }
-    convert(values, from, to, time_zone)
+    convert(values, from, to, forms)
 }
 
 impl Call {

@@ -26,8 +26,8 @@ pub fn functions() -> Vec<ScalarUDF> {
 fn quoted(call: &Call, null: Option<&str>) -> Result<ArrayRef> {
     // A cast writes a boolean out.
     let text = match &call.types[0] {
-        SqlType::Boolean => convert(&call.arrays[0], &SqlType::Boolean, &Text, &call.time_zone)?,
-        other => shown(&call.arrays[0], other, &call.time_zone)?,
+        SqlType::Boolean => convert(&call.arrays[0], &SqlType::Boolean, &Text, &call.forms)?,
+        other => shown(&call.arrays[0], other, &call.forms)?,
     };
     let literals = text.as_string_view().iter().map(|text| text.map(literal).or_else(|| null.map(str::to_string)));
     Ok(Arc::new(StringViewArray::from_iter(literals)))

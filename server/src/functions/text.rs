@@ -5,6 +5,7 @@ use super::overloads::{Call, Overloaded, Returns, results};
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType::{self, Boolean, Char, Int4, Int8, Text, Varchar};
 use crate::types::convert;
+use crate::types::forms::ValueForms;
 use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
 use arrow::datatypes::Int32Type;
 use datafusion::logical_expr::ScalarUDF;
@@ -38,7 +39,7 @@ pub fn functions() -> Vec<ScalarUDF> {
 }
 
 /// The text of any value, as output functions write it; `t` and `f` for booleans.
-pub fn shown(values: &ArrayRef, sql_type: &SqlType, time_zone: &str) -> Result<ArrayRef> {
+pub fn shown(values: &ArrayRef, sql_type: &SqlType, forms: &ValueForms) -> Result<ArrayRef> {
     let mut builder = StringViewBuilder::with_capacity(values.len());
     match sql_type {
         Boolean => {
@@ -53,13 +54,13 @@ pub fn shown(values: &ArrayRef, sql_type: &SqlType, time_zone: &str) -> Result<A
             Ok(Arc::new(builder.finish()))
         }
         Text | Varchar(_) | SqlType::Json | SqlType::Jsonb | SqlType::Uuid => Ok(Arc::clone(values)),
-        other => convert::convert(values, other, &Text, time_zone),
+        other => convert::convert(values, other, &Text, forms),
     }
 }
 
 /// All arguments of a call as texts.
 pub fn all_shown(call: &Call) -> Result<Vec<ArrayRef>> {
-    call.arrays.iter().zip(&call.types).map(|(values, sql_type)| shown(values, sql_type, &call.time_zone)).collect()
+    call.arrays.iter().zip(&call.types).map(|(values, sql_type)| shown(values, sql_type, &call.forms)).collect()
 }
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> SqlError {

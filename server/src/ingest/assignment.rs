@@ -5,6 +5,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
 pub use crate::types::convert::out_of_range;
 use crate::types::convert::{numbers, write};
+use crate::types::forms::ValueForms;
 use crate::types::input::{ColumnBuilder, coerce_assignment};
 use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
@@ -12,8 +13,8 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 
 /// Casts values to a column's type. `untyped` values are literals of unknown type, which are read by the type's input function; text that is
 /// no literal does not become a number by assignment (42804).
-pub fn assign(column: &ColumnDefinition, values: &ArrayRef, source: &Field, untyped: bool, time_zone: &str) -> Result<ArrayRef> {
-    assign_values(&column.name, &column.sql_type, values, source, untyped, time_zone)
+pub fn assign(column: &ColumnDefinition, values: &ArrayRef, source: &Field, untyped: bool, forms: &ValueForms) -> Result<ArrayRef> {
+    assign_values(&column.name, &column.sql_type, values, source, untyped, forms)
 }
 
 /// Casts values to the type of the column of this name.
@@ -23,7 +24,7 @@ pub fn assign_values(
     values: &ArrayRef,
     source: &Field,
     untyped: bool,
-    time_zone: &str,
+    forms: &ValueForms,
 ) -> Result<ArrayRef> {
     let target = sql_type.arrow();
     let from = values.data_type();
@@ -35,9 +36,9 @@ pub fn assign_values(
     }
     let converted = match (from, &target) {
         (from, target) if is_text(from) && is_text(target) => cast(values, target)?,
-        (from, _) if is_text(from) && untyped => return read(sql_type, values, time_zone),
-        (from, DataType::Utf8View) if !is_text(from) && !has_input_form(sql_type) => write(values, &SqlType::of_field(source), time_zone)?,
-        (DataType::Timestamp(..), DataType::Timestamp(..)) => change_zone(values, &target, time_zone)?,
+        (from, _) if is_text(from) && untyped => return read(sql_type, values, forms),
+        (from, DataType::Utf8View) if !is_text(from) && !has_input_form(sql_type) => write(values, &SqlType::of_field(source), forms)?,
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => change_zone(values, &target, forms)?,
         (from, target) if castable(from, target) => number_or_date(sql_type, values)?,
         _ => return Err(mismatch(name, sql_type, source)),
     };
@@ -100,20 +101,20 @@ fn number_or_date(sql_type: &SqlType, values: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// Between timestamps with and without zone the session's time zone decides.
-fn change_zone(values: &ArrayRef, target: &DataType, time_zone: &str) -> Result<ArrayRef> {
+fn change_zone(values: &ArrayRef, target: &DataType, forms: &ValueForms) -> Result<ArrayRef> {
     let DataType::Timestamp(_, from_zone) = values.data_type() else { return Ok(cast(values, target)?) };
     let DataType::Timestamp(_, to_zone) = target else { return Ok(cast(values, target)?) };
     if from_zone.is_some() == to_zone.is_some() {
         return Ok(cast(values, target)?);
     }
-    let local = DataType::Timestamp(TimeUnit::Microsecond, Some(time_zone.into()));
+    let local = DataType::Timestamp(TimeUnit::Microsecond, Some(forms.time_zone.as_str().into()));
     Ok(cast(&cast(values, &local)?, target)?)
 }
 
 /// Literals, read by the type's input function.
-fn read(sql_type: &SqlType, values: &ArrayRef, time_zone: &str) -> Result<ArrayRef> {
+fn read(sql_type: &SqlType, values: &ArrayRef, forms: &ValueForms) -> Result<ArrayRef> {
     let values = cast(values, &DataType::Utf8View)?;
-    let mut builder = ColumnBuilder::new(sql_type, values.len()).with_time_zone(time_zone);
+    let mut builder = ColumnBuilder::new(sql_type, values.len()).with_forms(forms);
     for value in values.as_string_view() {
         match value {
             Some(text) => builder.append_text(text)?,

@@ -138,7 +138,7 @@ async fn complete(
         let index = positions.iter().position(|given| *given == position);
         columns.push(match (index, &defaults[position]) {
             // Files of the server say little of types: text becomes what the column is.
-            (Some(index), _) => assign(definition, batch.column(index), schema.field(index), true, &context.time_zone)?,
+            (Some(index), _) => assign(definition, batch.column(index), schema.field(index), true, &context.forms)?,
             (None, Some(default)) => default.values(definition, batch.num_rows()).await?,
             (None, None) => return Err(SqlError::internal("a column has neither data nor default")),
         });

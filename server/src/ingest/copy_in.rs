@@ -43,7 +43,7 @@ impl CopyInto {
             return Err(SqlError::unsupported("the COPY option DEFAULT"));
         }
         Ok(Self {
-            decoder: CopyDecoder::new(format, &target.name, described),
+            decoder: CopyDecoder::new(format, &target.name, described).with_forms(&context.forms),
             inserter: Inserter::new(context, target, KeysChanged::All)?,
             target: target.clone(),
             positions,

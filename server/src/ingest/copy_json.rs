@@ -65,7 +65,7 @@ impl JsonInto {
         let others = all.iter().enumerate().filter(|(position, _)| !positions.contains(position));
         let others = others.map(|(_, column)| column.name.clone()).collect();
         Ok(Self {
-            decoder: JsonDecoder::new(&target.name, described, others, &context.time_zone),
+            decoder: JsonDecoder::new(&target.name, described, others, &context.forms),
             inserter: Inserter::new(context, target, KeysChanged::All)?.only_where(condition),
             defaults: all.iter().map(|column| ColumnDefault::of(context, target, column)).collect::<Result<_>>()?,
             target: target.clone(),

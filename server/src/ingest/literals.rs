@@ -6,6 +6,7 @@ use super::assignment::assign;
 use crate::catalog::ColumnDefinition;
 use crate::error::Result;
 use crate::types::SqlType;
+use crate::types::forms::ValueForms;
 use crate::types::input::ColumnBuilder;
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
@@ -26,14 +27,14 @@ pub fn columns(
     positions: &[usize],
     rows: &[&[Expr]],
     parameters: &[ScalarValue],
-    time_zone: &str,
+    forms: &ValueForms,
 ) -> Result<Option<Vec<ArrayRef>>> {
     let mut columns = Vec::with_capacity(positions.len());
     for (index, position) in positions.iter().enumerate() {
         let definition = &target.definition.columns[*position];
         let literals = rows.iter().map(|row| literal(&row[index], &definition.sql_type, parameters));
         let Some(literals) = literals.collect::<Option<Vec<_>>>() else { return Ok(None) };
-        match column(definition, &literals, time_zone)? {
+        match column(definition, &literals, forms)? {
             Some(column) => columns.push(column),
             None => return Ok(None),
         }
@@ -90,11 +91,11 @@ fn parameter<'a>(name: &str, parameters: &'a [ScalarValue]) -> Option<Literal<'a
     Some(if value.is_null() { Literal::Null } else { Literal::Parameter(value) })
 }
 
-fn column(definition: &ColumnDefinition, literals: &[Literal<'_>], time_zone: &str) -> Result<Option<ArrayRef>> {
+fn column(definition: &ColumnDefinition, literals: &[Literal<'_>], forms: &ValueForms) -> Result<Option<ArrayRef>> {
     if literals.iter().any(|literal| matches!(literal, Literal::Parameter(_))) {
-        return column_of_parameters(definition, literals, time_zone);
+        return column_of_parameters(definition, literals, forms);
     }
-    let mut builder = ColumnBuilder::new(&definition.sql_type, literals.len()).with_time_zone(time_zone);
+    let mut builder = ColumnBuilder::new(&definition.sql_type, literals.len()).with_forms(forms);
     for literal in literals {
         let read = match literal {
             Literal::Null | Literal::Parameter(_) => {
@@ -117,7 +118,7 @@ fn is_number(sql_type: &SqlType) -> bool {
 }
 
 /// Parameters of one type and NULLs, as most clients send them.
-fn column_of_parameters(definition: &ColumnDefinition, literals: &[Literal<'_>], time_zone: &str) -> Result<Option<ArrayRef>> {
+fn column_of_parameters(definition: &ColumnDefinition, literals: &[Literal<'_>], forms: &ValueForms) -> Result<Option<ArrayRef>> {
     let first = literals.iter().find_map(|literal| match literal {
         Literal::Parameter(value) => Some(value.data_type()),
         _ => None,
@@ -131,5 +132,5 @@ fn column_of_parameters(definition: &ColumnDefinition, literals: &[Literal<'_>],
     let Some(values) = literals.iter().map(value).collect::<Option<Vec<_>>>() else { return Ok(None) };
     let array = ScalarValue::iter_to_array(values)?;
     let source = Field::new("?column?", data_type, true);
-    assign(definition, &array, &source, true, time_zone).map(Some)
+    assign(definition, &array, &source, true, forms).map(Some)
 }

@@ -2,7 +2,8 @@
 
 use super::Target;
 use super::target::Told;
-use crate::types::output::{ColumnEncoder, OutputStyle};
+use crate::types::forms::ValueForms;
+use crate::types::output::ColumnEncoder;
 use arrow::array::{ArrayRef, RecordBatch};
 use bytes::BytesMut;
 
@@ -46,7 +47,7 @@ fn value(target: &Target, array: &ArrayRef, column: usize, row: usize) -> String
     if array.is_null(row) {
         return "null".into();
     }
-    let encoder = ColumnEncoder::new(&target.definition.columns[column].sql_type, false, &OutputStyle::default());
+    let encoder = ColumnEncoder::new(&target.definition.columns[column].sql_type, false, &ValueForms::default());
     let mut text = BytesMut::new();
     if encoder.write(array, row, &mut text).is_err() {
         return "?".into();

@@ -7,6 +7,7 @@ use crate::catalog::lookup::Found;
 use crate::catalog::{Relation, TableDefinition, columns};
 use crate::error::Result;
 use crate::types::convert::rounded_to;
+use crate::types::forms::ValueForms;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
@@ -49,7 +50,7 @@ pub enum Told {
     },
 }
 
-/// Compiled once for a definition and a time zone.
+/// Compiled once for a definition and the forms that its expressions read and write values in.
 #[derive(Debug, Default)]
 struct Prepared {
     checks: OnceLock<Checks>,
@@ -130,14 +131,14 @@ pub struct TargetCache {
     targets: Mutex<HashMap<CacheKey, (Weak<Relation>, Target)>>,
 }
 
-/// Address of a definition, and a time zone.
-type CacheKey = (usize, String);
+/// Address of a definition, and the forms that its expressions read and write values in.
+type CacheKey = (usize, Arc<ValueForms>);
 
 impl TargetCache {
     /// The target for a table that was found in a catalog.
-    pub fn get(&self, found: &Found<'_>, table: &TableDefinition, time_zone: &str) -> Target {
+    pub fn get(&self, found: &Found<'_>, table: &TableDefinition, forms: &Arc<ValueForms>) -> Target {
         let definition = &found.entry.definition;
-        let key = (Arc::as_ptr(definition) as usize, time_zone.to_string());
+        let key = (Arc::as_ptr(definition) as usize, Arc::clone(forms));
         let mut targets = self.targets.lock();
         // While the weak reference is here, the address belongs to no other definition; a renamed table shares its definition.
         if let Some((_, target)) = targets.get(&key)

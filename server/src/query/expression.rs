@@ -3,7 +3,8 @@
 use super::{Scope, casts, common_types, desugar, exactness, integers, rewrite, typing};
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::SqlType;
-use crate::types::input::scalar_from_text;
+use crate::types::forms::ValueForms;
+use crate::types::input::{scalar_from_text, scalar_from_text_in};
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -69,22 +70,22 @@ fn simplified(state: &SessionState, expression: Expr, schema: DFSchema) -> Resul
 
 /// The value of an expression that needs no row. Literals, which are most of what INSERT and DEFAULT have, are read without planning.
 pub fn constant(scope: &Scope, expression: &ast::Expr, target: &SqlType) -> Result<ScalarValue> {
-    match literal(expression, target) {
+    match literal(expression, target, &scope.forms) {
         Some(value) => value,
         None => evaluate(&plan(scope, expression, None, Some(target))?),
     }
 }
 
 /// A literal's value; `None` for anything else, and for literals that only a cast can turn into the type.
-pub fn literal(expression: &ast::Expr, target: &SqlType) -> Option<Result<ScalarValue>> {
+pub fn literal(expression: &ast::Expr, target: &SqlType, forms: &ValueForms) -> Option<Result<ScalarValue>> {
     match expression {
-        ast::Expr::Nested(inner) => literal(inner, target),
+        ast::Expr::Nested(inner) => literal(inner, target, forms),
         ast::Expr::Value(value) => match &value.value {
             Value::Null => Some(ScalarValue::try_from(&target.arrow()).map_err(SqlError::from)),
             Value::Number(digits, _) if is_number(target) && (!is_integer(target) || plain_integer(digits)) => {
                 Some(scalar_from_text(target, digits))
             }
-            Value::SingleQuotedString(text) => Some(scalar_from_text(target, text)),
+            Value::SingleQuotedString(text) => Some(scalar_from_text_in(target, text, forms)),
             Value::Boolean(value) if *target == SqlType::Boolean => Some(Ok(ScalarValue::Boolean(Some(*value)))),
             _ => None,
         },

@@ -134,6 +134,9 @@ impl ExprPlanner for Operators {
             PlannerResult::Original(raw) => raw,
             planned => return Ok(planned),
         };
+        if raw.op == BinaryOperator::StringConcat && (is_text(&types.0) || is_text(&types.1)) && !of_texts(&types) {
+            return Ok(PlannerResult::Original(shown(raw, &types)));
+        }
         match (&types.0, &types.1) {
             (Operand::Typed(json), Operand::Typed(SqlType::Array(_))) if is_json(json) => {}
             (Operand::Typed(array @ SqlType::Array(_)), other) | (other, Operand::Typed(array @ SqlType::Array(_)))
@@ -283,7 +286,6 @@ fn array_operator(raw: RawBinaryExpr, array: &SqlType, other: &Operand) -> Resul
         return Err(no_operator(&raw.op, array, other));
     }
     let name = match (&raw.op, other) {
-        (StringConcat, Operand::Typed(other)) if is_string(other) && !is_string(array.scalar()) => return Ok(PlannerResult::Original(raw)),
         (StringConcat, Operand::Unclear) => arrays::CONCATENATE_NULL,
         (StringConcat, _) => arrays::CONCATENATE,
         (AtArrow | ArrowAt, _) => arrays::CONTAINS,
@@ -348,8 +350,8 @@ pub(super) fn literal(target: &SqlType, text: &str) -> std::result::Result<(Expr
         SqlType::Varchar(_) | SqlType::Char(_) => SqlType::Text,
         other => other.clone(),
     };
-    // The session's time zone is known only when the statement runs.
-    if *target.scalar() == SqlType::Timestamptz {
+    // What the session's settings say is known only when the statement runs.
+    if depends_on_settings(&target, text) {
         let text = Expr::Literal(ScalarValue::Utf8(Some(text.into())), None);
         let call = casts::call(text, &target);
         return Ok((call, target));
@@ -357,6 +359,21 @@ pub(super) fn literal(target: &SqlType, text: &str) -> std::result::Result<(Expr
     let value = scalar_from_text(&target, text)?;
     let metadata = FieldMetadata::new_from_field(&target.field("", true));
     Ok((Expr::Literal(value, Some(metadata)), target))
+}
+
+/// Whether the session's settings say what a text of a type means: its time zone, the order of a date's numbers, whose a leading sign is.
+fn depends_on_settings(target: &SqlType, text: &str) -> bool {
+    match target.scalar() {
+        SqlType::Timestamptz => true,
+        SqlType::Date | SqlType::Timestamp => !starts_with_year(text),
+        SqlType::Interval => text.contains('-'),
+        _ => false,
+    }
+}
+
+/// `2001-...`: no order changes what follows.
+fn starts_with_year(text: &str) -> bool {
+    matches!(text.as_bytes(), [a, b, c, d, b'-', e, ..] if [a, b, c, d, e].iter().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_comparison(op: &BinaryOperator) -> bool {
@@ -416,6 +433,38 @@ fn typed(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<PlannerR
         }
         _ => Ok(PlannerResult::Original(raw)),
     }
+}
+
+/// Beside a text, `||` takes any value's own text, in the session's form.
+fn shown(raw: RawBinaryExpr, types: &(Operand, Operand)) -> RawBinaryExpr {
+    let text = |expr: Expr, own: &Operand| match own {
+        Operand::Typed(own) if has_own_text(own) => casts::call(expr, &SqlType::Text),
+        _ => expr,
+    };
+    RawBinaryExpr { op: raw.op, left: text(raw.left, &types.0), right: text(raw.right, &types.1) }
+}
+
+/// Whether `||` is that of JSON or of an array of texts, which read a text as one of them.
+fn of_texts(types: &(Operand, Operand)) -> bool {
+    [&types.0, &types.1].into_iter().any(|operand| match operand {
+        Operand::Typed(SqlType::Array(element)) => is_string(element.scalar()),
+        Operand::Typed(sql_type) => is_json(sql_type),
+        _ => false,
+    })
+}
+
+fn is_text(operand: &Operand) -> bool {
+    match operand {
+        Operand::Typed(sql_type) => is_string(sql_type),
+        Operand::Unknown(_) => true,
+        Operand::Unclear => false,
+    }
+}
+
+/// Whether the text of a type is not the one that the engine gives it.
+fn has_own_text(sql_type: &SqlType) -> bool {
+    let plain = matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
+    !plain && !is_string(sql_type) && !of_catalog(sql_type)
 }
 
 /// A decimal beside a float becomes a float, and a real beside anything else than a real is of double precision.

@@ -11,6 +11,7 @@ use super::table::SegmentTable;
 use crate::catalog::temporary::is_temporary;
 use crate::catalog::{Catalog, Entry, Relation};
 use crate::error::Result;
+use crate::types::forms::ValueForms;
 use datafusion::catalog::default_table_source::{provider_as_source, source_as_provider};
 use datafusion::common::Result as EngineResult;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -62,7 +63,7 @@ struct Key {
     user: String,
     database: String,
     search_path: Vec<String>,
-    time_zone: String,
+    forms: Arc<ValueForms>,
 }
 
 impl Key {
@@ -74,7 +75,7 @@ impl Key {
             user: context.user.clone(),
             database: context.database.clone(),
             search_path: context.search_path.iter().filter(matters).cloned().collect(),
-            time_zone: context.time_zone.clone(),
+            forms: context.forms.clone(),
         }
     }
 }

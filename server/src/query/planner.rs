@@ -16,6 +16,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::functions;
 use crate::session::context::SessionFacts;
 use crate::types::SqlType;
+use crate::types::forms::ValueForms;
 use crate::view::View;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::config::Dialect;
@@ -59,8 +60,8 @@ pub struct Scope {
     pub view: View,
     /// Where unqualified names are looked up, in order.
     pub search_path: Vec<String>,
-    /// `TimeZone`.
-    pub time_zone: String,
+    /// How values are read and written.
+    pub forms: Arc<ValueForms>,
     /// `current_user`.
     pub user: String,
     /// `current_database()`.
@@ -208,7 +209,8 @@ impl Scope {
     fn state_of_threads(&self, threads: usize) -> SessionState {
         let mut config = TEMPLATE.config().clone().with_default_catalog_and_schema(&self.database, SEARCH_PATH_SCHEMA);
         config.options_mut().execution.target_partitions = threads.max(1);
-        config.options_mut().execution.time_zone = Some(self.time_zone.clone());
+        config.options_mut().execution.time_zone = Some(self.forms.time_zone.clone());
+        config.options_mut().extensions.insert(self.forms.as_ref().clone());
         config.set_extension(Arc::new(self.ended.clone()));
         config.set_extension(self.activity.counters());
         let now = self.session.transaction_started.unwrap_or_else(chrono::Utc::now);

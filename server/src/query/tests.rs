@@ -174,7 +174,7 @@ impl Fixture {
             query_threads: 2,
             view: View { snapshot, catalog: Arc::new(catalog), changes: Arc::new([(20000, changes)].into()) },
             search_path: vec!["public".into()],
-            time_zone: "UTC".into(),
+            forms: Arc::default(),
             user: "plimsoll".into(),
             database: "plimsoll".into(),
             session: Arc::default(),

@@ -12,6 +12,7 @@ use crate::session::effects::Effects;
 use crate::session::prepared::PreparedFacts;
 use crate::session::sequences::SessionSequences;
 use crate::session::settings::Settings;
+use crate::types::forms::ValueForms;
 use crate::view::View;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,8 +56,8 @@ pub struct ContextSource {
     pub search_path: Vec<String>,
     /// Of which the first that exists takes what is new.
     pub creation_path: Vec<String>,
-    /// `TimeZone`.
-    pub time_zone: String,
+    /// How values are read and written.
+    pub forms: Arc<ValueForms>,
     /// Who.
     pub user: String,
     /// Where.
@@ -81,7 +82,7 @@ impl ContextSource {
             engine: self.engine.clone(),
             view,
             search_path,
-            time_zone: self.time_zone.clone(),
+            forms: self.forms.clone(),
             user: self.user.clone(),
             database: self.database.clone(),
             session: self.session.clone(),

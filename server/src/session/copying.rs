@@ -53,7 +53,7 @@ async fn to_file(session: &mut Session, copy: &CopyStatement, path: &str) -> Res
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let format = copy.options.file_format(true, &names)?;
     let batches = context.run(plan).await?;
-    let written = to_file::write(schema, batches, format, session.output_style(), path.to_string());
+    let written = to_file::write(schema, batches, format, session.value_forms(), path.to_string());
     let rows = session.engine.threads.run(written).await?;
     Ok(Outcome::Done(format!("COPY {rows}")))
 }

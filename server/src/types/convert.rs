@@ -4,9 +4,10 @@
 //! rules are PostgreSQL's: integers are rounded to, never truncated, and what does not fit is an error.
 
 use super::input::ColumnBuilder;
-use super::output::{ColumnEncoder, OutputStyle};
+use super::output::ColumnEncoder;
 use super::{SqlType, UNCONSTRAINED, datetime, float_digits};
 use crate::error::{Result, SqlError, SqlState};
+use crate::types::forms::ValueForms;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, IntervalMonthDayNanoArray, ListArray,
     StringViewBuilder, Time64MicrosecondArray, TimestampMicrosecondArray, new_null_array,
@@ -63,22 +64,22 @@ pub fn is_number(sql_type: &SqlType) -> bool {
 }
 
 /// Casts a column, explicitly. The result has the Arrow form of `to`.
-pub fn convert(values: &ArrayRef, from: &SqlType, to: &SqlType, time_zone: &str) -> Result<ArrayRef> {
+pub fn convert(values: &ArrayRef, from: &SqlType, to: &SqlType, forms: &ValueForms) -> Result<ArrayRef> {
     use SqlType::{Array, Boolean, Interval, Json, Jsonb, Time};
     if *values.data_type() == DataType::Null {
         return Ok(new_null_array(&to.arrow(), values.len()));
     }
     match (from, to) {
-        (from, to) if is_string(from) || matches!((from, to), (Json | Jsonb, Json | Jsonb)) => read(values, to, time_zone),
-        (from, to) if is_string(to) => write(values, from, time_zone).and_then(|texts| shorten(texts, to)),
-        (Array(from), Array(to)) => elements(values, from, to, time_zone),
-        (Jsonb, to) => json_scalars(values, to, time_zone),
+        (from, to) if is_string(from) || matches!((from, to), (Json | Jsonb, Json | Jsonb)) => read(values, to, forms),
+        (from, to) if is_string(to) => write(values, from, forms).and_then(|texts| shorten(texts, to)),
+        (Array(from), Array(to)) => elements(values, from, to, forms),
+        (Jsonb, to) => json_scalars(values, to, forms),
         (from, to) if is_number(from) && is_number(to) => numbers(values, to),
         (Boolean, to) if *to != Boolean => Ok(cast(values, &to.arrow())?),
         (from, Boolean) if *from != Boolean => Ok(cast(values, &DataType::Boolean)?),
         (Time, Interval) => intervals_of_times(values),
         (Interval, Time) => times_of_intervals(values),
-        (from, to) if is_moment(from) && (is_moment(to) || *to == Time) => moments(values, to, time_zone),
+        (from, to) if is_moment(from) && (is_moment(to) || *to == Time) => moments(values, to, forms),
         (_, to) if to.arrow() == *values.data_type() => Ok(values.clone()),
         (_, to) => Ok(cast(values, &to.arrow())?),
     }
@@ -89,12 +90,12 @@ fn is_moment(sql_type: &SqlType) -> bool {
 }
 
 /// Texts, read by a type's input function; an explicit cast cuts text to the length of its type.
-fn read(values: &ArrayRef, to: &SqlType, time_zone: &str) -> Result<ArrayRef> {
+fn read(values: &ArrayRef, to: &SqlType, forms: &ValueForms) -> Result<ArrayRef> {
     let texts = if *values.data_type() == DataType::Utf8View { values.clone() } else { cast(values, &DataType::Utf8View)? };
     if is_string(to) {
         return shorten(texts, to);
     }
-    let mut builder = ColumnBuilder::new(to, texts.len()).with_time_zone(time_zone);
+    let mut builder = ColumnBuilder::new(to, texts.len()).with_forms(forms);
     for text in texts.as_string_view() {
         match text {
             Some(text) => builder.append_text(text)?,
@@ -120,14 +121,13 @@ fn shorten(texts: ArrayRef, to: &SqlType) -> Result<ArrayRef> {
 }
 
 /// Values as their type's output function writes them; a boolean is spelled out.
-pub fn write(values: &ArrayRef, from: &SqlType, time_zone: &str) -> Result<ArrayRef> {
+pub fn write(values: &ArrayRef, from: &SqlType, forms: &ValueForms) -> Result<ArrayRef> {
     let mut builder = StringViewBuilder::with_capacity(values.len());
     if let Some(booleans) = values.as_boolean_opt() {
         booleans.iter().for_each(|value| builder.append_option(value.map(|value| if value { "true" } else { "false" })));
         return Ok(Arc::new(builder.finish()));
     }
-    let style = OutputStyle { time_zone: time_zone.to_string(), ..OutputStyle::default() };
-    let bound = ColumnEncoder::new(from, false, &style).bind(values)?;
+    let bound = ColumnEncoder::new(from, false, forms).bind(values)?;
     let mut text = BytesMut::new();
     for row in 0..values.len() {
         if bound.is_null(row) {
@@ -141,23 +141,23 @@ pub fn write(values: &ArrayRef, from: &SqlType, time_zone: &str) -> Result<Array
     Ok(Arc::new(builder.finish()))
 }
 
-fn elements(values: &ArrayRef, from: &SqlType, to: &SqlType, time_zone: &str) -> Result<ArrayRef> {
+fn elements(values: &ArrayRef, from: &SqlType, to: &SqlType, forms: &ValueForms) -> Result<ArrayRef> {
     let list = match values.as_list_opt::<i32>() {
         Some(list) => list.clone(),
         None => cast(values, &DataType::List(Arc::new(Field::new_list_field(from.arrow(), true))))?.as_list().clone(),
     };
     let inner = match (from, to) {
         // Casting keeps the dimensions: integer[][] to text[] is text[][].
-        (SqlType::Array(inner), to) if !matches!(to, SqlType::Array(_)) => elements(list.values(), inner, to, time_zone)?,
-        (from, SqlType::Array(inner)) if !matches!(from, SqlType::Array(_)) => convert(list.values(), from, inner.scalar(), time_zone)?,
-        (from, to) => convert(list.values(), from, to, time_zone)?,
+        (SqlType::Array(inner), to) if !matches!(to, SqlType::Array(_)) => elements(list.values(), inner, to, forms)?,
+        (from, SqlType::Array(inner)) if !matches!(from, SqlType::Array(_)) => convert(list.values(), from, inner.scalar(), forms)?,
+        (from, to) => convert(list.values(), from, to, forms)?,
     };
     let field = Arc::new(Field::new_list_field(inner.data_type().clone(), true));
     Ok(Arc::new(ListArray::new(field, list.offsets().clone(), inner, list.nulls().cloned())))
 }
 
 /// A number or boolean of JSON, taken out.
-fn json_scalars(values: &ArrayRef, to: &SqlType, time_zone: &str) -> Result<ArrayRef> {
+fn json_scalars(values: &ArrayRef, to: &SqlType, forms: &ValueForms) -> Result<ArrayRef> {
     let texts = cast(values, &DataType::Utf8View)?;
     let mut builder = ColumnBuilder::new(&SqlType::Numeric(None), texts.len());
     let mut booleans = Vec::new();
@@ -175,7 +175,7 @@ fn json_scalars(values: &ArrayRef, to: &SqlType, time_zone: &str) -> Result<Arra
     }
     match to {
         SqlType::Boolean => Ok(Arc::new(BooleanArray::from(booleans))),
-        to => convert(&builder.finish(), &SqlType::Numeric(None), to, time_zone),
+        to => convert(&builder.finish(), &SqlType::Numeric(None), to, forms),
     }
 }
 
@@ -284,8 +284,8 @@ fn check_infinities(before: &ArrayRef, after: &ArrayRef) -> Result<()> {
 }
 
 /// Dates and timestamps, where the session's time zone decides between those with and without a zone.
-fn moments(values: &ArrayRef, to: &SqlType, time_zone: &str) -> Result<ArrayRef> {
-    let zone = super::zone::Zone::parse(time_zone).unwrap_or(super::zone::Zone::Utc);
+fn moments(values: &ArrayRef, to: &SqlType, forms: &ValueForms) -> Result<ArrayRef> {
+    let zone = forms.zone();
     let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
     let zoned = matches!(values.data_type(), DataType::Timestamp(_, Some(_)));
     let strict = CastOptions { safe: false, ..CastOptions::default() };

@@ -1,7 +1,7 @@
 //! Text and binary forms -> Arrow arrays, as PostgreSQL's input functions read them.
 
 use super::array_text::{self, Item};
-use super::zone::Zone;
+use super::forms::{Reading, ValueForms};
 use super::{CatalogType, SqlType, UNCONSTRAINED, datetime, interval, json, numeric};
 use crate::error::{Result, SqlError, SqlState};
 use arrow::array::{
@@ -20,7 +20,7 @@ mod quick;
 /// Builds one column from values in text or binary form.
 pub struct ColumnBuilder {
     sql_type: SqlType,
-    zone: Zone,
+    reading: Reading,
     values: Values,
     bytes: usize,
 }
@@ -75,18 +75,21 @@ macro_rules! each_builder {
 }
 
 impl ColumnBuilder {
-    /// A builder for values of a type. `rows` is the expected number. Timestamps without a zone are taken as UTC; see
-    /// [`ColumnBuilder::with_time_zone`].
+    /// A builder for values of a type. `rows` is the expected number. Texts are read by the default forms; see
+    /// [`ColumnBuilder::with_forms`].
     pub fn new(sql_type: &SqlType, rows: usize) -> Self {
-        Self { sql_type: sql_type.clone(), zone: Zone::Utc, values: Values::new(sql_type, rows), bytes: 0 }
+        Self { sql_type: sql_type.clone(), reading: Reading::default(), values: Values::new(sql_type, rows), bytes: 0 }
     }
-    /// Says which zone a timestamptz without one is in; an unknown name means UTC.
-    pub fn with_time_zone(mut self, time_zone: &str) -> Self {
-        self.zone = Zone::parse(time_zone).unwrap_or(Zone::Utc);
-        if let Values::Array(elements) = &mut self.values {
-            elements.values.zone = self.zone;
-        }
+    /// Says what texts are read by.
+    pub fn with_forms(mut self, forms: &ValueForms) -> Self {
+        self.set_reading(forms.reading());
         self
+    }
+    fn set_reading(&mut self, reading: Reading) {
+        self.reading = reading;
+        if let Values::Array(elements) = &mut self.values {
+            elements.values.set_reading(reading);
+        }
     }
     /// Appends NULL.
     pub fn append_null(&mut self) {
@@ -116,13 +119,13 @@ impl ColumnBuilder {
             }
             Values::Text(builder) => builder.append_value(normal_text(&self.sql_type, text)?),
             Values::Bytes(builder) => builder.append_value(parse_bytea(text)?),
-            Values::Date(builder) => builder.append_value(datetime::parse_date(text, &self.zone)?),
-            Values::Time(builder) => builder.append_value(datetime::parse_time(text, &self.zone)?),
+            Values::Date(builder) => builder.append_value(datetime::parse_date(text, &self.reading)?),
+            Values::Time(builder) => builder.append_value(datetime::parse_time(text, &self.reading)?),
             Values::Timestamp(builder) => builder.append_value(match self.sql_type {
-                SqlType::Timestamptz => datetime::parse_timestamptz(text, &self.zone)?,
-                _ => datetime::parse_timestamp(text, &self.zone)?,
+                SqlType::Timestamptz => datetime::parse_timestamptz(text, &self.reading)?,
+                _ => datetime::parse_timestamp(text, &self.reading)?,
             }),
-            Values::Interval(builder) => builder.append_value(arrow_interval(interval::parse_interval(text)?)),
+            Values::Interval(builder) => builder.append_value(arrow_interval(interval::parse_interval(text, self.reading.interval)?)),
             Values::Array(elements) => elements.append_items(array_text::parse(text)?)?,
         }
         Ok(())
@@ -537,14 +540,14 @@ fn arrow_interval(interval: interval::Interval) -> IntervalMonthDayNano {
     IntervalMonthDayNano::new(interval.months, interval.days, interval.microseconds.saturating_mul(1000))
 }
 
-/// One value from text, with timestamps without a zone taken as UTC.
+/// One value from text, read by the default forms.
 pub fn scalar_from_text(sql_type: &SqlType, text: &str) -> Result<ScalarValue> {
-    scalar_from_text_in(sql_type, text, "UTC")
+    scalar_from_text_in(sql_type, text, &ValueForms::default())
 }
 
-/// One value from text, in the session's time zone.
-pub fn scalar_from_text_in(sql_type: &SqlType, text: &str, time_zone: &str) -> Result<ScalarValue> {
-    let mut builder = ColumnBuilder::new(sql_type, 1).with_time_zone(time_zone);
+/// One value from text, read by the session's forms.
+pub fn scalar_from_text_in(sql_type: &SqlType, text: &str, forms: &ValueForms) -> Result<ScalarValue> {
+    let mut builder = ColumnBuilder::new(sql_type, 1).with_forms(forms);
     builder.append_text(text)?;
     Ok(ScalarValue::try_from_array(&builder.finish(), 0)?)
 }

@@ -1,6 +1,7 @@
 //! Intervals: months, days and microseconds that do not convert into each other.
 
 use super::datetime::{fraction_microseconds, write_fraction};
+use super::forms::IntervalForm;
 use super::numeric::{write_integer, write_pair};
 use crate::error::{Result, SqlError, SqlState};
 use bytes::{BufMut, BytesMut};
@@ -69,7 +70,7 @@ impl Sum {
 }
 
 /// Reads an interval: `1 year 2 mons -3 days 04:05:06`, `1-2`, `P1DT2H`, `@ 1 hour ago`, `90` (seconds).
-pub(super) fn parse_interval(text: &str) -> Result<Interval> {
+pub(super) fn parse_interval(text: &str, form: IntervalForm) -> Result<Interval> {
     let syntax = || SqlError::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type interval: \"{text}\""));
     let trimmed = text.trim_ascii();
     if trimmed.is_empty() || trimmed.len() > 256 {
@@ -78,9 +79,9 @@ pub(super) fn parse_interval(text: &str) -> Result<Interval> {
     if trimmed.trim_start_matches(['+', '-']).eq_ignore_ascii_case("infinity") {
         return Err(SqlError::unsupported(format!("interval value \"{text}\"")));
     }
-    let unsigned = trimmed.strip_prefix('-').unwrap_or(trimmed);
-    let sum = match unsigned.strip_prefix('P') {
-        Some(iso) => iso_8601(iso).map(|sum| if unsigned.len() < trimmed.len() { sum.negated() } else { sum }),
+    let sum = match trimmed.strip_prefix('P') {
+        Some(iso) => iso_8601(iso),
+        None if form == IntervalForm::SqlStandard => verbose(&sign_of_all(joined_signs(trimmed))),
         None => verbose(&joined_signs(trimmed)),
     };
     let out_of_range = || SqlError::new(SqlState::INTERVAL_FIELD_OVERFLOW, format!("interval field value out of range: \"{text}\""));
@@ -126,6 +127,17 @@ fn verbose(text: &str) -> Option<Sum> {
         sum.add(seconds, Unit::Microseconds(SECOND));
     }
     any.then(|| if ago { sum.negated() } else { sum })
+}
+
+/// The leading minus of a text without further signs is that of all its fields, as the SQL standard has it.
+fn sign_of_all(text: String) -> String {
+    let mut words = text.split_ascii_whitespace();
+    let signed = words.next().is_some_and(|first| first.starts_with('-'));
+    if !signed || words.any(|word| word.starts_with(['-', '+'])) {
+        return text;
+    }
+    let signed = |word: &str| if word.starts_with(|first: char| first.is_ascii_digit()) { format!("-{word}") } else { word.to_string() };
+    text.split_ascii_whitespace().map(signed).collect::<Vec<_>>().join(" ")
 }
 
 /// A sign that stands alone belongs to what follows: `1 month - 1 day`.
@@ -336,12 +348,12 @@ mod tests {
             ("-1 day +02:03", "-1 days +02:03:00"),
         ];
         for (text, expected) in table {
-            assert_eq!(shown(parse_interval(text).unwrap()), expected, "{text}");
+            assert_eq!(shown(parse_interval(text, IntervalForm::Postgres).unwrap()), expected, "{text}");
         }
         for (text, state) in
             [("", "22007"), ("1 lightyear", "22007"), ("abc", "22007"), ("1 2", "22007"), ("99999999999 years", "22015"), ("P", "22007")]
         {
-            assert_eq!(parse_interval(text).unwrap_err().state.0, state, "{text}");
+            assert_eq!(parse_interval(text, IntervalForm::Postgres).unwrap_err().state.0, state, "{text}");
         }
     }
 
@@ -349,12 +361,12 @@ mod tests {
         #[test]
         fn intervals_read_back(months in -100_000i32..100_000, days in -100_000i32..100_000, microseconds in -9_000_000_000_000_000i64..9_000_000_000_000_000) {
             let interval = Interval { months, days, microseconds };
-            prop_assert_eq!(parse_interval(&shown(interval)).unwrap(), interval);
+            prop_assert_eq!(parse_interval(&shown(interval), IntervalForm::Postgres).unwrap(), interval);
         }
 
         #[test]
         fn no_text_panics(text in "\\PC{0,30}") {
-            let _ = parse_interval(&text);
+            let _ = parse_interval(&text, IntervalForm::Postgres);
         }
     }
 }

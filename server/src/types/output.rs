@@ -13,6 +13,7 @@ pub(crate) use json_value::JsonColumn;
 pub(crate) use tuples::TupleBlock;
 
 use super::datetime::{self, DAY_MICROSECONDS, EPOCH_2000_DAYS, EPOCH_2000_MICROSECONDS};
+use super::forms::{DateForm, IntervalForm, Styles, ValueForms};
 use super::numeric::Quotient;
 use super::zone::Zone;
 use super::{CatalogType, DIGITS_KEY, SqlType, TYPE_KEY, array_text, interval, json, numeric};
@@ -31,25 +32,6 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::{BufMut, BytesMut};
 
 mod styles;
-
-pub use styles::Styles;
-
-/// What the session says about how values are written.
-#[derive(Clone, Debug)]
-pub struct OutputStyle {
-    /// `TimeZone`, for timestamptz.
-    pub time_zone: String,
-    /// `extra_float_digits`.
-    pub extra_float_digits: i32,
-    /// `DateStyle`, `IntervalStyle`, `bytea_output`.
-    pub styles: Styles,
-}
-
-impl Default for OutputStyle {
-    fn default() -> Self {
-        Self { time_zone: "UTC".into(), extra_float_digits: 1, styles: Styles::default() }
-    }
-}
 
 /// Writes values of one column.
 #[derive(Clone, Debug)]
@@ -110,16 +92,15 @@ enum Values {
 
 impl ColumnEncoder {
     /// An encoder of a type's values; `binary` chooses the form.
-    pub fn new(sql_type: &SqlType, binary: bool, style: &OutputStyle) -> Self {
-        let zone = Zone::parse(&style.time_zone).unwrap_or(Zone::Utc);
-        let styles = style.styles;
-        Self { sql_type: sql_type.clone(), binary, zone, extra_float_digits: style.extra_float_digits, styles, quotient: None }
+    pub fn new(sql_type: &SqlType, binary: bool, forms: &ValueForms) -> Self {
+        let (zone, styles) = (forms.zone(), forms.styles);
+        Self { sql_type: sql_type.clone(), binary, zone, extra_float_digits: forms.extra_float_digits, styles, quotient: None }
     }
     /// An encoder of a result's column. What was not declared and has the scale of a division is shown as PostgreSQL shows quotients.
-    pub fn of_field(field: &Field, binary: bool, style: &OutputStyle) -> Self {
+    pub fn of_field(field: &Field, binary: bool, forms: &ValueForms) -> Self {
         let computed = !field.metadata().contains_key(TYPE_KEY) && matches!(field.data_type(), DataType::Decimal128(38, 16..));
         let quotient = computed.then(|| Quotient::named(field.metadata().get(DIGITS_KEY).map(String::as_str)));
-        Self { quotient, ..Self::new(&SqlType::of_field(field), binary, style) }
+        Self { quotient, ..Self::new(&SqlType::of_field(field), binary, forms) }
     }
     /// The type that is written.
     pub fn sql_type(&self) -> &SqlType {
@@ -308,11 +289,11 @@ impl BoundColumn {
     }
     /// Values of which a style other than the default says how they are written; false for others.
     fn write_styled(&self, row: usize, out: &mut BytesMut) -> bool {
-        let dates = self.styles.date != styles::DateForm::Iso;
+        let dates = self.styles.date != DateForm::Iso;
         match &self.values {
             Values::Date(values) if dates => styles::write_date(values.value(row), self.styles, out),
             Values::Timestamp(values, zone) if dates => styles::write_timestamp(values.value(row), zone.as_ref(), self.styles, out),
-            Values::Interval(values) if self.styles.interval != styles::IntervalForm::Postgres => {
+            Values::Interval(values) if self.styles.interval != IntervalForm::Postgres => {
                 styles::write_interval(interval_at(values, row), self.styles.interval, out);
             }
             Values::Binary(values) if self.styles.escaped_bytes => styles::write_escaped(values.value(row), out),

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::session::settings::Timeouts;
 use crate::session::{CopyIn, Notice, Outcome, Prepared, Session, Statement, TransactionStatus};
 use crate::types::SqlType;
-use crate::types::output::OutputStyle;
+use crate::types::forms::ValueForms;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
@@ -23,7 +23,7 @@ pub trait Backend: Send + 'static {
     fn transaction_status(&self) -> TransactionStatus;
     fn take_notices(&mut self) -> Vec<Notice>;
     fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)>;
-    fn output_style(&self) -> OutputStyle;
+    fn value_forms(&self) -> ValueForms;
     fn timeouts(&self) -> Timeouts;
     fn wait(&mut self);
     fn check_new_name(&self, name: &str) -> Result<()>;
@@ -66,8 +66,8 @@ impl Backend for Session {
     fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
         Session::take_parameter_changes(self)
     }
-    fn output_style(&self) -> OutputStyle {
-        Session::output_style(self)
+    fn value_forms(&self) -> ValueForms {
+        Session::value_forms(self)
     }
     fn timeouts(&self) -> Timeouts {
         Session::timeouts(self)

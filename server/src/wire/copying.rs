@@ -64,7 +64,7 @@ impl<B: Backend> Connection<B> {
     ) -> Result<String, Failure> {
         let columns = schema.fields().iter().map(|field| (field.name().clone(), SqlType::of_field(field))).collect::<Vec<_>>();
         self.output.copy_response(b'H', format.kind == CopyKind::Binary, columns.len());
-        let encoder = CopyEncoder::new(format, columns, &self.backend.output_style());
+        let encoder = CopyEncoder::new(format, columns, &self.backend.value_forms());
         let mut start = BytesMut::new();
         encoder.start(&mut start);
         // A line of names has a message of its own; the signature of the binary form stands in the first row's.

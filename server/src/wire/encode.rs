@@ -2,7 +2,8 @@
 
 use super::message::{CHUNK_BYTES, format_of};
 use crate::error::{Result, SqlError};
-use crate::types::output::{BoundColumn, ColumnEncoder, OutputStyle, TupleBlock};
+use crate::types::forms::ValueForms;
+use crate::types::output::{BoundColumn, ColumnEncoder, TupleBlock};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use bytes::BytesMut;
@@ -28,7 +29,7 @@ pub(super) struct BoundBatch {
 }
 
 impl RowEncoder {
-    pub(super) fn new(schema: &Schema, formats: &[i16], style: &OutputStyle) -> Self {
+    pub(super) fn new(schema: &Schema, formats: &[i16], style: &ValueForms) -> Self {
         let encoder = |(index, field)| ColumnEncoder::of_field(field, format_of(formats, index) == 1, style);
         Self { columns: schema.fields().iter().map(AsRef::as_ref).enumerate().map(encoder).collect() }
     }
@@ -80,7 +81,7 @@ mod tests {
         let numbers: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(3)]));
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
         let batch = RecordBatch::try_from_iter([("n", numbers), ("t", texts)]).unwrap();
-        let mut bound = RowEncoder::new(&batch.schema(), &[1, 0], &OutputStyle::default()).bind(&batch).unwrap();
+        let mut bound = RowEncoder::new(&batch.schema(), &[1, 0], &ValueForms::default()).bind(&batch).unwrap();
         let mut out = BytesMut::new();
         assert_eq!((bound.fill(2, &mut out).unwrap(), bound.is_done()), (2, false));
         assert_eq!(&out[..], b"D\0\0\0\x13\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x01aD\0\0\0\x0f\0\x02\xff\xff\xff\xff\0\0\0\x01b");
@@ -91,7 +92,7 @@ mod tests {
     fn a_chunk_is_bounded() {
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1000); 1000]));
         let batch = RecordBatch::try_from_iter([("t", texts)]).unwrap();
-        let mut bound = RowEncoder::new(&batch.schema(), &[], &OutputStyle::default()).bind(&batch).unwrap();
+        let mut bound = RowEncoder::new(&batch.schema(), &[], &ValueForms::default()).bind(&batch).unwrap();
         let mut out = BytesMut::new();
         bound.fill(u64::MAX, &mut out).unwrap();
         assert!(out.len() < CHUNK_BYTES + 2_000 && !bound.is_done());

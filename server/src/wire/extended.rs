@@ -13,6 +13,7 @@ use crate::session::grammar::cursors::Direction;
 use crate::session::prepared::check_columns;
 use crate::session::{Outcome, Prepared, Statement, TransactionStatus, outputs};
 use crate::types::SqlType;
+use crate::types::forms::ValueForms;
 use crate::types::input::{scalar_from_binary, scalar_from_text_in, utf8};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
@@ -105,16 +106,16 @@ fn check_room(names: usize) -> Result<()> {
 }
 
 /// One parameter's value, read by the type it was described with.
-fn parameter(sql_type: &SqlType, format: i16, value: Option<&[u8]>, time_zone: &str) -> Result<ScalarValue> {
+fn parameter(sql_type: &SqlType, format: i16, value: Option<&[u8]>, forms: &ValueForms) -> Result<ScalarValue> {
     match (value, format) {
         (None, _) => Ok(ScalarValue::try_from(sql_type.arrow())?),
-        (Some(value), 0) => scalar_from_text_in(sql_type, utf8(value)?, time_zone),
+        (Some(value), 0) => scalar_from_text_in(sql_type, utf8(value)?, forms),
         (Some(value), 1) => scalar_from_binary(sql_type, value),
         (_, other) => Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unsupported format code: {other}"))),
     }
 }
 
-fn parameters(prepared: &Prepared, bind: &Bind, time_zone: &str) -> Result<Vec<ScalarValue>> {
+fn parameters(prepared: &Prepared, bind: &Bind, forms: &ValueForms) -> Result<Vec<ScalarValue>> {
     let (given, expected) = (bind.parameters.len(), prepared.parameters.len());
     if given != expected {
         let message =
@@ -132,7 +133,7 @@ fn parameters(prepared: &Prepared, bind: &Bind, time_zone: &str) -> Result<Vec<S
                 None => error.with_context(format!("unnamed portal parameter ${}", index + 1)),
                 Some(_) => error,
             };
-            parameter(sql_type, format(index), value.as_deref(), time_zone).map_err(place)
+            parameter(sql_type, format(index), value.as_deref(), forms).map_err(place)
         })
         .collect()
 }
@@ -199,7 +200,7 @@ impl<B: Backend> Connection<B> {
             return Err(SqlError::new(SqlState("42P03"), format!("cursor \"{}\" already exists", bind.portal)));
         }
         check_room(self.extended.portals.len())?;
-        let parameters = parameters(&prepared, &bind, &self.backend.output_style().time_zone)?;
+        let parameters = parameters(&prepared, &bind, &self.backend.value_forms())?;
         check_result_formats(&prepared, &bind.result_formats)?;
         let portal = Portal { prepared, parameters, formats: bind.result_formats, progress: Progress::New };
         self.extended.portals.insert(bind.portal, portal);
@@ -312,7 +313,7 @@ impl<B: Backend> Connection<B> {
     fn start(&self, outcome: Outcome, formats: &[i16]) -> Result<Rows, Outcome> {
         match outcome {
             Outcome::Rows { schema, batches, tag, tag_rows } => {
-                let encoder = RowEncoder::new(&schema, formats, &self.backend.output_style());
+                let encoder = RowEncoder::new(&schema, formats, &self.backend.value_forms());
                 Ok(Rows { stream: batches, encoder, batch: None, tag, tag_rows, sent: 0 })
             }
             other => Err(other),

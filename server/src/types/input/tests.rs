@@ -1,13 +1,15 @@
 //! What input functions take and refuse.
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::types::output::{ColumnEncoder, OutputStyle};
+use crate::types::forms::ValueForms;
+use crate::types::output::ColumnEncoder;
 use bytes::BytesMut;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn shown(sql_type: &SqlType, array: &ArrayRef, binary: bool) -> Vec<u8> {
     let mut out = BytesMut::new();
-    ColumnEncoder::new(sql_type, binary, &OutputStyle::default()).write(array, 0, &mut out).unwrap();
+    ColumnEncoder::new(sql_type, binary, &ValueForms::default()).write(array, 0, &mut out).unwrap();
     out.to_vec()
 }
 
@@ -107,7 +109,7 @@ fn assignment_checks_lengths_and_normalizes() {
 
 #[test]
 fn a_session_zone_is_used() {
-    let scalar = scalar_from_text_in(&SqlType::Timestamptz, "1970-01-01 01:00", "Europe/Berlin").unwrap();
+    let scalar = scalar_from_text_in(&SqlType::Timestamptz, "1970-01-01 01:00", &ValueForms::in_zone("Europe/Berlin")).unwrap();
     assert_eq!(scalar, ScalarValue::TimestampMicrosecond(Some(0), Some("UTC".into())));
 }
 

@@ -6,9 +6,9 @@
 use super::super::datetime::{DAY_MICROSECONDS, EPOCH_2000_DAYS, EPOCH_2000_MICROSECONDS};
 use super::super::numeric::{PAIRS, write_digits_into};
 use super::super::zone::Zone;
-use super::styles::DateForm;
 use super::{BoundColumn, Values, too_large};
 use crate::error::Result;
+use crate::types::forms::DateForm;
 use arrow::array::{Array, StringViewArray};
 use bytes::BytesMut;
 use std::ops::Range;
@@ -412,7 +412,7 @@ fn place_timestamp(moment: i64, slot: &mut [u8]) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::super::{SqlType, datetime};
-    use super::super::{ColumnEncoder, OutputStyle};
+    use super::super::{ColumnEncoder, ValueForms};
     use super::*;
     use arrow::array::*;
     use proptest::prelude::*;
@@ -421,7 +421,7 @@ mod tests {
     /// Values written by column and one by one are the same.
     fn agrees(sql_type: &SqlType, array: ArrayRef) {
         for binary in [false, true] {
-            let column = ColumnEncoder::new(sql_type, binary, &OutputStyle::default()).bind(&array).unwrap();
+            let column = ColumnEncoder::new(sql_type, binary, &ValueForms::default()).bind(&array).unwrap();
             let mut cells = Cells::default();
             for rows in [0..array.len(), array.len() / 2..array.len(), 0..0] {
                 column.measure(rows.clone(), &mut cells).unwrap();

@@ -1,9 +1,10 @@
 //! Values as `to_json` writes them: a column is bound once, with the columns that it is made of.
 
-use super::{BoundColumn, ColumnEncoder, OutputStyle, json, text_of};
+use super::{BoundColumn, ColumnEncoder, json, text_of};
 use crate::error::Result;
 use crate::types::SqlType;
 use crate::types::convert::is_number;
+use crate::types::forms::ValueForms;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, StructArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
@@ -28,7 +29,7 @@ enum Form {
 
 impl JsonColumn {
     /// Binds a column.
-    pub(crate) fn new(field: &Field, array: &ArrayRef, style: &OutputStyle) -> Result<Self> {
+    pub(crate) fn new(field: &Field, array: &ArrayRef, style: &ValueForms) -> Result<Self> {
         let form = match (SqlType::of_field(field), array.data_type()) {
             (_, DataType::Struct(_)) => Self::record(array.as_struct(), style)?,
             (SqlType::Array(element), DataType::List(item)) => {
@@ -58,7 +59,7 @@ impl JsonColumn {
         }
     }
 
-    fn record(record: &StructArray, style: &OutputStyle) -> Result<Form> {
+    fn record(record: &StructArray, style: &ValueForms) -> Result<Form> {
         let member = |(field, column): (&arrow::datatypes::FieldRef, &ArrayRef)| {
             let mut name = String::new();
             json::write_string(crate::query::naming::shown(field.name()), &mut name);

@@ -1,73 +1,10 @@
 //! The styles of output that are not the default: DateStyle, IntervalStyle and bytea_output.
 
-use crate::types::datetime::{DAY_MICROSECONDS, civil_from_days, write_time};
+use crate::types::datetime::{self, DAY_MICROSECONDS, civil_from_days, write_time};
+use crate::types::forms::{DateForm, DateOrder, IntervalForm, Styles};
 use crate::types::interval::Interval;
 use crate::types::zone::Zone;
 use bytes::{BufMut, BytesMut};
-
-/// How dates are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DateForm {
-    /// 2001-02-03
-    #[default]
-    Iso,
-    /// 02/03/2001
-    Sql,
-    /// 02-03-2001, Sat Feb 03 04:05:06 2001
-    Postgres,
-    /// 03.02.2001
-    German,
-}
-
-/// How intervals are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IntervalForm {
-    /// 1 year 2 mons 04:05:06
-    #[default]
-    Postgres,
-    /// @ 1 year 2 mons 4 hours 5 mins 6 secs
-    Verbose,
-    /// +1-2 +0 +4:05:06
-    SqlStandard,
-    /// P1Y2MT4H5M6S
-    Iso8601,
-}
-
-/// The styles of a session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Styles {
-    /// DateStyle's first word.
-    pub date: DateForm,
-    /// Whether the day stands before the month, where the style leaves that open.
-    pub day_first: bool,
-    /// IntervalStyle.
-    pub interval: IntervalForm,
-    /// `bytea_output = escape`.
-    pub escaped_bytes: bool,
-}
-
-impl Styles {
-    /// Styles by the values of the settings.
-    pub fn of_settings(date_style: &str, interval_style: &str, bytea_output: &str) -> Self {
-        let (date, order) = date_style.split_once(", ").unwrap_or((date_style, ""));
-        Self {
-            date: match date {
-                "SQL" => DateForm::Sql,
-                "Postgres" => DateForm::Postgres,
-                "German" => DateForm::German,
-                _ => DateForm::Iso,
-            },
-            day_first: order == "DMY",
-            interval: match interval_style {
-                "postgres_verbose" => IntervalForm::Verbose,
-                "sql_standard" => IntervalForm::SqlStandard,
-                "iso_8601" => IntervalForm::Iso8601,
-                _ => IntervalForm::Postgres,
-            },
-            escaped_bytes: bytea_output == "escape",
-        }
-    }
-}
 
 fn put(out: &mut BytesMut, text: &str) {
     out.put_slice(text.as_bytes());
@@ -79,6 +16,9 @@ fn year_text(year: i64) -> String {
 
 /// Appends a date in a style other than ISO.
 pub(super) fn write_date(days: i32, styles: Styles, out: &mut BytesMut) {
+    if matches!(days, i32::MIN | i32::MAX) {
+        return datetime::write_date(days, out);
+    }
     let (year, month, day) = civil_from_days(i64::from(days));
     put(out, &numeric_date(year, month, day, styles));
     if year <= 0 {
@@ -88,7 +28,7 @@ pub(super) fn write_date(days: i32, styles: Styles, out: &mut BytesMut) {
 
 fn numeric_date(year: i64, month: u32, day: u32, styles: Styles) -> String {
     let year = year_text(year);
-    match (styles.date, styles.day_first) {
+    match (styles.date, styles.order == DateOrder::Dmy) {
         (DateForm::German, _) => format!("{day:02}.{month:02}.{year}"),
         (DateForm::Sql, true) => format!("{day:02}/{month:02}/{year}"),
         (DateForm::Sql, false) => format!("{month:02}/{day:02}/{year}"),
@@ -102,6 +42,9 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 
 /// Appends a timestamp in a style other than ISO.
 pub(super) fn write_timestamp(microseconds: i64, zone: Option<&Zone>, styles: Styles, out: &mut BytesMut) {
+    if matches!(microseconds, i64::MIN | i64::MAX) {
+        return datetime::write_timestamp(microseconds, None, out);
+    }
     let seconds = microseconds.div_euclid(1_000_000);
     let local = i128::from(microseconds) + i128::from(zone.map_or(0, |zone| zone.offset_at(seconds))) * 1_000_000;
     let days = local.div_euclid(i128::from(DAY_MICROSECONDS)) as i64;
@@ -109,7 +52,7 @@ pub(super) fn write_timestamp(microseconds: i64, zone: Option<&Zone>, styles: St
     let (year, month, day) = civil_from_days(days);
     if styles.date == DateForm::Postgres {
         let name = MONTHS.get(month as usize - 1).copied().unwrap_or_default();
-        let date = if styles.day_first { format!("{day:02} {name}") } else { format!("{name} {day:02}") };
+        let date = if styles.order == DateOrder::Dmy { format!("{day:02} {name}") } else { format!("{name} {day:02}") };
         put(out, &format!("{} {date} ", DAYS[days.rem_euclid(7) as usize]));
         write_time(time, out);
         put(out, &format!(" {}", year_text(year)));

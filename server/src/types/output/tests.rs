@@ -1,14 +1,14 @@
 //! Arrow types that no table has, and queries produce.
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::types::forms::ValueForms;
 use arrow::array::*;
 use arrow::datatypes::*;
 use std::sync::Arc;
 
 fn shown(array: ArrayRef) -> Vec<Option<String>> {
     let field = Field::new("a", array.data_type().clone(), true);
-    let encoder =
-        ColumnEncoder::new(&SqlType::of_field(&field), false, &OutputStyle { time_zone: "Europe/Berlin".into(), ..OutputStyle::default() });
+    let encoder = ColumnEncoder::new(&SqlType::of_field(&field), false, &ValueForms::in_zone("Europe/Berlin"));
     let column = encoder.bind(&array).unwrap();
     let text = |row: usize| (!column.is_null(row)).then(|| text_of(&column, row).unwrap());
     (0..array.len()).map(text).collect()

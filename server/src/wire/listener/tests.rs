@@ -5,7 +5,7 @@ use crate::error::{SqlError, SqlState};
 use crate::session::settings::Timeouts;
 use crate::session::{CopyIn, Notice, Outcome, Prepared, Statement, TransactionStatus};
 use crate::types::SqlType;
-use crate::types::output::OutputStyle;
+use crate::types::forms::ValueForms;
 use arrow::array::{Int32Array, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::{dialect::PostgreSqlDialect, parser::Parser};
 use futures::{SinkExt, StreamExt, TryStreamExt};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -133,8 +134,8 @@ impl Backend for Fake {
     fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
         if std::mem::replace(&mut self.first, false) { vec![("server_version", "15.8".into())] } else { vec![] }
     }
-    fn output_style(&self) -> OutputStyle {
-        OutputStyle::default()
+    fn value_forms(&self) -> ValueForms {
+        ValueForms::default()
     }
     fn timeouts(&self) -> Timeouts {
         Timeouts::default()
