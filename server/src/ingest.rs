@@ -49,6 +49,8 @@ pub struct Inserter {
     /// Rows of which this is not true are left out.
     condition: Option<Arc<dyn PhysicalExpr>>,
     rows: u64,
+    /// The rows were chosen by what was found of their keys: ON CONFLICT.
+    chosen_by_keys: bool,
     session: Arc<SessionFacts>,
 }
 
@@ -80,8 +82,15 @@ impl Inserter {
             writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
             condition: None,
             rows: 0,
+            chosen_by_keys: false,
             session: context.session.clone(),
         })
+    }
+
+    /// Says that keys which have come meanwhile call for other rows.
+    pub fn chosen_by_keys(mut self) -> Self {
+        self.chosen_by_keys = true;
+        self
     }
 
     /// Leaves out rows of which a condition over the target's columns is not true: `COPY FROM ... WHERE`.
@@ -121,7 +130,7 @@ impl Inserter {
 
     /// The same, with the references left to be checked.
     pub async fn finish_unchecked(self, transaction: &mut Transaction) -> Result<(u64, Vec<Event>)> {
-        let Self { engine, target, keys, references, writer, rows, session, .. } = self;
+        let Self { engine, target, keys, references, writer, rows, chosen_by_keys, session, .. } = self;
         let lock_timeout = session.lock_timeout();
         transaction.locks().act_for(session.process_id);
         transaction.depends_on(&target.schema, &target.name);
@@ -130,6 +139,7 @@ impl Inserter {
             transaction.lock_keys(target.oid(), keys, lock_timeout).await?;
         }
         if !keys.is_empty() {
+            transaction.meet_keys(target.oid(), keys.fingerprints(), chosen_by_keys)?;
             let units = transaction.view().units(target.oid());
             let fingerprints = keys.check_against(&engine, &target, units).await?;
             transaction.inserted_keys(target.oid(), fingerprints);

@@ -167,7 +167,7 @@ pub(super) async fn insert_with_conflicts(
     }
     let proposed = concat_batches(&target.arrow, &batches)?;
     let plan = decide(context, transaction, target, &conflicts, proposed.clone()).await?;
-    let mut inserter = Inserter::with_checks(context, target, checks, KeysChanged::All)?;
+    let mut inserter = Inserter::with_checks(context, target, checks, KeysChanged::All)?.chosen_by_keys();
     let mut old = OldKeys::default();
     let inserted = take_record_batch(&proposed, &UInt32Array::from(plan.inserts))?;
     let new = inserted.num_rows() as u64;

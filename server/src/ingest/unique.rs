@@ -109,6 +109,12 @@ impl KeyChecks {
         })
     }
 
+    /// What the log knows the keys by, or `None` for too many.
+    pub fn fingerprints(&self) -> Option<Vec<u64>> {
+        let all = self.checks.iter().map(|check| check.fingerprints.as_deref()).collect::<Option<Vec<_>>>()?.concat();
+        (all.len() <= FINGERPRINTS_MAX).then_some(all)
+    }
+
     /// Looks for the keys among the live rows of `units`; the fingerprints for the log, or `None` for too many.
     pub async fn check_against(self, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<Option<Vec<u64>>> {
         let (store, target, engine) = (engine.store.clone(), target.clone(), engine.clone());
@@ -121,15 +127,8 @@ impl KeyChecks {
     }
 
     fn look(self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit]) -> Result<Option<Vec<u64>>> {
-        let mut fingerprints = Some(Vec::new());
-        for check in self.checks {
-            check.look(store, cache, target, units, &self.hasher)?;
-            fingerprints = fingerprints.zip(check.fingerprints).map(|(mut all, more)| {
-                all.extend(more);
-                all
-            });
-        }
-        Ok(fingerprints.filter(|all: &Vec<u64>| all.len() <= FINGERPRINTS_MAX))
+        self.checks.iter().try_for_each(|check| check.look(store, cache, target, units, &self.hasher))?;
+        Ok(self.fingerprints())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Two sessions that want the same rows: the second waits for the first, and is seen waiting in the lock table.
 #![allow(clippy::unwrap_used)]
 
-use super::Session;
 use super::tests::{Server, assert_error, run};
+use super::{Outcome, Session};
 use crate::engine::Engine;
 use crate::error::Result;
 use std::sync::Arc;
@@ -404,6 +404,86 @@ async fn inserts_of_one_key_wait_for_each_other() {
         }
         run(&mut b, "commit").await.unwrap();
         assert_eq!(run(&mut a, "select a, b from t where a = 7").await.unwrap(), rows, "{second}; {end}");
+        holds_nothing(&server.engine);
+    }
+}
+
+/// A session that can wait for advisory locks within a query.
+fn registered(server: &Server) -> (Session, Arc<crate::engine::cancel::Slot>) {
+    let mut session = server.session();
+    let slot = server.engine.cancels.register();
+    session.identity.process_id = slot.process_id;
+    (session, slot)
+}
+
+/// A key that another session committed while the statement was under way, before it had locked the key itself: nothing was there to wait for, and
+/// COMMIT was refused (40001) where PostgreSQL meets the row.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_committed_while_the_statement_runs_is_met_as_a_row() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"t_pkey\"";
+    const SLOW: &str = "insert into t select 7, 2 where (select pg_advisory_lock(5)::text) is not null";
+    for (statement, outcome, row) in [
+        (SLOW.to_string(), None, "7 1"),
+        (format!("{SLOW} on conflict do nothing"), Some("INSERT 0 0"), "7 1"),
+        (format!("{SLOW} on conflict (a) do update set b = excluded.b"), Some("INSERT 0 1"), "7 2"),
+        (format!("begin; insert into t values (8, 8); {SLOW} on conflict do nothing"), Some("INSERT 0 0"), "7 1"),
+        (format!("begin; insert into t values (8, 8); {SLOW}"), None, "7 1"),
+        ("update t set a = 7 where a = 3 and (select pg_advisory_lock(5)::text) is not null".into(), None, "7 1"),
+    ] {
+        let (server, mut a, mut gate) = table().await;
+        run(&mut gate, "select pg_advisory_lock(5)").await.unwrap();
+        let (mut b, slot) = registered(&server);
+        let (process_id, text) = (slot.process_id, statement.clone());
+        let task = tokio::spawn(async move {
+            let _runs = slot.begin();
+            let outcome = run(&mut b, &text).await;
+            (b, outcome)
+        });
+        while server.engine.locks.wait_event(process_id).is_none() {
+            assert!(!task.is_finished(), "{statement}: it does not wait: {:?}", task.await.unwrap().1);
+            tokio::task::yield_now().await;
+        }
+        run(&mut a, "insert into t values (7, 1)").await.unwrap();
+        run(&mut gate, "select pg_advisory_unlock(5)").await.unwrap();
+        let (mut b, got) = task.await.unwrap();
+        match outcome {
+            Some(tag) => assert_eq!(got.unwrap(), tag, "{statement}"),
+            None => assert_error(got, "23505", TAKEN),
+        }
+        run(&mut b, "commit").await.unwrap();
+        assert_eq!(run(&mut a, "select a, b from t where a = 7").await.unwrap(), row, "{statement}");
+        holds_nothing(&server.engine);
+    }
+}
+
+/// Rows of a client cannot be asked for again: COPY meets the key that came as a row, where COMMIT was refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copy_waits_for_the_key_of_another_and_finds_it() {
+    for (before, end, copied) in [("", "commit", false), ("", "rollback", true), ("begin", "commit", false), ("begin", "rollback", true)] {
+        let (server, mut a, mut b) = table().await;
+        run(&mut a, "begin; insert into t values (7, 1)").await.unwrap();
+        run(&mut b, before).await.unwrap();
+        let statement = b.parse("copy t from stdin").unwrap().remove(0);
+        let Outcome::CopyIn(mut copy) = b.execute(&statement, &[]).await.unwrap() else { panic!("COPY takes rows") };
+        copy.push("7\t2\n".into()).await.unwrap();
+        let process_id = b.identity.process_id;
+        let task = tokio::spawn(async move {
+            let outcome = copy.finish(&mut b).await;
+            (b, outcome)
+        });
+        while !server.engine.locks.is_waiting(process_id) {
+            assert!(!task.is_finished(), "it does not wait");
+            tokio::task::yield_now().await;
+        }
+        run(&mut a, end).await.unwrap();
+        let (mut b, outcome) = task.await.unwrap();
+        match copied {
+            true => assert_eq!(outcome.unwrap(), 1),
+            false => assert_eq!(outcome.unwrap_err().state.0, "23505"),
+        }
+        run(&mut b, "commit").await.unwrap();
+        assert_eq!(run(&mut a, "select b from t where a = 7").await.unwrap(), if copied { "2" } else { "1" });
+        drop(b);
         holds_nothing(&server.engine);
     }
 }

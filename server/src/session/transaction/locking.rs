@@ -11,12 +11,15 @@ use super::{Savepoint, Transaction};
 use crate::engine::locks::{KeySet, RowSet, TableLock, TableMode, Wanted};
 use crate::engine::writers::Turn;
 use crate::error::{Result, SqlError};
-use placement::{State, TableId, UnitId};
+use placement::{KeyFingerprints, State, TableId, UnitId};
 use std::time::Duration;
 use storage::Deletes;
 
 /// How often a statement is run: each time it has lost to somebody who got on.
 const ATTEMPTS_MAX: usize = 10_000;
+
+/// How often of these because keys may have come: the log forgets which, and says so of all then.
+const LOST_TO_KEYS_MAX: usize = 16;
 
 /// What a transaction knows of the statement that runs in it.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub(super) struct Running {
     read_committed: bool,
     /// The table at which it has waited.
     waited_at: Option<u32>,
+    /// How often it was lost to keys of others.
+    lost_to_keys: usize,
 }
 
 /// The attempts of one statement.
@@ -74,6 +79,26 @@ impl Transaction {
     /// Locks keys of a table's constraint in the same way.
     pub async fn lock_keys(&mut self, table: u32, keys: KeySet, limit: Option<Duration>) -> Result<()> {
         self.lock_of(table, Wanted::Keys(keys), limit).await
+    }
+
+    /// Takes note of what others have committed since the snapshot of the keys that it inserts, which it has locked (`None`: too many to tell):
+    /// COMMIT would be refused. It moves on to the newest snapshot and meets them there as rows; where they decide which rows it inserts
+    /// (`chosen_by_keys`) the statement is lost. At REPEATABLE READ COMMIT tells of it.
+    pub fn meet_keys(&mut self, table: u32, keys: Option<Vec<u64>>, chosen_by_keys: bool) -> Result<()> {
+        let keys = KeyFingerprints { all: keys.is_none(), inserted: keys.unwrap_or_default() };
+        let newest = self.engine.placement.state();
+        let seen = self.snapshot.state.index;
+        let came = newest.tables.get(&TableId(u64::from(table))).is_some_and(|table| table.recent_keys.conflicts(&keys, seen));
+        match came && self.is_read_committed() {
+            false => Ok(()),
+            true if !chosen_by_keys => self.refresh(),
+            true if self.running.read_committed && self.running.lost_to_keys < LOST_TO_KEYS_MAX => {
+                self.running.lost_to_keys += 1;
+                Err(self.lose())
+            }
+            // COMMIT decides.
+            true => Ok(()),
+        }
     }
 
     async fn lock_of(&mut self, table: u32, wanted: Wanted, limit: Option<Duration>) -> Result<()> {
@@ -152,8 +177,7 @@ impl Attempts {
     /// Whether the statement is to be run again after an attempt that may have failed: it is undone then, and the transaction has moved on to the newest snapshot.
     pub async fn again(&mut self, transaction: &mut Transaction, failed: bool) -> Result<bool> {
         self.count += 1;
-        let running = Running { read_committed: self.read_committed, ..Running::default() };
-        let Running { wanted, lost, waited_at, .. } = std::mem::replace(&mut transaction.running, running);
+        let Running { wanted, lost, waited_at, lost_to_keys, .. } = std::mem::take(&mut transaction.running);
         if lost && failed && self.read_committed && self.count < ATTEMPTS_MAX {
             let seen = transaction.snapshot.state.index;
             transaction.roll_back_to(&self.before);
@@ -162,6 +186,7 @@ impl Attempts {
             }
             transaction.refresh()?;
             if transaction.snapshot.state.index > seen {
+                transaction.running = Running { read_committed: true, lost_to_keys, ..Running::default() };
                 return Ok(true);
             }
         }
