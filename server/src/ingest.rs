@@ -4,8 +4,8 @@
 //!    types, [`defaults`] fills in what is missing.
 //! 2. An [`Inserter`] checks NOT NULL and CHECK row by row ([`constraints`]), and UNIQUE within the statement ([`unique`]).
 //! 3. Its [`writer`] keeps few rows in memory, and writes many as segments on a thread of their own, which a bounded channel feeds.
-//! 4. At the end of the statement the keys are checked against what the transaction sees, and the rows become part of the transaction; what
-//!    they refer to is looked for then ([`crate::foreign_keys`]).
+//! 4. At the end of the statement the keys are locked and looked for ([`new_keys`]), and the rows become part of the transaction; what they
+//!    refer to is looked for then ([`crate::foreign_keys`]).
 //! 5. COMMIT makes one command of it: see [`crate::session::transaction`].
 
 use crate::engine::Engine;
@@ -30,6 +30,7 @@ pub mod defaults;
 pub mod expression;
 pub(crate) mod key_form;
 pub mod literals;
+mod new_keys;
 pub mod row_text;
 pub mod target;
 pub mod unique;
@@ -135,13 +136,9 @@ impl Inserter {
         transaction.locks().act_for(session.process_id);
         transaction.depends_on(&target.schema, &target.name);
         transaction.lock_table(target.oid(), TableMode::RowExclusive, lock_timeout).await?;
-        for keys in keys.locks() {
-            transaction.lock_keys(target.oid(), keys, lock_timeout).await?;
-        }
         if !keys.is_empty() {
-            transaction.meet_keys(target.oid(), keys.fingerprints(), chosen_by_keys)?;
-            let units = transaction.view().units(target.oid());
-            let fingerprints = keys.check_against(&engine, &target, units).await?;
+            let claim = new_keys::Claim { engine: &engine, target: &target, keys: Arc::new(keys), lock_timeout };
+            let fingerprints = claim.make(transaction, chosen_by_keys).await?;
             transaction.inserted_keys(target.oid(), fingerprints);
         }
         transaction.add_rows(target.oid(), writer.finish(writer::SMALL_BYTES_MAX).await?)?;

@@ -12,6 +12,7 @@ use super::rows::RowIds;
 use super::update::{assignments, strength};
 use crate::catalog::Constraint;
 use crate::catalog::names::fold;
+use crate::engine::locks::{RowSet, RowStrength};
 use crate::error::{Result, SqlError, SqlState};
 use crate::foreign_keys::old_keys::OldKeys;
 use crate::foreign_keys::queue;
@@ -167,6 +168,10 @@ pub(super) async fn insert_with_conflicts(
     }
     let proposed = concat_batches(&target.arrow, &batches)?;
     let plan = decide(context, transaction, target, &conflicts, proposed.clone()).await?;
+    if !plan.left_out.is_empty() {
+        transaction.will_change_rows(target.oid());
+        transaction.see_settled(plan.left_out, context.session.lock_timeout()).await?;
+    }
     let mut inserter = Inserter::with_checks(context, target, checks, KeysChanged::All)?.chosen_by_keys();
     let mut old = OldKeys::default();
     let inserted = take_record_batch(&proposed, &UInt32Array::from(plan.inserts))?;
@@ -191,11 +196,12 @@ pub(super) async fn insert_with_conflicts(
 }
 
 /// What becomes of the rows proposed.
-#[derive(Default)]
 struct Plan {
     inserts: Vec<u32>,
     updates: Vec<(u32, FoundRow)>,
     existing: Existing,
+    /// Rows for which others are left out: they are to be there.
+    left_out: RowSet,
 }
 
 async fn decide(
@@ -214,14 +220,15 @@ async fn decide(
         for lookup in &lookups {
             found.push((lookup.hashes(&proposed[0])?, lookup.find(&engine, &target, &units, &proposed)?));
         }
-        assort(proposed[0].num_rows(), found, updates)
+        assort(target.oid(), proposed[0].num_rows(), found, updates)
     };
     tokio::task::spawn_blocking(work).await.map_err(|_| SqlError::internal("a look-up of keys was interrupted"))?
 }
 
 /// Decides row by row, in their order.
-fn assort(rows: usize, mut found: Vec<(Vec<Option<u128>>, Existing)>, updates: bool) -> Result<Plan> {
-    let mut plan = Plan::default();
+fn assort(table: u32, rows: usize, mut found: Vec<(Vec<Option<u128>>, Existing)>, updates: bool) -> Result<Plan> {
+    let left_out = RowSet::new(table, RowStrength::Stay);
+    let mut plan = Plan { inserts: Vec::new(), updates: Vec::new(), existing: Existing::default(), left_out };
     let mut taken: Vec<HashSet<u128>> = vec![HashSet::new(); found.len()];
     for row in 0..rows {
         let twice = found.iter().zip(&taken).any(|((hashes, _), taken)| hashes[row].is_some_and(|hash| taken.contains(&hash)));
@@ -229,7 +236,10 @@ fn assort(rows: usize, mut found: Vec<(Vec<Option<u128>>, Existing)>, updates: b
         match (twice, counterpart) {
             (true, _) if updates => return Err(twice_error()),
             (true, _) => continue,
-            (false, Some(_)) if !updates => continue,
+            (false, Some(counterpart)) if !updates => {
+                plan.left_out.add(counterpart.unit, counterpart.row);
+                continue;
+            }
             (false, Some(counterpart)) => plan.updates.push((row as u32, counterpart)),
             (false, None) => plan.inserts.push(row as u32),
         }

@@ -45,6 +45,8 @@ pub use tables::{TableLock, TableMode};
 pub enum Wanted {
     /// Rows of a table.
     Rows(RowSet),
+    /// No lock: that nobody holds rows of a table so that they could not be had.
+    Settled(RowSet),
     /// Keys of a constraint.
     Keys(KeySet),
     /// A table.
@@ -149,6 +151,16 @@ impl Owner {
     /// Locks the rows that are free; answers which these are, with those that it held before.
     pub fn lock_free(&self, rows: &RowSet) -> RowSet {
         self.asking().lock_free(self.id, self.session(), rows)
+    }
+
+    /// Those of the rows that others hold so that they cannot be had now.
+    pub fn held_by_others(&self, rows: &RowSet) -> RowSet {
+        self.locks.table.lock().held_by_others(self.id, rows)
+    }
+
+    /// Whether others hold any rows of a table so that they cannot be had now.
+    pub fn any_held_by_others(&self, table: u32, strength: RowStrength) -> bool {
+        self.locks.table.lock().any_held_by_others(self.id, table, strength)
     }
 
     /// Remembers what is held now.

@@ -18,7 +18,7 @@ use super::writer::scan_schema;
 use super::{KeysChanged, Target};
 use crate::catalog::{Constraint, columns};
 use crate::engine::Engine;
-use crate::engine::locks::{KeyMode, KeySet};
+use crate::engine::locks::{KeyMode, KeySet, RowSet, RowStrength};
 use crate::error::{Result, SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::buffer::NullBuffer;
@@ -115,20 +115,26 @@ impl KeyChecks {
         (all.len() <= FINGERPRINTS_MAX).then_some(all)
     }
 
-    /// Looks for the keys among the live rows of `units`; the fingerprints for the log, or `None` for too many.
-    pub async fn check_against(self, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<Option<Vec<u64>>> {
-        let (store, target, engine) = (engine.store.clone(), target.clone(), engine.clone());
+    /// Looks for the keys among the live rows of `units`: 23505 if one is there.
+    pub async fn check_against(self: &Arc<Self>, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<()> {
         let touches_files = self.checks.iter().any(|check| check.may_be_in_a_segment(&units));
-        let look = move || self.look(&store, &engine.key_cache, &target, &units);
-        match touches_files {
-            true => tokio::task::spawn_blocking(look).await.map_err(|_| SqlError::internal("a check of unique keys was interrupted"))?,
-            false => look(),
-        }
+        let (keys, target, engine) = (self.clone(), target.clone(), engine.clone());
+        let look = move || {
+            let (store, cache) = (&engine.store, &engine.key_cache);
+            keys.checks.iter().try_for_each(|check| check.look(store, cache, &target, &units, &keys.hasher))
+        };
+        if touches_files { tokio::task::spawn_blocking(look).await.map_err(|_| interrupted())? } else { look() }
     }
 
-    fn look(self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit]) -> Result<Option<Vec<u64>>> {
-        self.checks.iter().try_for_each(|check| check.look(store, cache, target, units, &self.hasher))?;
-        Ok(self.fingerprints())
+    /// The live rows of `units` that have one of the keys.
+    pub async fn rows_with_keys(self: &Arc<Self>, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<RowSet> {
+        let (keys, table, engine) = (self.clone(), target.oid(), engine.clone());
+        let look = move || {
+            let mut rows = RowSet::new(table, RowStrength::Stay);
+            keys.checks.iter().try_for_each(|check| check.find(&engine.store, &units, &keys.hasher, &mut rows))?;
+            Ok(rows)
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|_| interrupted())?
     }
 }
 
@@ -196,7 +202,7 @@ impl KeyCheck {
     }
 
     fn scan(&self, store: &Arc<Store>, target: &Target, units: &[Unit], hasher: &RandomState) -> Result<()> {
-        let request = Arc::new(self.key.request(self.predicates()));
+        let request = Arc::new(self.key.request(self.predicates(), false));
         let metrics = Arc::new(ScanMetrics::default());
         for morsel in morsels(units, &request, usize::MAX, &metrics) {
             for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
@@ -205,6 +211,28 @@ impl KeyCheck {
                 if let Some(row) = hashes.iter().position(|hash| hash.is_some_and(|hash| self.seen.contains(&hash))) {
                     return Err(self.key.violated(target, batch.columns(), row));
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl KeyCheck {
+    /// Adds the rows that have one of the keys.
+    fn find(&self, store: &Arc<Store>, units: &[Unit], hasher: &RandomState, rows: &mut RowSet) -> Result<()> {
+        if self.seen.is_empty() {
+            return Ok(());
+        }
+        let request = Arc::new(self.key.request(self.predicates(), true));
+        let metrics = Arc::new(ScanMetrics::default());
+        for morsel in morsels(units, &request, usize::MAX, &metrics) {
+            for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                let batch = batch?;
+                let (keys, ids) = batch.columns().split_at(batch.num_columns() - 2);
+                let (in_unit, offsets): (&UInt64Array, &UInt32Array) = (ids[0].as_primitive(), ids[1].as_primitive());
+                let hashes = self.key.hashes(keys, hasher)?;
+                let found = hashes.iter().enumerate().filter(|(_, hash)| hash.is_some_and(|hash| self.seen.contains(&hash)));
+                found.for_each(|(row, _)| rows.add(SegmentId(in_unit.value(row)), offsets.value(row)));
             }
         }
         Ok(())
@@ -237,10 +265,10 @@ impl Key {
         Ok(rows.iter().enumerate().map(hash).collect())
     }
 
-    /// A scan of the key's columns.
-    fn request(&self, predicates: Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)>) -> ScanRequest {
-        let schema = scan_schema(&self.specs, false);
-        ScanRequest { projection: self.specs.clone(), schema, predicates, row_ids: false, batch_rows: PROBE_BATCH_ROWS }
+    /// A scan of the key's columns, with the ids of rows behind them or not.
+    fn request(&self, predicates: Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)>, row_ids: bool) -> ScanRequest {
+        let schema = scan_schema(&self.specs, row_ids);
+        ScanRequest { projection: self.specs.clone(), schema, predicates, row_ids, batch_rows: PROBE_BATCH_ROWS }
     }
 
     fn violated(&self, target: &Target, arrays: &[ArrayRef], row: usize) -> SqlError {
@@ -253,6 +281,10 @@ impl Key {
             None => error,
         }
     }
+}
+
+fn interrupted() -> SqlError {
+    SqlError::internal("a check of unique keys was interrupted")
 }
 
 fn fingerprint(hash: u128) -> u64 {
@@ -404,7 +436,7 @@ impl KeyCache {
     }
 
     fn read(store: &Arc<Store>, key: &Key, unit: &Unit, hasher: &RandomState) -> Result<Arc<[u64]>> {
-        let request = Arc::new(key.request(Vec::new()));
+        let request = Arc::new(key.request(Vec::new(), false));
         let metrics = Arc::new(ScanMetrics::default());
         let whole = Unit { deletes: None, ..unit.clone() };
         let mut fingerprints = Vec::new();

@@ -487,3 +487,81 @@ async fn copy_waits_for_the_key_of_another_and_finds_it() {
         holds_nothing(&server.engine);
     }
 }
+
+/// A key whose row another block deletes, or gives another key: what becomes of it is waited for. A row was lost where ON CONFLICT DO NOTHING took it
+/// for there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_row_is_going_is_waited_for() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"t_pkey\"";
+    const MOVED: &str = "update t set a = 9 where a = 1";
+    const DELETED: &str = "delete from t where a = 1";
+    for (first, second, end, outcome, row) in [
+        (DELETED, "insert into t values (1, 7)", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "insert into t values (1, 7)", "rollback", Err(TAKEN), "1 1"),
+        (DELETED, "insert into t values (1, 7), (4, 4)", "commit", Ok("INSERT 0 2"), "1 7"),
+        (MOVED, "insert into t values (1, 7)", "commit", Ok("INSERT 0 1"), "1 7"),
+        (MOVED, "insert into t values (1, 7) on conflict do nothing", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "insert into t values (1, 7) on conflict do nothing", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "insert into t values (1, 7), (5, 5) on conflict do nothing", "rollback", Ok("INSERT 0 1"), "1 1"),
+        (DELETED, "insert into t values (1, 7) on conflict (a) do update set b = 8", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "insert into t values (1, 7) on conflict (a) do update set b = 8", "rollback", Ok("INSERT 0 1"), "1 8"),
+        (DELETED, "update t set a = 1, b = 6 where a = 3", "commit", Ok("UPDATE 1"), "1 6"),
+        (DELETED, "update t set a = 1, b = 6 where a = 3", "rollback", Err(TAKEN), "1 1"),
+        (DELETED, "begin; insert into t values (8, 8); insert into t values (1, 7)", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "begin isolation level repeatable read; select 1 from t; insert into t values (1, 7)", "commit", Ok("INSERT 0 1"), "1 7"),
+        // The other block gives the key to a row of its own: nobody who waits for it is in its way.
+        ("delete from t where a = 1", "insert into t values (1, 7)", "insert into t values (1, 5); commit", Err(TAKEN), "1 5"),
+        (
+            "delete from t where a = 1",
+            "insert into t values (1, 7) on conflict do nothing",
+            "insert into t values (1, 5); commit",
+            Ok("INSERT 0 0"),
+            "1 5",
+        ),
+    ] {
+        let (server, mut a, b) = table().await;
+        run(&mut a, &format!("begin; {first}")).await.unwrap();
+        let b = waiting(b, second).await;
+        run(&mut a, end).await.unwrap();
+        let (mut b, got) = b.ends().await;
+        match outcome {
+            Ok(tag) => assert_eq!(got.unwrap(), tag, "{first}; {second}; {end}"),
+            Err(message) => assert_error(got, "23505", message),
+        }
+        run(&mut b, "commit").await.unwrap();
+        assert_eq!(run(&mut a, "select a, b from t where a = 1").await.unwrap(), row, "{first}; {second}; {end}");
+        holds_nothing(&server.engine);
+    }
+}
+
+/// Nobody waits where the outcome is certain: a row that is only locked, or changed elsewhere, has its key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_row_stays_is_refused_at_once() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"t_pkey\"";
+    for first in ["select * from t for update", "update t set b = 9", "delete from t where a = 2"] {
+        let (_server, mut a, mut b) = table().await;
+        run(&mut a, "begin").await.unwrap();
+        run(&mut a, first).await.unwrap();
+        assert_error(run(&mut b, "insert into t values (1, 1), (2, 2)").await, "23505", TAKEN);
+        assert_eq!(run(&mut b, "insert into t values (1, 1) on conflict do nothing").await.unwrap(), "INSERT 0 0");
+    }
+    let (_server, mut a, mut b) = table().await;
+    run(&mut b, "begin isolation level repeatable read; select 1 from t").await.unwrap();
+    run(&mut a, "insert into t values (7, 7)").await.unwrap();
+    assert_error(run(&mut b, "insert into t values (7, 1)").await, "23505", TAKEN);
+}
+
+/// Two who delete each other's keys and insert them wait in a circle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_want_each_others_keys_wait_in_a_circle() {
+    let (server, mut a, mut b) = table().await;
+    run(&mut a, "begin; delete from t where a = 1").await.unwrap();
+    run(&mut b, "begin; delete from t where a = 2").await.unwrap();
+    let a = waiting(a, "insert into t values (2, 9)").await;
+    assert_error(run(&mut b, "insert into t values (1, 9)").await, "40P01", "deadlock detected");
+    run(&mut b, "rollback").await.unwrap();
+    let (mut a, outcome) = a.ends().await;
+    assert_error(outcome, "23505", "duplicate key value violates unique constraint \"t_pkey\"");
+    run(&mut a, "rollback").await.unwrap();
+    holds_nothing(&server.engine);
+}

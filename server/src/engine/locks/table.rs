@@ -8,7 +8,7 @@ use super::Wanted;
 use super::circle::Edge;
 use super::held::Taken;
 use super::keys::HeldKeys;
-use super::rows::{HeldRows, RowSet};
+use super::rows::{HeldRows, RowSet, RowStrength};
 use super::tables::{HeldTables, TableMode};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,6 +124,16 @@ impl LockTable {
         }
         held.forget_empty();
         held
+    }
+
+    /// Those of the rows that others hold so that the owner cannot have them.
+    pub fn held_by_others(&self, owner: OwnerId, rows: &RowSet) -> RowSet {
+        self.rows.held_by_others(owner, rows)
+    }
+
+    /// Whether others hold any rows of a table so that the owner could not have them.
+    pub fn any_held_by_others(&self, owner: OwnerId, table: u32, strength: RowStrength) -> bool {
+        self.rows.any_held_by_others(owner, table, strength)
     }
 
     /// Remembers what an owner holds now.
@@ -244,6 +254,7 @@ impl LockTable {
                 taken.note_rows(self.rows.take(owner, rows));
                 !rows.is_empty()
             }
+            Wanted::Settled(rows) => !self.rows.holders(owner, rows).is_empty(),
             Wanted::Keys(keys) => {
                 let (newly, left) = self.keys.take(owner, keys);
                 taken.note_keys(newly);
@@ -263,7 +274,7 @@ impl LockTable {
 
     fn standing_in_the_way(&self, owner: OwnerId, wanted: &Wanted) -> BTreeSet<OwnerId> {
         let holders = match wanted {
-            Wanted::Rows(rows) => self.rows.holders(owner, rows),
+            Wanted::Rows(rows) | Wanted::Settled(rows) => self.rows.holders(owner, rows),
             Wanted::Keys(keys) => self.keys.holders(owner, keys),
             Wanted::Table(lock) => self.tables.holders(owner, *lock),
         };
@@ -323,7 +334,7 @@ impl Holder {
 fn told(wanted: &Wanted, holder: OwnerId) -> String {
     match wanted {
         Wanted::Table(lock) => format!("{} on relation {}", lock.mode.name(), lock.table),
-        Wanted::Rows(_) | Wanted::Keys(_) => format!("ShareLock on transaction {holder}"),
+        Wanted::Rows(_) | Wanted::Settled(_) | Wanted::Keys(_) => format!("ShareLock on transaction {holder}"),
     }
 }
 

@@ -36,9 +36,30 @@ fn receiver(asked: Asked) -> (Ticket, tokio::sync::oneshot::Receiver<()>) {
 #[test]
 fn strengths_conflict_as_documented() {
     use RowStrength::*;
-    let all = [KeyShare, Share, NoKeyUpdate, Update];
+    let all = [KeyShare, Share, NoKeyUpdate, Update, Gone];
     let row = |strength: RowStrength| all.iter().map(|other| if strength.conflicts(*other) { 'x' } else { ' ' }).collect::<String>();
-    assert_eq!(all.map(row), ["   x", "  xx", " xxx", "xxxx"]);
+    assert_eq!(all.map(row), ["   xx", "  xxx", " xxxx", "xxxxx", "xxxxx"]);
+    assert!([KeyShare, Share, NoKeyUpdate, Update].into_iter().all(|other| !Stay.conflicts(other)) && Stay.conflicts(Gone));
+}
+
+#[test]
+fn who_only_waits_for_rows_to_settle_holds_nothing() {
+    use RowStrength::*;
+    let mut table = LockTable::default();
+    assert!(is_granted(&table.ask(1, 11, Wanted::Rows(rows(Update, 1, [5, 6])))));
+    let stay = |offsets: &[u32]| rows(Stay, 1, offsets.iter().copied());
+    assert!(is_granted(&table.ask(2, 12, Wanted::Settled(stay(&[5])))));
+    assert!(is_granted(&table.ask(1, 11, Wanted::Rows(rows(Gone, 1, [5])))));
+    assert!(table.any_held_by_others(2, 1, Stay) && !table.any_held_by_others(1, 1, Stay) && !table.any_held_by_others(2, 2, Stay));
+    assert_eq!(table.held_by_others(2, &stay(&[4, 5, 6])), stay(&[5]));
+    let (_, mut granted) = receiver(table.ask(2, 12, Wanted::Settled(stay(&[5, 6]))));
+    assert_eq!(table.blocking(12).iter().map(|edge| edge.by).collect::<Vec<_>>(), [11]);
+    table.end(1);
+    assert!(granted.try_recv().is_ok());
+    assert!(is_granted(&table.ask(3, 13, Wanted::Rows(rows(Gone, 1, [5])))));
+    table.end(2);
+    table.end(3);
+    assert!(table.is_empty());
 }
 
 #[test]

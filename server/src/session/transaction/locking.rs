@@ -8,10 +8,11 @@
 use super::commit::serialization_failure;
 use super::refresh::is_disjoint;
 use super::{Savepoint, Transaction};
-use crate::engine::locks::{KeySet, RowSet, TableLock, TableMode, Wanted};
+use crate::engine::locks::{KeySet, RowSet, RowStrength, TableLock, TableMode, Wanted};
 use crate::engine::writers::Turn;
 use crate::error::{Result, SqlError};
-use placement::{KeyFingerprints, State, TableId, UnitId};
+use crate::view::View;
+use placement::{KeyFingerprints, LogIndex, State, TableId, UnitId};
 use std::time::Duration;
 use storage::Deletes;
 
@@ -81,24 +82,66 @@ impl Transaction {
         self.lock_of(table, Wanted::Keys(keys), limit).await
     }
 
-    /// Takes note of what others have committed since the snapshot of the keys that it inserts, which it has locked (`None`: too many to tell):
-    /// COMMIT would be refused. It moves on to the newest snapshot and meets them there as rows; where they decide which rows it inserts
-    /// (`chosen_by_keys`) the statement is lost. At REPEATABLE READ COMMIT tells of it.
-    pub fn meet_keys(&mut self, table: u32, keys: Option<Vec<u64>>, chosen_by_keys: bool) -> Result<()> {
-        let keys = KeyFingerprints { all: keys.is_none(), inserted: keys.unwrap_or_default() };
+    /// Locks keys of a table's constraint; what others have done meanwhile is the caller's to look at.
+    pub async fn take_keys(&mut self, table: u32, keys: KeySet, limit: Option<Duration>) -> Result<()> {
+        self.take(table, Wanted::Keys(keys), limit).await.map(drop)
+    }
+
+    /// The index that its snapshot was taken at.
+    pub fn read_at(&self) -> LogIndex {
+        self.snapshot.state.index
+    }
+
+    /// Whether others have committed any of some keys since, or may have.
+    pub fn keys_came(&self, table: u32, keys: &KeyFingerprints, since: LogIndex) -> bool {
         let newest = self.engine.placement.state();
-        let seen = self.snapshot.state.index;
-        let came = newest.tables.get(&TableId(u64::from(table))).is_some_and(|table| table.recent_keys.conflicts(&keys, seen));
-        match came && self.is_read_committed() {
-            false => Ok(()),
-            true if !chosen_by_keys => self.refresh(),
-            true if self.running.read_committed && self.running.lost_to_keys < LOST_TO_KEYS_MAX => {
-                self.running.lost_to_keys += 1;
-                Err(self.lose())
-            }
-            // COMMIT decides.
-            true => Ok(()),
+        newest.tables.get(&TableId(u64::from(table))).is_some_and(|table| table.recent_keys.conflicts(keys, since))
+    }
+
+    /// The newest state with its own changes over it: at READ COMMITTED the transaction moves on to it. Its own snapshot, where a definition has
+    /// changed that it relies on: COMMIT tells of that.
+    pub fn view_of_newest(&mut self) -> Result<View> {
+        if self.is_read_committed() {
+            self.refresh()?;
         }
+        let view = self.newest_view();
+        let unchanged = self.assertions_hold(&view.snapshot.state);
+        Ok(if unchanged { view } else { self.view() })
+    }
+
+    /// Lost, if others have committed any of the keys that it inserts since the snapshot which it has chosen its rows by.
+    pub fn lose_to_keys(&mut self, table: u32, keys: &KeyFingerprints) -> Result<()> {
+        let may_be_run_again = self.running.read_committed && self.running.lost_to_keys < LOST_TO_KEYS_MAX;
+        if !may_be_run_again || !self.keys_came(table, keys, self.read_at()) {
+            return Ok(());
+        }
+        self.running.lost_to_keys += 1;
+        Err(self.lose())
+    }
+
+    /// Whether others are deleting rows of a table, or changing their keys.
+    pub fn others_delete(&self, table: u32) -> bool {
+        self.locks.any_held_by_others(table, RowStrength::Stay)
+    }
+
+    /// Those of the rows that others hold so that they could not be locked.
+    pub fn leaving(&self, rows: &RowSet) -> RowSet {
+        self.locks.held_by_others(rows)
+    }
+
+    /// Waits until nobody holds the rows so that they could not be locked, and locks none.
+    pub async fn wait_until_settled(&mut self, rows: RowSet, limit: Option<Duration>) -> Result<()> {
+        self.take(rows.table, Wanted::Settled(rows), limit).await.map(drop)
+    }
+
+    /// Lost, unless the rows are still what it has seen: those that others are deleting are waited for.
+    pub async fn see_settled(&mut self, rows: RowSet, limit: Option<Duration>) -> Result<()> {
+        let Some(rows) = self.of_others(rows) else { return Ok(()) };
+        let leaving = self.leaving(&rows);
+        if !leaving.is_empty() {
+            self.wait_until_settled(leaving, limit).await?;
+        }
+        if self.are_there(&rows) { Ok(()) } else { Err(self.lose()) }
     }
 
     async fn lock_of(&mut self, table: u32, wanted: Wanted, limit: Option<Duration>) -> Result<()> {
@@ -144,13 +187,15 @@ impl Transaction {
     }
 
     /// The rows that others may want too: not those that the transaction itself has added.
-    fn begin_locking(&mut self, mut rows: RowSet) -> Option<RowSet> {
+    fn of_others(&self, mut rows: RowSet) -> Option<RowSet> {
         if let Some(changes) = self.changes.get(&rows.table) {
             rows.units.retain(|unit, _| !changes.added.iter().any(|own| own.id == *unit));
         }
-        if rows.is_empty() {
-            return None;
-        }
+        (!rows.is_empty()).then_some(rows)
+    }
+
+    fn begin_locking(&mut self, rows: RowSet) -> Option<RowSet> {
+        let rows = self.of_others(rows)?;
         self.will_change_rows(rows.table);
         Some(rows)
     }

@@ -39,18 +39,17 @@ impl Transaction {
         }
     }
 
+    /// Whether the definitions that it relies on are as it has seen them.
+    pub(super) fn assertions_hold(&self, state: &State) -> bool {
+        self.assertions.iter().all(|(key, version)| state.objects.get(key).map(|object| object.version) == *version)
+    }
+
     fn fits(&self, state: &State) -> bool {
-        let unchanged = |(key, version): (&placement::ObjectKey, &Option<placement::LogIndex>)| {
-            state.objects.get(key).map(|object| object.version) == *version
-        };
         let unextended = self.unextended();
         let grown = |it: &placement::Unextended| state.tables.get(&it.table).is_some_and(|table| table.rows_added > it.since);
         let unchanged_tables = self.unchanged();
         let moved = |it: &placement::Unextended| state.tables.get(&it.table).is_some_and(|table| table.version > it.since);
-        self.assertions.iter().all(unchanged)
-            && !unextended.iter().any(grown)
-            && !unchanged_tables.iter().any(moved)
-            && self.deletes_hold(state)
+        self.assertions_hold(state) && !unextended.iter().any(grown) && !unchanged_tables.iter().any(moved) && self.deletes_hold(state)
     }
 
     /// Whether nobody has inserted the keys that the transaction has: what it did might have been done on this state.
