@@ -565,3 +565,40 @@ async fn those_who_want_each_others_keys_wait_in_a_circle() {
     run(&mut a, "rollback").await.unwrap();
     holds_nothing(&server.engine);
 }
+
+/// Who waits for a whole table is not overtaken by those who come after it, unless it waits for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_table_is_had_in_turn() {
+    let (server, mut a, b) = table().await;
+    run(&mut a, "begin; insert into t values (7, 7)").await.unwrap();
+    let b = waiting(b, "truncate t").await;
+    let c = waiting(server.session(), "insert into t values (8, 8)").await;
+    assert_eq!(server.engine.locks.blocking(3), [2]);
+    let mut d = server.session();
+    assert_error(run(&mut d, "begin; lock t in row exclusive mode nowait").await, "55P03", "could not obtain lock on relation \"t\"");
+    run(&mut d, "rollback").await.unwrap();
+    assert_eq!(run(&mut d, "select count(*) from t").await.unwrap(), "3");
+    assert_eq!(run(&mut a, "select a from t where a = 7 for update").await.unwrap(), "7");
+    run(&mut a, "commit").await.unwrap();
+    assert_eq!(b.ends().await.1.unwrap(), "TRUNCATE TABLE");
+    assert_eq!(c.ends().await.1.unwrap(), "INSERT 0 1");
+    assert_eq!(run(&mut a, "select a from t").await.unwrap(), "8");
+    holds_nothing(&server.engine);
+}
+
+/// A circle through the queue for a table is none: who only came later goes first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queue_for_a_table_makes_no_circle() {
+    let (server, mut a, mut b) = table().await;
+    run(&mut a, "create table u (a int); insert into u values (1); begin; update t set b = 5 where a = 1").await.unwrap();
+    run(&mut b, "begin; update u set a = 2").await.unwrap();
+    let c = waiting(server.session(), "truncate t").await;
+    let a = waiting(a, "update u set a = 3").await;
+    assert_eq!(run(&mut b, "update t set b = 6 where a = 2").await.unwrap(), "UPDATE 1");
+    run(&mut b, "commit").await.unwrap();
+    let (mut a, outcome) = a.ends().await;
+    assert_eq!(outcome.unwrap(), "UPDATE 1");
+    run(&mut a, "commit").await.unwrap();
+    assert_eq!(c.ends().await.1.unwrap(), "TRUNCATE TABLE");
+    holds_nothing(&server.engine);
+}
