@@ -11,6 +11,7 @@
 use super::Target;
 use super::unique::KeyChecks;
 use crate::engine::Engine;
+use crate::engine::locks::RowStrength;
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::transaction::Transaction;
 use crate::view::View;
@@ -88,7 +89,7 @@ impl Claim<'_> {
 
     /// Waits for those who are deleting rows with the keys, or giving them others; false, and nobody is waited for, if some are there to stay.
     async fn wait_for_deleters(&self, transaction: &mut Transaction, view: &View) -> Result<bool> {
-        if !transaction.others_delete(self.target.oid()) {
+        if !transaction.others_hold(self.target.oid(), RowStrength::Stay) {
             return Ok(false);
         }
         let rows = self.keys.rows_with_keys(self.engine, self.target, view.units(self.target.oid())).await?;

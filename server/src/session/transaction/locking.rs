@@ -119,9 +119,9 @@ impl Transaction {
         Err(self.lose())
     }
 
-    /// Whether others are deleting rows of a table, or changing their keys.
-    pub fn others_delete(&self, table: u32) -> bool {
-        self.locks.any_held_by_others(table, RowStrength::Stay)
+    /// Whether others hold rows of a table so that they could not be locked in a strength.
+    pub fn others_hold(&self, table: u32, strength: RowStrength) -> bool {
+        self.locks.any_held_by_others(table, strength)
     }
 
     /// Those of the rows that others hold so that they could not be locked.
@@ -160,17 +160,22 @@ impl Transaction {
         self
     }
 
-    /// Takes a lock; whether it had to wait. Who waits gives up its turn.
+    /// Takes a lock of a table that it changes; whether it had to wait.
     async fn take(&mut self, table: u32, wanted: Wanted, limit: Option<Duration>) -> Result<bool> {
-        if self.turn.is_some() && self.locks.try_lock(&wanted) {
-            return Ok(false);
-        }
-        self.turn = None;
-        let waited = self.locks.lock(wanted, limit).await?;
+        let waited = self.wait_for(wanted, limit).await?;
         if waited {
             self.running.waited_at = Some(table);
         }
         Ok(waited)
+    }
+
+    /// Takes a lock; whether it had to wait. Who waits gives up its turn.
+    pub(super) async fn wait_for(&mut self, wanted: Wanted, limit: Option<Duration>) -> Result<bool> {
+        if self.turn.is_some() && self.locks.try_lock(&wanted) {
+            return Ok(false);
+        }
+        self.turn = None;
+        self.locks.lock(wanted, limit).await
     }
 
     /// Begins a statement that may lock rows.
@@ -187,7 +192,7 @@ impl Transaction {
     }
 
     /// The rows that others may want too: not those that the transaction itself has added.
-    fn of_others(&self, mut rows: RowSet) -> Option<RowSet> {
+    pub(super) fn of_others(&self, mut rows: RowSet) -> Option<RowSet> {
         if let Some(changes) = self.changes.get(&rows.table) {
             rows.units.retain(|unit, _| !changes.added.iter().any(|own| own.id == *unit));
         }
@@ -198,6 +203,11 @@ impl Transaction {
         let rows = self.of_others(rows)?;
         self.will_change_rows(rows.table);
         Some(rows)
+    }
+
+    /// The rows stay locked when the statement ends.
+    pub(super) fn note_locked(&mut self, rows: RowSet) {
+        self.running.wanted.push(rows);
     }
 
     async fn end_locking(&mut self, rows: RowSet) -> Result<()> {
