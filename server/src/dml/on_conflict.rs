@@ -12,6 +12,7 @@ use super::rows::RowIds;
 use super::update::{assignments, strength};
 use crate::catalog::Constraint;
 use crate::catalog::names::fold;
+use crate::engine::aside::{self, Stop};
 use crate::engine::locks::{RowSet, RowStrength};
 use crate::error::{Result, SqlError, SqlState};
 use crate::foreign_keys::old_keys::OldKeys;
@@ -214,15 +215,15 @@ async fn decide(
     let (engine, units) = (context.engine.clone(), transaction.view().units(target.oid()));
     let lookups = conflicts.arbiters.iter().map(|place| KeyLookup::new(target, *place)).collect::<Result<Vec<_>>>()?;
     let (target, updates) = (target.clone(), conflicts.update.is_some());
-    let work = move || {
+    let work = move |stop: &Stop| {
         let proposed = [proposed];
         let mut found = Vec::new();
         for lookup in &lookups {
-            found.push((lookup.hashes(&proposed[0])?, lookup.find(&engine, &target, &units, &proposed)?));
+            found.push((lookup.hashes(&proposed[0])?, lookup.find(&engine, &target, &units, &proposed, stop)?));
         }
         assort(target.oid(), proposed[0].num_rows(), found, updates)
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| SqlError::internal("a look-up of keys was interrupted"))?
+    aside::run("a look-up of keys", work).await
 }
 
 /// Decides row by row, in their order.

@@ -18,6 +18,7 @@ use super::writer::scan_schema;
 use super::{KeysChanged, Target};
 use crate::catalog::{Constraint, columns};
 use crate::engine::Engine;
+use crate::engine::aside::{self, Stop};
 use crate::engine::locks::{KeyMode, KeySet, RowSet, RowStrength};
 use crate::error::{Result, SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
@@ -31,6 +32,8 @@ use std::sync::Arc;
 use storage::scan::{ScanMetrics, morsels};
 use storage::{ColumnId, ColumnPredicate, ColumnSpec, ColumnStatistics, Scan, ScanRequest, SegmentId, Store, Unit, UnitSource};
 
+/// What is interrupted when a server ends.
+const CHECK: &str = "a check of unique keys";
 /// Fingerprints that a statement lists; more are "too many to list".
 const FINGERPRINTS_MAX: usize = 16_384;
 /// Sets the locks of keys that are inserted apart from those of keys that are referred to.
@@ -119,22 +122,22 @@ impl KeyChecks {
     pub async fn check_against(self: &Arc<Self>, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<()> {
         let touches_files = self.checks.iter().any(|check| check.may_be_in_a_segment(&units));
         let (keys, target, engine) = (self.clone(), target.clone(), engine.clone());
-        let look = move || {
+        let look = move |stop: &Stop| {
             let (store, cache) = (&engine.store, &engine.key_cache);
-            keys.checks.iter().try_for_each(|check| check.look(store, cache, &target, &units, &keys.hasher))
+            keys.checks.iter().try_for_each(|check| check.look((store, cache), &target, &units, &keys.hasher, stop))
         };
-        if touches_files { tokio::task::spawn_blocking(look).await.map_err(|_| interrupted())? } else { look() }
+        if touches_files { aside::run(CHECK, look).await } else { look(&Stop::default()) }
     }
 
     /// The live rows of `units` that have one of the keys.
     pub async fn rows_with_keys(self: &Arc<Self>, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<RowSet> {
         let (keys, table, engine) = (self.clone(), target.oid(), engine.clone());
-        let look = move || {
+        let look = move |stop: &Stop| {
             let mut rows = RowSet::new(table, RowStrength::Stay);
-            keys.checks.iter().try_for_each(|check| check.find(&engine.store, &units, &keys.hasher, &mut rows))?;
+            keys.checks.iter().try_for_each(|check| check.find(&engine.store, &units, &keys.hasher, &mut rows, stop))?;
             Ok(rows)
         };
-        tokio::task::spawn_blocking(look).await.map_err(|_| interrupted())?
+        aside::run(CHECK, look).await
     }
 }
 
@@ -183,13 +186,21 @@ impl KeyCheck {
         !self.seen.is_empty() && summaries.into_iter().any(|summary| !self.values.iter().any(|values| excluded(values, summary)))
     }
 
-    fn look(&self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit], hasher: &RandomState) -> Result<()> {
+    fn look(
+        &self,
+        (store, cache): (&Arc<Store>, &KeyCache),
+        target: &Target,
+        units: &[Unit],
+        hasher: &RandomState,
+        stop: &Stop,
+    ) -> Result<()> {
         if self.seen.is_empty() {
             return Ok(());
         }
         let listed: Option<HashSet<u64>> = self.fingerprints.as_ref().map(|listed| listed.iter().copied().collect());
         let mut candidates = Vec::new();
         for unit in units {
+            stop.check()?;
             let excluded = match (&unit.source, &listed) {
                 (UnitSource::Inline(_), Some(listed)) => !cache.holds_any(store, &self.key, unit, listed, hasher)?,
                 _ => false,
@@ -198,14 +209,15 @@ impl KeyCheck {
                 candidates.push(unit.clone());
             }
         }
-        self.scan(store, target, &candidates, hasher)
+        self.scan(store, target, &candidates, hasher, stop)
     }
 
-    fn scan(&self, store: &Arc<Store>, target: &Target, units: &[Unit], hasher: &RandomState) -> Result<()> {
+    fn scan(&self, store: &Arc<Store>, target: &Target, units: &[Unit], hasher: &RandomState, stop: &Stop) -> Result<()> {
         let request = Arc::new(self.key.request(self.predicates(), false));
         let metrics = Arc::new(ScanMetrics::default());
         for morsel in morsels(units, &request, usize::MAX, &metrics) {
             for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                stop.check()?;
                 let batch = batch?;
                 let hashes = self.key.hashes(batch.columns(), hasher)?;
                 if let Some(row) = hashes.iter().position(|hash| hash.is_some_and(|hash| self.seen.contains(&hash))) {
@@ -219,7 +231,7 @@ impl KeyCheck {
 
 impl KeyCheck {
     /// Adds the rows that have one of the keys.
-    fn find(&self, store: &Arc<Store>, units: &[Unit], hasher: &RandomState, rows: &mut RowSet) -> Result<()> {
+    fn find(&self, store: &Arc<Store>, units: &[Unit], hasher: &RandomState, rows: &mut RowSet, stop: &Stop) -> Result<()> {
         if self.seen.is_empty() {
             return Ok(());
         }
@@ -227,6 +239,7 @@ impl KeyCheck {
         let metrics = Arc::new(ScanMetrics::default());
         for morsel in morsels(units, &request, usize::MAX, &metrics) {
             for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                stop.check()?;
                 let batch = batch?;
                 let (keys, ids) = batch.columns().split_at(batch.num_columns() - 2);
                 let (in_unit, offsets): (&UInt64Array, &UInt32Array) = (ids[0].as_primitive(), ids[1].as_primitive());
@@ -281,10 +294,6 @@ impl Key {
             None => error,
         }
     }
-}
-
-fn interrupted() -> SqlError {
-    SqlError::internal("a check of unique keys was interrupted")
 }
 
 fn fingerprint(hash: u128) -> u64 {
@@ -501,7 +510,7 @@ impl KeyLookup {
     }
 
     /// The live rows of `units` whose keys occur in `batches`. Blocking.
-    pub fn find(&self, engine: &Engine, target: &Target, units: &[Unit], batches: &[RecordBatch]) -> Result<Existing> {
+    pub fn find(&self, engine: &Engine, target: &Target, units: &[Unit], batches: &[RecordBatch], stop: &Stop) -> Result<Existing> {
         let wanted = self.wanted(batches)?;
         let request = Arc::new(self.request(target, batches)?);
         let metrics = Arc::new(ScanMetrics::default());
@@ -509,6 +518,7 @@ impl KeyLookup {
         let mut existing = Existing::default();
         for morsel in morsels(units, &request, usize::MAX, &metrics) {
             for batch in Scan::new(engine.store.clone(), request.clone(), morsel, metrics.clone()) {
+                stop.check()?;
                 self.keep(&wanted, batch?, &mut existing, &memory)?;
             }
         }
