@@ -3,7 +3,7 @@
 //! 1. All rows of the statement are collected (in reserved memory), and their NOT NULL and CHECK constraints checked.
 //! 2. Existing rows with their keys are looked up once.
 //! 3. A row without a counterpart is inserted; one with a counterpart is left out, or updates it: the old version is deleted, the new one
-//!    inserted. A second row for one counterpart is left out, or refused (21000).
+//!    inserted. A second row for one counterpart is left out, or refused (21000) once it has been updated.
 
 use super::insert::Source;
 use super::query::{named, plain_table, select};
@@ -13,7 +13,7 @@ use super::update::{assignments, strength};
 use crate::catalog::Constraint;
 use crate::catalog::names::fold;
 use crate::engine::aside::{self, Stop};
-use crate::engine::locks::{RowSet, RowStrength};
+use crate::engine::locks::{RowSet, RowStrength, TableMode};
 use crate::error::{Result, SqlError, SqlState};
 use crate::foreign_keys::old_keys::OldKeys;
 use crate::foreign_keys::queue;
@@ -185,6 +185,7 @@ pub(super) async fn insert_with_conflicts(
         let (before, rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
         let values = old.of_rows(&before);
         old.add_updated(&values, &rows)?;
+        lock_met(context, transaction, target, &plan.updates).await?;
         ids.delete(context, transaction, target, strength(target, &update.columns)).await?;
         returning.add_updated(&rows)?;
         inserter.push(rows).await?;
@@ -235,7 +236,9 @@ fn assort(table: u32, rows: usize, mut found: Vec<(Vec<Option<u128>>, Existing)>
         let twice = found.iter().zip(&taken).any(|((hashes, _), taken)| hashes[row].is_some_and(|hash| taken.contains(&hash)));
         let counterpart = found.iter().find_map(|(hashes, existing)| existing.rows.get(&hashes[row]?).copied());
         match (twice, counterpart) {
-            (true, _) if updates => return Err(twice_error()),
+            // Of several for one counterpart only one may update it: that depends on the condition.
+            (true, Some(counterpart)) if updates => plan.updates.push((row as u32, counterpart)),
+            (true, None) if updates => return Err(twice_error()),
             (true, _) => continue,
             (false, Some(counterpart)) if !updates => {
                 plan.left_out.add(counterpart.unit, counterpart.row);
@@ -271,11 +274,22 @@ fn updated_rows(
     let (rows, passes) = update.apply(target, &old, &new)?;
     let mut ids = RowIds::default();
     for (index, (_, found)) in updates.iter().enumerate() {
+        if ids.has(found.unit, found.row) {
+            return Err(twice_error());
+        }
         if passes.value(index) {
             ids.take(found.unit, found.row);
         }
     }
     Ok((filter_record_batch(&old, &passes)?, filter_record_batch(&rows, &passes)?, ids))
+}
+
+/// Rows that are met are locked, whatever the condition says of them.
+async fn lock_met(context: &QueryContext, transaction: &mut Transaction, target: &Target, updates: &[(u32, FoundRow)]) -> Result<()> {
+    let mut met = RowSet::new(target.oid(), RowStrength::NoKeyUpdate);
+    updates.iter().for_each(|(_, found)| met.add(found.unit, found.row));
+    transaction.lock_table(target.oid(), TableMode::RowExclusive, context.session.lock_timeout()).await?;
+    transaction.lock_rows(met, context.session.lock_timeout()).await
 }
 
 /// The existing rows in the order of the updates.
