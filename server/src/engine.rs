@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 
 pub mod activity;
 pub mod advisory;
+pub mod aside;
 pub mod cancel;
 pub mod counters;
 pub mod folder;

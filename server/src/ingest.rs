@@ -4,8 +4,8 @@
 //!    types, [`defaults`] fills in what is missing.
 //! 2. An [`Inserter`] checks NOT NULL and CHECK row by row ([`constraints`]), and UNIQUE within the statement ([`unique`]).
 //! 3. Its [`writer`] keeps few rows in memory, and writes many as segments on a thread of their own, which a bounded channel feeds.
-//! 4. At the end of the statement the keys are checked against what the transaction sees, and the rows become part of the transaction; what
-//!    they refer to is looked for then ([`crate::foreign_keys`]).
+//! 4. At the end of the statement the keys are locked and looked for ([`new_keys`]), and the rows become part of the transaction; what they
+//!    refer to is looked for then ([`crate::foreign_keys`]).
 //! 5. COMMIT makes one command of it: see [`crate::session::transaction`].
 
 use crate::engine::Engine;
@@ -30,6 +30,7 @@ pub mod defaults;
 pub mod expression;
 pub(crate) mod key_form;
 pub mod literals;
+mod new_keys;
 pub mod row_text;
 pub mod target;
 pub mod unique;
@@ -49,6 +50,8 @@ pub struct Inserter {
     /// Rows of which this is not true are left out.
     condition: Option<Arc<dyn PhysicalExpr>>,
     rows: u64,
+    /// The rows were chosen by what was found of their keys: ON CONFLICT.
+    chosen_by_keys: bool,
     session: Arc<SessionFacts>,
 }
 
@@ -80,8 +83,15 @@ impl Inserter {
             writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
             condition: None,
             rows: 0,
+            chosen_by_keys: false,
             session: context.session.clone(),
         })
+    }
+
+    /// Says that keys which have come meanwhile call for other rows.
+    pub fn chosen_by_keys(mut self) -> Self {
+        self.chosen_by_keys = true;
+        self
     }
 
     /// Leaves out rows of which a condition over the target's columns is not true: `COPY FROM ... WHERE`.
@@ -121,17 +131,14 @@ impl Inserter {
 
     /// The same, with the references left to be checked.
     pub async fn finish_unchecked(self, transaction: &mut Transaction) -> Result<(u64, Vec<Event>)> {
-        let Self { engine, target, keys, references, writer, rows, session, .. } = self;
+        let Self { engine, target, keys, references, writer, rows, chosen_by_keys, session, .. } = self;
         let lock_timeout = session.lock_timeout();
         transaction.locks().act_for(session.process_id);
         transaction.depends_on(&target.schema, &target.name);
         transaction.lock_table(target.oid(), TableMode::RowExclusive, lock_timeout).await?;
-        for keys in keys.locks() {
-            transaction.lock_keys(target.oid(), keys, lock_timeout).await?;
-        }
         if !keys.is_empty() {
-            let units = transaction.view().units(target.oid());
-            let fingerprints = keys.check_against(&engine, &target, units).await?;
+            let claim = new_keys::Claim { engine: &engine, target: &target, keys: Arc::new(keys), lock_timeout };
+            let fingerprints = claim.make(transaction, chosen_by_keys).await?;
             transaction.inserted_keys(target.oid(), fingerprints);
         }
         transaction.add_rows(target.oid(), writer.finish(writer::SMALL_BYTES_MAX).await?)?;

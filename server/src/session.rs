@@ -16,6 +16,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use block::Block;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use context::{ContextSource, SessionFacts};
 use cursors::Cursors;
 use datafusion::common::ScalarValue;
@@ -260,6 +261,8 @@ pub struct Session {
     notices: Vec<Notice>,
     /// The session's entry in `pg_stat_activity`.
     activity: Registered,
+    /// When the transaction of the statement that runs began.
+    transaction_started: Option<DateTime<Utc>>,
 }
 
 impl Session {
@@ -284,6 +287,7 @@ impl Session {
             temp_schema,
             notices: Vec::new(),
             activity,
+            transaction_started: None,
         })
     }
     /// Splits and parses SQL text; the statements of one simple query (42601 with its position).
@@ -312,7 +316,7 @@ impl Session {
     /// ends. `implicit_block` is true for each but the last statement of a simple query that has several: PostgreSQL runs them as one transaction.
     pub async fn execute(&mut self, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
         self.settle();
-        self.activity.begin(&statement.text);
+        self.transaction_started = Some(self.activity.begin(&statement.text, self.block.as_ref().map(|block| block.started)));
         let in_block = self.block.is_some();
         statement.notices.iter().for_each(|notice| self.notify(notice.clone()));
         let outcome = dispatch::execute(self, statement, parameters).await;
@@ -358,11 +362,13 @@ impl Session {
     pub fn wait(&mut self) {
         self.settle();
         self.activity.name_application(self.settings.get("application_name"));
-        self.activity.wait(match self.transaction_status() {
+        let state = match self.transaction_status() {
             TransactionStatus::Idle => "idle",
             TransactionStatus::InBlock => "idle in transaction",
             TransactionStatus::Failed => "idle in transaction (aborted)",
-        });
+        };
+        self.transaction_started = None;
+        self.activity.wait(state, self.block.as_ref().map(|block| block.started));
     }
     /// Notices since the last call, oldest first (bounded).
     pub fn take_notices(&mut self) -> Vec<Notice> {
@@ -415,7 +421,7 @@ impl Session {
                 cursors: self.cursors.facts(),
                 prepared: self.prepared.facts(),
                 effects: self.effects.clone(),
-                transaction_started: self.block.as_ref().map(|block| block.started),
+                transaction_started: self.block.as_ref().map(|block| block.started).or(self.transaction_started),
             }),
             sequences: self.sequences.clone(),
             ran: None,

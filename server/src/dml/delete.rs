@@ -48,7 +48,7 @@ pub async fn execute(
             returning.add(&batch)?;
         }
     }
-    let deleted = ids.delete(context, transaction, &target, RowStrength::Update).await?;
+    let deleted = ids.delete(context, transaction, &target, RowStrength::Gone).await?;
     queue::run(context, transaction, old.events()).await?;
     context.engine.counters.deleted(target.oid(), deleted);
     Ok(returning.outcome("DELETE", deleted))

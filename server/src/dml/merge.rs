@@ -60,7 +60,7 @@ pub(super) async fn execute(
         merging.take(&batch).await?;
     }
     let Merging { ids, inserter, gone, changed, counts, .. } = merging;
-    ids.delete(context, transaction, &target, RowStrength::Update).await?;
+    ids.delete(context, transaction, &target, RowStrength::Gone).await?;
     let (_, checks) = inserter.finish_unchecked(transaction).await?;
     let events = gone.events().into_iter().chain(changed.events()).chain(checks);
     queue::run(context, transaction, events.collect()).await?;

@@ -3,7 +3,7 @@
 //! 1. All rows of the statement are collected (in reserved memory), and their NOT NULL and CHECK constraints checked.
 //! 2. Existing rows with their keys are looked up once.
 //! 3. A row without a counterpart is inserted; one with a counterpart is left out, or updates it: the old version is deleted, the new one
-//!    inserted. A second row for one counterpart is left out, or refused (21000).
+//!    inserted. A second row for one counterpart is left out, or refused (21000) once it has been updated.
 
 use super::insert::Source;
 use super::query::{named, plain_table, select};
@@ -12,6 +12,8 @@ use super::rows::RowIds;
 use super::update::{assignments, strength};
 use crate::catalog::Constraint;
 use crate::catalog::names::fold;
+use crate::engine::aside::{self, Stop};
+use crate::engine::locks::{RowSet, RowStrength, TableMode};
 use crate::error::{Result, SqlError, SqlState};
 use crate::foreign_keys::old_keys::OldKeys;
 use crate::foreign_keys::queue;
@@ -168,7 +170,11 @@ pub(super) async fn insert_with_conflicts(
     }
     let proposed = concat_batches(&target.arrow, &batches)?;
     let plan = decide(context, transaction, target, &conflicts, proposed.clone()).await?;
-    let mut inserter = Inserter::with_checks(context, target, checks, KeysChanged::All)?;
+    if !plan.left_out.is_empty() {
+        transaction.will_change_rows(target.oid());
+        transaction.see_settled(plan.left_out, context.session.lock_timeout()).await?;
+    }
+    let mut inserter = Inserter::with_checks(context, target, checks, KeysChanged::All)?.chosen_by_keys();
     let mut old = OldKeys::default();
     let inserted = take_record_batch(&proposed, &UInt32Array::from(plan.inserts))?;
     let new = inserted.num_rows() as u64;
@@ -180,6 +186,7 @@ pub(super) async fn insert_with_conflicts(
         let (before, rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
         let values = old.of_rows(&before);
         old.add_updated(&values, &rows)?;
+        lock_met(context, transaction, target, &plan.updates).await?;
         ids.delete(context, transaction, target, strength(target, &update.columns)).await?;
         returning.add_updated(&rows)?;
         inserter.push(rows).await?;
@@ -192,11 +199,12 @@ pub(super) async fn insert_with_conflicts(
 }
 
 /// What becomes of the rows proposed.
-#[derive(Default)]
 struct Plan {
     inserts: Vec<u32>,
     updates: Vec<(u32, FoundRow)>,
     existing: Existing,
+    /// Rows for which others are left out: they are to be there.
+    left_out: RowSet,
 }
 
 async fn decide(
@@ -209,28 +217,34 @@ async fn decide(
     let (engine, units) = (context.engine.clone(), transaction.view().units(target.oid()));
     let lookups = conflicts.arbiters.iter().map(|place| KeyLookup::new(target, *place)).collect::<Result<Vec<_>>>()?;
     let (target, updates) = (target.clone(), conflicts.update.is_some());
-    let work = move || {
+    let work = move |stop: &Stop| {
         let proposed = [proposed];
         let mut found = Vec::new();
         for lookup in &lookups {
-            found.push((lookup.hashes(&proposed[0])?, lookup.find(&engine, &target, &units, &proposed)?));
+            found.push((lookup.hashes(&proposed[0])?, lookup.find(&engine, &target, &units, &proposed, stop)?));
         }
-        assort(proposed[0].num_rows(), found, updates)
+        assort(target.oid(), proposed[0].num_rows(), found, updates)
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| SqlError::internal("a look-up of keys was interrupted"))?
+    aside::run("a look-up of keys", work).await
 }
 
 /// Decides row by row, in their order.
-fn assort(rows: usize, mut found: Vec<(Vec<Option<u128>>, Existing)>, updates: bool) -> Result<Plan> {
-    let mut plan = Plan::default();
+fn assort(table: u32, rows: usize, mut found: Vec<(Vec<Option<u128>>, Existing)>, updates: bool) -> Result<Plan> {
+    let left_out = RowSet::new(table, RowStrength::Stay);
+    let mut plan = Plan { inserts: Vec::new(), updates: Vec::new(), existing: Existing::default(), left_out };
     let mut taken: Vec<HashSet<u128>> = vec![HashSet::new(); found.len()];
     for row in 0..rows {
         let twice = found.iter().zip(&taken).any(|((hashes, _), taken)| hashes[row].is_some_and(|hash| taken.contains(&hash)));
         let counterpart = found.iter().find_map(|(hashes, existing)| existing.rows.get(&hashes[row]?).copied());
         match (twice, counterpart) {
-            (true, _) if updates => return Err(twice_error()),
+            // Of several for one counterpart only one may update it: that depends on the condition.
+            (true, Some(counterpart)) if updates => plan.updates.push((row as u32, counterpart)),
+            (true, None) if updates => return Err(twice_error()),
             (true, _) => continue,
-            (false, Some(_)) if !updates => continue,
+            (false, Some(counterpart)) if !updates => {
+                plan.left_out.add(counterpart.unit, counterpart.row);
+                continue;
+            }
             (false, Some(counterpart)) => plan.updates.push((row as u32, counterpart)),
             (false, None) => plan.inserts.push(row as u32),
         }
@@ -261,11 +275,22 @@ fn updated_rows(
     let (rows, passes) = update.apply(target, &old, &new)?;
     let mut ids = RowIds::default();
     for (index, (_, found)) in updates.iter().enumerate() {
+        if ids.has(found.unit, found.row) {
+            return Err(twice_error());
+        }
         if passes.value(index) {
             ids.take(found.unit, found.row);
         }
     }
     Ok((filter_record_batch(&old, &passes)?, filter_record_batch(&rows, &passes)?, ids))
+}
+
+/// Rows that are met are locked, whatever the condition says of them.
+async fn lock_met(context: &QueryContext, transaction: &mut Transaction, target: &Target, updates: &[(u32, FoundRow)]) -> Result<()> {
+    let mut met = RowSet::new(target.oid(), RowStrength::NoKeyUpdate);
+    updates.iter().for_each(|(_, found)| met.add(found.unit, found.row));
+    transaction.lock_table(target.oid(), TableMode::RowExclusive, context.session.lock_timeout()).await?;
+    transaction.lock_rows(met, context.session.lock_timeout()).await
 }
 
 /// The existing rows in the order of the updates.

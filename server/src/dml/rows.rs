@@ -31,6 +31,11 @@ impl RowIds {
         !gone && self.taken.entry(unit).or_default().0.insert(row)
     }
 
+    /// Whether a row was taken.
+    pub(super) fn has(&self, unit: SegmentId, row: u32) -> bool {
+        self.taken.get(&unit).is_some_and(|taken| taken.0.contains(row))
+    }
+
     /// Takes all rows of a unit that are not among `gone`.
     pub(super) fn take_unit(&mut self, unit: SegmentId, rows: u64, gone: Option<&Deletes>) {
         let all = &mut self.taken.entry(unit).or_default().0;

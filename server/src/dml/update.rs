@@ -78,7 +78,7 @@ pub(crate) fn strength(target: &Target, changed: &[usize]) -> RowStrength {
         Constraint::Unique { columns, .. } => columns.iter().any(|id| is_changed(*id)),
         _ => false,
     };
-    if target.definition.constraints.iter().any(changes_key) { RowStrength::Update } else { RowStrength::NoKeyUpdate }
+    if target.definition.constraints.iter().any(changes_key) { RowStrength::Gone } else { RowStrength::NoKeyUpdate }
 }
 
 /// The tables of UPDATE ... FROM.

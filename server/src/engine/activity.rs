@@ -31,6 +31,8 @@ pub struct Activity {
     pub state: &'static str,
     /// When the state was entered.
     pub since: DateTime<Utc>,
+    /// When the transaction began.
+    pub xact_start: Option<DateTime<Utc>>,
     /// When the statement began.
     pub query_start: Option<DateTime<Utc>>,
     /// The statement that runs, or ran last; cut to a bounded length.
@@ -70,6 +72,7 @@ impl Registry {
                 connected: now,
                 state: "idle",
                 since: now,
+                xact_start: None,
                 query_start: None,
                 query: String::new(),
             },
@@ -84,14 +87,17 @@ impl Registry {
 }
 
 impl Registered {
-    /// A statement begins.
-    pub fn begin(&self, query: &str) {
-        self.change(|activity, now| {
-            activity.state = "active";
-            activity.query_start = Some(now);
+    /// A statement begins, in a block that began then; when its transaction began.
+    pub fn begin(&self, query: &str, block: Option<DateTime<Utc>>) -> DateTime<Utc> {
+        let now = Utc::now();
+        let began = block.unwrap_or(now);
+        self.update(|activity| {
+            (activity.state, activity.since) = ("active", now);
+            (activity.xact_start, activity.query_start) = (Some(began), Some(now));
             activity.query.clear();
             activity.query.push_str(cut(query));
         });
+        began
     }
 
     /// The client says what it is.
@@ -103,17 +109,9 @@ impl Registered {
         });
     }
 
-    /// The session waits for its client, in this state.
-    pub fn wait(&self, state: &'static str) {
-        self.change(|activity, _| activity.state = state);
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Activity, DateTime<Utc>)) {
-        self.update(|activity| {
-            activity.since = Utc::now();
-            let since = activity.since;
-            change(activity, since);
-        });
+    /// The session waits for its client, in this state, and in a block that began then.
+    pub fn wait(&self, state: &'static str, block: Option<DateTime<Utc>>) {
+        self.update(|activity| (activity.state, activity.since, activity.xact_start) = (state, Utc::now(), block));
     }
 
     fn update(&self, change: impl FnOnce(&mut Activity)) {
@@ -155,11 +153,12 @@ mod tests {
         let registry = Registry::new(1);
         let session = registry.enter(identity()).unwrap();
         assert_eq!(registry.enter(identity()).unwrap_err().state, SqlState::TOO_MANY_CONNECTIONS);
-        session.begin(&"é".repeat(QUERY_BYTES_MAX));
+        session.begin(&"é".repeat(QUERY_BYTES_MAX), None);
         let seen = registry.list();
         assert_eq!((seen[0].state, seen[0].query.len()), ("active", QUERY_BYTES_MAX));
-        session.wait("idle");
-        assert_eq!(registry.list()[0].state, "idle");
+        assert!(seen[0].xact_start.is_some() && seen[0].xact_start == seen[0].query_start);
+        session.wait("idle", None);
+        assert_eq!((registry.list()[0].state, registry.list()[0].xact_start), ("idle", None));
         drop(session);
         assert!(registry.list().is_empty());
     }

@@ -128,7 +128,7 @@ impl AdvisoryLocks {
         let Some((key, mode)) = table.waiting.get(&session) else { return Vec::new() };
         let holders = table.holders(session, *key, *mode);
         let what = format!("{} on advisory lock {}", if mode.shared { "ShareLock" } else { "ExclusiveLock" }, key.shown());
-        holders.into_iter().map(|by| Edge { waiter: session, what: what.clone(), by }).collect()
+        holders.into_iter().map(|by| Edge { waiter: session, what: what.clone(), by, soft: false }).collect()
     }
 
     /// Gives back all that a session holds, or its transaction.

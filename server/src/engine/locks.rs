@@ -5,7 +5,7 @@
 //! 2. [`Owner::lock`] takes what is free at once, and waits in a queue for the rest, first come first served ([`table`]). Who stops waiting
 //!    (a time limit, a request to cancel, a lost client) leaves the queue. [`Owner::try_lock`] never waits, [`Owner::lock_free`] leaves out
 //!    rows that others hold.
-//! 3. Who would wait in a circle is told so at once (40P01, [`circle`]).
+//! 3. Who would wait in a circle is told so at once (40P01, [`circle`]): who closes it by waiting, or by getting a part of what it waits for.
 //! 4. [`Owner::mark`] remembers what is held, and [`Owner::release_after`] gives back what was locked since (ROLLBACK TO a savepoint).
 //!    Between [`Owner::begin_statement`] and [`Owner::end_statement`] a statement may be run again and again: what it locked on its way keeps
 //!    its place in the queue, and rows that it does not want in the end are given back.
@@ -45,6 +45,8 @@ pub use tables::{TableLock, TableMode};
 pub enum Wanted {
     /// Rows of a table.
     Rows(RowSet),
+    /// No lock: that nobody holds rows of a table so that they could not be had.
+    Settled(RowSet),
     /// Keys of a constraint.
     Keys(KeySet),
     /// A table.
@@ -102,11 +104,26 @@ impl Locks {
         waits.or_else(|| (!self.advisory.blocking(process_id).is_empty()).then_some("advisory"))
     }
 
-    /// 40P01 if a session that waits, waits for itself.
+    /// 40P01 if a session that waits, waits for itself. Where somebody in the circle waits only because another came before, it overtakes.
     pub fn check(&self, session: i32) -> Result<()> {
-        match circle::find(session, |waiter| self.edges(waiter)) {
-            Some(circle) => Err(circle::deadlock(&circle)),
-            None => Ok(()),
+        while let Some(circle) = circle::find(session, |waiter| self.edges(waiter)) {
+            match circle.iter().find(|edge| edge.soft) {
+                Some(edge) => self.table.lock().overtake(edge.waiter),
+                None => return Err(circle::deadlock(&circle)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the table; then tells those of a circle who have got a part of what they wait for, and so have closed it.
+    fn change(&self, change: impl FnOnce(&mut LockTable)) {
+        change(&mut self.table.lock());
+        loop {
+            let partly_served = self.table.lock().partly_served();
+            let Some(session) = partly_served else { return };
+            if let Err(error) = self.check(session) {
+                self.table.lock().refuse(session, error);
+            }
         }
     }
 
@@ -151,6 +168,16 @@ impl Owner {
         self.asking().lock_free(self.id, self.session(), rows)
     }
 
+    /// Those of the rows that others hold so that they cannot be had now.
+    pub fn held_by_others(&self, rows: &RowSet) -> RowSet {
+        self.locks.table.lock().held_by_others(self.id, rows)
+    }
+
+    /// Whether others hold any rows of a table so that they cannot be had now.
+    pub fn any_held_by_others(&self, table: u32, strength: RowStrength) -> bool {
+        self.locks.table.lock().any_held_by_others(self.id, table, strength)
+    }
+
     /// Remembers what is held now.
     pub fn mark(&self) -> Mark {
         self.asking().mark(self.id, self.session())
@@ -158,7 +185,7 @@ impl Owner {
 
     /// Gives back what was locked since a mark, which stays.
     pub fn release_after(&self, mark: Mark) {
-        self.locks.table.lock().release_after(self.id, mark);
+        self.locks.change(|table| table.release_after(self.id, mark));
     }
 
     /// Of the marks only those up to this one will be asked for; `None`: none will.
@@ -173,7 +200,7 @@ impl Owner {
 
     /// A statement ends. Rows that it locked before it was run again are given back, if these have none of their table.
     pub fn end_statement(&self, wanted: &[RowSet]) {
-        self.locks.table.lock().end_statement(self.id, wanted);
+        self.locks.change(|table| table.end_statement(self.id, wanted));
     }
 
     fn asking(&self) -> parking_lot::MutexGuard<'_, LockTable> {
@@ -193,7 +220,7 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         if self.used.load(Ordering::Relaxed) {
-            self.locks.table.lock().end(self.id);
+            self.locks.change(|table| table.end(self.id));
         }
     }
 }
@@ -206,15 +233,15 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.locks.table.lock().leave(self.ticket);
+        self.locks.change(|table| table.leave(self.ticket));
     }
 }
 
-async fn wait(granted: oneshot::Receiver<()>, limit: Option<Duration>) -> Result<()> {
+async fn wait(granted: oneshot::Receiver<Result<()>>, limit: Option<Duration>) -> Result<()> {
     let gone = |_| SqlError::internal("a lock's queue vanished");
-    let Some(limit) = limit else { return granted.await.map_err(gone) };
+    let Some(limit) = limit else { return granted.await.map_err(gone)? };
     match tokio::time::timeout(limit, granted).await {
-        Ok(granted) => granted.map_err(gone),
+        Ok(granted) => granted.map_err(gone)?,
         Err(_) => Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout")),
     }
 }

@@ -75,7 +75,7 @@ async fn delete(context: &QueryContext, transaction: &mut Transaction, link: &Li
         let values = old.of_rows(batch);
         old.add_deleted(&values)?;
     }
-    row_ids(&rows).delete(context, transaction, &link.child, RowStrength::Update).await?;
+    row_ids(&rows).delete(context, transaction, &link.child, RowStrength::Gone).await?;
     Ok(old.events())
 }
 

@@ -4,7 +4,9 @@ use super::key_set::KeySet;
 use super::side::{Side, fingerprint};
 use crate::catalog::columns;
 use crate::engine::Engine;
-use crate::error::{Result, SqlError};
+use crate::engine::aside::{self, Stop};
+use crate::engine::locks::{RowSet, RowStrength};
+use crate::error::Result;
 use crate::ingest::Target;
 use crate::ingest::writer::scan_schema;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
@@ -15,50 +17,106 @@ use std::sync::Arc;
 use storage::scan::{ScanMetrics, morsels};
 use storage::{Scan, ScanRequest, SegmentId, Unit, UnitSource};
 
+/// What is interrupted when a server ends.
+const CHECK: &str = "a check of foreign keys";
 /// Rows per batch.
 const BATCH_ROWS: usize = 8192;
 
-/// Which of the keys are among the live rows of `units`, which are the table of `side`. Reads until all are found.
-pub async fn present(engine: &Arc<Engine>, keys: Arc<KeySet>, side: &Arc<Side>, units: Arc<Vec<Unit>>) -> Result<HashSet<u128>> {
-    if keys.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let in_files = units.iter().any(|unit| matches!(unit.source, UnitSource::Segment(_)));
-    let (engine, side) = (engine.clone(), side.clone());
-    let look = move || look(&engine, &keys, &side, &units);
-    match in_files {
-        true => tokio::task::spawn_blocking(look).await.map_err(|_| interrupted())?,
-        false => look(),
-    }
+/// Keys that were found, and rows that have them.
+pub struct Found {
+    /// The keys.
+    pub keys: HashSet<u128>,
+    /// The rows: of each key one, or all.
+    pub rows: RowSet,
 }
 
-fn interrupted() -> SqlError {
-    SqlError::internal("a check of foreign keys was interrupted")
+/// Which of the keys are among the live rows of `units`, which are the table of `side`. Reads until all are found.
+pub async fn present(engine: &Arc<Engine>, keys: Arc<KeySet>, side: &Arc<Side>, units: Arc<Vec<Unit>>) -> Result<HashSet<u128>> {
+    aside(engine, keys, side, units, look).await
+}
+
+/// The same of those that are wanted, with a row of a table for each key, or (`all`) all rows that have one.
+pub async fn places(
+    engine: &Arc<Engine>,
+    keys: Arc<KeySet>,
+    side: &Arc<Side>,
+    (table, units): (u32, Arc<Vec<Unit>>),
+    (wanted, all): (HashSet<u128>, bool),
+) -> Result<Found> {
+    let find = move |engine: &Engine, keys: &KeySet, side: &Side, units: &[Unit], stop: &Stop| {
+        let mut found = Found { keys: HashSet::new(), rows: RowSet::new(table, RowStrength::KeyShare) };
+        visit((engine, stop), keys, side, units, true, |hash, (unit, row)| {
+            if wanted.contains(&hash) && (found.keys.insert(hash) || all) {
+                found.rows.add(unit, row);
+            }
+            all || found.keys.len() < wanted.len()
+        })?;
+        Ok(found)
+    };
+    aside(engine, keys, side, units, find).await
+}
+
+/// Looks for keys here, or where it may take its time if there are files to be read.
+async fn aside<T: Send + 'static>(
+    engine: &Arc<Engine>,
+    keys: Arc<KeySet>,
+    side: &Arc<Side>,
+    units: Arc<Vec<Unit>>,
+    look: impl FnOnce(&Engine, &KeySet, &Side, &[Unit], &Stop) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let in_files = !keys.is_empty() && units.iter().any(|unit| matches!(unit.source, UnitSource::Segment(_)));
+    let (engine, side) = (engine.clone(), side.clone());
+    let look = move |stop: &Stop| look(&engine, &keys, &side, &units, stop);
+    if in_files { aside::run(CHECK, look).await } else { look(&Stop::default()) }
 }
 
 /// As [`present`]; blocking.
-pub fn look(engine: &Engine, keys: &KeySet, side: &Side, units: &[Unit]) -> Result<HashSet<u128>> {
-    let mut left = keys.all();
+pub fn look(engine: &Engine, keys: &KeySet, side: &Side, units: &[Unit], stop: &Stop) -> Result<HashSet<u128>> {
+    let (mut left, mut found) = (keys.all(), HashSet::new());
+    visit((engine, stop), keys, side, units, false, |hash, _| {
+        if left.remove(&hash) {
+            found.insert(hash);
+        }
+        !left.is_empty()
+    })?;
+    Ok(found)
+}
+
+/// Shows the keys of rows that may have one of the keys, with the places of the rows if they are wanted, until it is told that that is enough.
+fn visit(
+    (engine, stop): (&Engine, &Stop),
+    keys: &KeySet,
+    side: &Side,
+    units: &[Unit],
+    row_ids: bool,
+    mut each: impl FnMut(u128, (SegmentId, u32)) -> bool,
+) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
     let units = candidates(engine, keys, side, units)?;
-    let schema = scan_schema(&side.specs, false);
+    let schema = scan_schema(&side.specs, row_ids);
     let request =
-        ScanRequest { projection: side.specs.clone(), schema, predicates: keys.predicates(side), row_ids: false, batch_rows: BATCH_ROWS };
-    let request = Arc::new(request);
-    let metrics = Arc::new(ScanMetrics::default());
-    let mut found = HashSet::new();
+        ScanRequest { projection: side.specs.clone(), schema, predicates: keys.predicates(side), row_ids, batch_rows: BATCH_ROWS };
+    let (request, metrics) = (Arc::new(request), Arc::new(ScanMetrics::default()));
     for morsel in morsels(&units, &request, usize::MAX, &metrics) {
         for batch in Scan::new(engine.store.clone(), request.clone(), morsel, metrics.clone()) {
-            for hash in keys.hashes(side, batch?.columns())?.into_iter().filter_map(|hash| hash.known()) {
-                if left.remove(&hash) {
-                    found.insert(hash);
+            stop.check()?;
+            let batch = batch?;
+            let (values, ids) = batch.columns().split_at(side.specs.len());
+            let place = |row: usize| match ids {
+                [units, rows] => (SegmentId(units.as_primitive::<UInt64Type>().value(row)), rows.as_primitive::<UInt32Type>().value(row)),
+                _ => (SegmentId(0), 0),
+            };
+            let hashes = keys.hashes(side, values)?.into_iter().enumerate();
+            for (row, hash) in hashes.filter_map(|(row, hash)| Some((row, hash.known()?))) {
+                if !each(hash, place(row)) {
+                    return Ok(());
                 }
-            }
-            if left.is_empty() {
-                return Ok(found);
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The units that may hold a key: of inlined ones the fingerprints of their keys are remembered.
@@ -113,14 +171,14 @@ pub async fn rows(engine: &Arc<Engine>, keys: Arc<KeySet>, side: &Arc<Side>, tar
         return Ok(Rows::default());
     }
     let (engine, side, target) = (engine.clone(), side.clone(), target.clone());
-    let look = move || {
+    let look = move |stop: &Stop| {
         let units = candidates(&engine, &keys, &side, &units)?;
-        collect(&engine, &keys, &side, &target, &units)
+        collect((&engine, stop), &keys, &side, &target, &units)
     };
-    tokio::task::spawn_blocking(look).await.map_err(|_| interrupted())?
+    aside::run(CHECK, look).await
 }
 
-fn collect(engine: &Engine, keys: &KeySet, side: &Side, target: &Target, units: &[Unit]) -> Result<Rows> {
+fn collect((engine, stop): (&Engine, &Stop), keys: &KeySet, side: &Side, target: &Target, units: &[Unit]) -> Result<Rows> {
     let projection = columns::storage_columns(&target.definition)?;
     let schema = scan_schema(&projection, true);
     let request = Arc::new(ScanRequest { projection, schema, predicates: keys.predicates(side), row_ids: true, batch_rows: BATCH_ROWS });
@@ -130,6 +188,7 @@ fn collect(engine: &Engine, keys: &KeySet, side: &Side, target: &Target, units: 
     let mut rows = Rows::default();
     for morsel in morsels(units, &request, usize::MAX, &metrics) {
         for batch in Scan::new(engine.store.clone(), request.clone(), morsel, metrics.clone()) {
+            stop.check()?;
             rows.keep(&batch?, keys, side, (target, &wanted), &memory)?;
         }
     }

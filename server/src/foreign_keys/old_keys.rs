@@ -5,7 +5,8 @@ use super::link::Link;
 use super::queue::Event;
 use crate::catalog::{Catalog, columns};
 use crate::engine::Engine;
-use crate::error::{Result, SqlError};
+use crate::engine::aside::{self, Stop};
+use crate::error::Result;
 use crate::ingest::Target;
 use crate::ingest::writer::scan_schema;
 use arrow::array::{ArrayRef, RecordBatch};
@@ -71,18 +72,19 @@ impl OldKeys {
         let all = columns::storage_columns(&target.definition)?;
         let projection: Vec<ColumnSpec> = self.columns.iter().map(|position| all[*position].clone()).collect();
         let store = engine.store.clone();
-        let read = move || {
+        let read = move |stop: &Stop| {
             let schema = scan_schema(&projection, false);
             let request = ScanRequest { projection, schema, predicates: Vec::new(), row_ids: false, batch_rows: BATCH_ROWS };
             let (request, metrics) = (Arc::new(request), Arc::new(ScanMetrics::default()));
             for morsel in morsels(&units, &request, usize::MAX, &metrics) {
                 for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                    stop.check()?;
                     self.add_deleted(batch?.columns())?;
                 }
             }
             Ok(self)
         };
-        tokio::task::spawn_blocking(read).await.map_err(|_| SqlError::internal("reading keys was interrupted"))?
+        aside::run("reading keys", read).await
     }
 
     /// Takes rows that change; `new` are their new versions in the target's form.

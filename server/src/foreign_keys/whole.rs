@@ -5,6 +5,7 @@ use super::link::Link;
 use super::lookup::look;
 use super::side::KeyHash;
 use crate::engine::Engine;
+use crate::engine::aside::{self, Stop};
 use crate::error::{Result, SqlError};
 use crate::ingest::writer::scan_schema;
 use crate::view::View;
@@ -30,11 +31,10 @@ pub async fn check(engine: &Arc<Engine>, view: &View, (schema, name): &(String, 
 pub async fn check_link(engine: &Arc<Engine>, view: &View, link: &Arc<Link>) -> Result<()> {
     let (engine, link) = (engine.clone(), link.clone());
     let (children, parents) = (view.units(link.child.oid()), view.units(link.parent.oid()));
-    let work = move || check_units(&engine, &link, &children, &parents);
-    tokio::task::spawn_blocking(work).await.map_err(|_| SqlError::internal("a check of a foreign key was interrupted"))?
+    aside::run("a check of a foreign key", move |stop| check_units((&engine, stop), &link, &children, &parents)).await
 }
 
-fn check_units(engine: &Engine, link: &Link, children: &[Unit], parents: &[Unit]) -> Result<()> {
+fn check_units((engine, stop): (&Engine, &Stop), link: &Link, children: &[Unit], parents: &[Unit]) -> Result<()> {
     let side = &link.references;
     let schema = scan_schema(&side.specs, false);
     let request = ScanRequest { projection: side.specs.clone(), schema, predicates: Vec::new(), row_ids: false, batch_rows: BATCH_ROWS };
@@ -42,6 +42,7 @@ fn check_units(engine: &Engine, link: &Link, children: &[Unit], parents: &[Unit]
     let mut keys = KeySet::new(engine, side, link)?;
     for morsel in morsels(children, &request, usize::MAX, &metrics) {
         for batch in Scan::new(engine.store.clone(), request.clone(), morsel, metrics.clone()) {
+            stop.check()?;
             let batch = batch?;
             let hashes = keys.hashes(side, batch.columns())?;
             if link.key.is_full && hashes.contains(&KeyHash::Mixed) {
@@ -49,18 +50,18 @@ fn check_units(engine: &Engine, link: &Link, children: &[Unit], parents: &[Unit]
             }
             keys.add(batch.columns(), &[], &hashes, |_| true)?;
             if keys.len() >= KEYS_MAX {
-                check_keys(engine, link, &std::mem::replace(&mut keys, KeySet::new(engine, side, link)?), parents)?;
+                check_keys((engine, stop), link, &std::mem::replace(&mut keys, KeySet::new(engine, side, link)?), parents)?;
             }
         }
     }
-    check_keys(engine, link, &keys, parents)
+    check_keys((engine, stop), link, &keys, parents)
 }
 
-fn check_keys(engine: &Engine, link: &Link, keys: &KeySet, parents: &[Unit]) -> Result<()> {
+fn check_keys((engine, stop): (&Engine, &Stop), link: &Link, keys: &KeySet, parents: &[Unit]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
-    let missing = &keys.all() - &look(engine, keys, &link.keys, parents)?;
+    let missing = &keys.all() - &look(engine, keys, &link.keys, parents, stop)?;
     match keys.first(&missing) {
         Some((arrays, row)) => Err(link.not_present(arrays, row)),
         None => Ok(()),

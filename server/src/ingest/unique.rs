@@ -18,7 +18,8 @@ use super::writer::scan_schema;
 use super::{KeysChanged, Target};
 use crate::catalog::{Constraint, columns};
 use crate::engine::Engine;
-use crate::engine::locks::{KeyMode, KeySet};
+use crate::engine::aside::{self, Stop};
+use crate::engine::locks::{KeyMode, KeySet, RowSet, RowStrength};
 use crate::error::{Result, SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::buffer::NullBuffer;
@@ -31,6 +32,8 @@ use std::sync::Arc;
 use storage::scan::{ScanMetrics, morsels};
 use storage::{ColumnId, ColumnPredicate, ColumnSpec, ColumnStatistics, Scan, ScanRequest, SegmentId, Store, Unit, UnitSource};
 
+/// What is interrupted when a server ends.
+const CHECK: &str = "a check of unique keys";
 /// Fingerprints that a statement lists; more are "too many to list".
 const FINGERPRINTS_MAX: usize = 16_384;
 /// Sets the locks of keys that are inserted apart from those of keys that are referred to.
@@ -109,27 +112,32 @@ impl KeyChecks {
         })
     }
 
-    /// Looks for the keys among the live rows of `units`; the fingerprints for the log, or `None` for too many.
-    pub async fn check_against(self, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<Option<Vec<u64>>> {
-        let (store, target, engine) = (engine.store.clone(), target.clone(), engine.clone());
-        let touches_files = self.checks.iter().any(|check| check.may_be_in_a_segment(&units));
-        let look = move || self.look(&store, &engine.key_cache, &target, &units);
-        match touches_files {
-            true => tokio::task::spawn_blocking(look).await.map_err(|_| SqlError::internal("a check of unique keys was interrupted"))?,
-            false => look(),
-        }
+    /// What the log knows the keys by, or `None` for too many.
+    pub fn fingerprints(&self) -> Option<Vec<u64>> {
+        let all = self.checks.iter().map(|check| check.fingerprints.as_deref()).collect::<Option<Vec<_>>>()?.concat();
+        (all.len() <= FINGERPRINTS_MAX).then_some(all)
     }
 
-    fn look(self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit]) -> Result<Option<Vec<u64>>> {
-        let mut fingerprints = Some(Vec::new());
-        for check in self.checks {
-            check.look(store, cache, target, units, &self.hasher)?;
-            fingerprints = fingerprints.zip(check.fingerprints).map(|(mut all, more)| {
-                all.extend(more);
-                all
-            });
-        }
-        Ok(fingerprints.filter(|all: &Vec<u64>| all.len() <= FINGERPRINTS_MAX))
+    /// Looks for the keys among the live rows of `units`: 23505 if one is there.
+    pub async fn check_against(self: &Arc<Self>, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<()> {
+        let touches_files = self.checks.iter().any(|check| check.may_be_in_a_segment(&units));
+        let (keys, target, engine) = (self.clone(), target.clone(), engine.clone());
+        let look = move |stop: &Stop| {
+            let (store, cache) = (&engine.store, &engine.key_cache);
+            keys.checks.iter().try_for_each(|check| check.look((store, cache), &target, &units, &keys.hasher, stop))
+        };
+        if touches_files { aside::run(CHECK, look).await } else { look(&Stop::default()) }
+    }
+
+    /// The live rows of `units` that have one of the keys.
+    pub async fn rows_with_keys(self: &Arc<Self>, engine: &Arc<Engine>, target: &Target, units: Arc<Vec<Unit>>) -> Result<RowSet> {
+        let (keys, table, engine) = (self.clone(), target.oid(), engine.clone());
+        let look = move |stop: &Stop| {
+            let mut rows = RowSet::new(table, RowStrength::Stay);
+            keys.checks.iter().try_for_each(|check| check.find(&engine.store, &units, &keys.hasher, &mut rows, stop))?;
+            Ok(rows)
+        };
+        aside::run(CHECK, look).await
     }
 }
 
@@ -178,13 +186,21 @@ impl KeyCheck {
         !self.seen.is_empty() && summaries.into_iter().any(|summary| !self.values.iter().any(|values| excluded(values, summary)))
     }
 
-    fn look(&self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit], hasher: &RandomState) -> Result<()> {
+    fn look(
+        &self,
+        (store, cache): (&Arc<Store>, &KeyCache),
+        target: &Target,
+        units: &[Unit],
+        hasher: &RandomState,
+        stop: &Stop,
+    ) -> Result<()> {
         if self.seen.is_empty() {
             return Ok(());
         }
         let listed: Option<HashSet<u64>> = self.fingerprints.as_ref().map(|listed| listed.iter().copied().collect());
         let mut candidates = Vec::new();
         for unit in units {
+            stop.check()?;
             let excluded = match (&unit.source, &listed) {
                 (UnitSource::Inline(_), Some(listed)) => !cache.holds_any(store, &self.key, unit, listed, hasher)?,
                 _ => false,
@@ -193,19 +209,43 @@ impl KeyCheck {
                 candidates.push(unit.clone());
             }
         }
-        self.scan(store, target, &candidates, hasher)
+        self.scan(store, target, &candidates, hasher, stop)
     }
 
-    fn scan(&self, store: &Arc<Store>, target: &Target, units: &[Unit], hasher: &RandomState) -> Result<()> {
-        let request = Arc::new(self.key.request(self.predicates()));
+    fn scan(&self, store: &Arc<Store>, target: &Target, units: &[Unit], hasher: &RandomState, stop: &Stop) -> Result<()> {
+        let request = Arc::new(self.key.request(self.predicates(), false));
         let metrics = Arc::new(ScanMetrics::default());
         for morsel in morsels(units, &request, usize::MAX, &metrics) {
             for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                stop.check()?;
                 let batch = batch?;
                 let hashes = self.key.hashes(batch.columns(), hasher)?;
                 if let Some(row) = hashes.iter().position(|hash| hash.is_some_and(|hash| self.seen.contains(&hash))) {
                     return Err(self.key.violated(target, batch.columns(), row));
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl KeyCheck {
+    /// Adds the rows that have one of the keys.
+    fn find(&self, store: &Arc<Store>, units: &[Unit], hasher: &RandomState, rows: &mut RowSet, stop: &Stop) -> Result<()> {
+        if self.seen.is_empty() {
+            return Ok(());
+        }
+        let request = Arc::new(self.key.request(self.predicates(), true));
+        let metrics = Arc::new(ScanMetrics::default());
+        for morsel in morsels(units, &request, usize::MAX, &metrics) {
+            for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                stop.check()?;
+                let batch = batch?;
+                let (keys, ids) = batch.columns().split_at(batch.num_columns() - 2);
+                let (in_unit, offsets): (&UInt64Array, &UInt32Array) = (ids[0].as_primitive(), ids[1].as_primitive());
+                let hashes = self.key.hashes(keys, hasher)?;
+                let found = hashes.iter().enumerate().filter(|(_, hash)| hash.is_some_and(|hash| self.seen.contains(&hash)));
+                found.for_each(|(row, _)| rows.add(SegmentId(in_unit.value(row)), offsets.value(row)));
             }
         }
         Ok(())
@@ -238,10 +278,10 @@ impl Key {
         Ok(rows.iter().enumerate().map(hash).collect())
     }
 
-    /// A scan of the key's columns.
-    fn request(&self, predicates: Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)>) -> ScanRequest {
-        let schema = scan_schema(&self.specs, false);
-        ScanRequest { projection: self.specs.clone(), schema, predicates, row_ids: false, batch_rows: PROBE_BATCH_ROWS }
+    /// A scan of the key's columns, with the ids of rows behind them or not.
+    fn request(&self, predicates: Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)>, row_ids: bool) -> ScanRequest {
+        let schema = scan_schema(&self.specs, row_ids);
+        ScanRequest { projection: self.specs.clone(), schema, predicates, row_ids, batch_rows: PROBE_BATCH_ROWS }
     }
 
     fn violated(&self, target: &Target, arrays: &[ArrayRef], row: usize) -> SqlError {
@@ -405,7 +445,7 @@ impl KeyCache {
     }
 
     fn read(store: &Arc<Store>, key: &Key, unit: &Unit, hasher: &RandomState) -> Result<Arc<[u64]>> {
-        let request = Arc::new(key.request(Vec::new()));
+        let request = Arc::new(key.request(Vec::new(), false));
         let metrics = Arc::new(ScanMetrics::default());
         let whole = Unit { deletes: None, ..unit.clone() };
         let mut fingerprints = Vec::new();
@@ -470,7 +510,7 @@ impl KeyLookup {
     }
 
     /// The live rows of `units` whose keys occur in `batches`. Blocking.
-    pub fn find(&self, engine: &Engine, target: &Target, units: &[Unit], batches: &[RecordBatch]) -> Result<Existing> {
+    pub fn find(&self, engine: &Engine, target: &Target, units: &[Unit], batches: &[RecordBatch], stop: &Stop) -> Result<Existing> {
         let wanted = self.wanted(batches)?;
         let request = Arc::new(self.request(target, batches)?);
         let metrics = Arc::new(ScanMetrics::default());
@@ -478,6 +518,7 @@ impl KeyLookup {
         let mut existing = Existing::default();
         for morsel in morsels(units, &request, usize::MAX, &metrics) {
             for batch in Scan::new(engine.store.clone(), request.clone(), morsel, metrics.clone()) {
+                stop.check()?;
                 self.keep(&wanted, batch?, &mut existing, &memory)?;
             }
         }

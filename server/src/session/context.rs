@@ -30,7 +30,7 @@ pub struct SessionFacts {
     pub prepared: Arc<[PreparedFacts]>,
     /// What functions do to it.
     pub effects: Arc<Effects>,
-    /// When its transaction began; `None` if the statement is one by itself.
+    /// When its transaction began; `None`: now.
     pub transaction_started: Option<chrono::DateTime<chrono::Utc>>,
 }
 

@@ -292,6 +292,7 @@ fn begin(session: &mut Session, modes: TransactionModes, text: &str) -> Result<O
             session.block = Some(Block::new(session.engine.clone(), false, &session.settings));
         }
     }
+    check_isolation_unset(session, modes)?;
     apply_modes(session, modes)?;
     Ok(Outcome::Done(tag.into()))
 }

@@ -78,15 +78,20 @@ async fn a_deferred_row_waits_at_commit() {
     let (outcome, left) = meet(&tables, "delete from p where id = 1", "commit", "insert into c values (1, 1)").await;
     assert_error(outcome, "23503", refused);
     assert_eq!(left, "1 0");
-    // Where both checks are deferred, who commits first wins.
-    let server = Server::new().await;
-    let (mut a, mut b) = (session(&server.engine, 11), session(&server.engine, 12));
-    run(&mut a, &TABLES.replace("references p)", "references p deferrable initially deferred)")).await.unwrap();
-    run(&mut a, "begin; delete from p where id = 1").await.unwrap();
-    run(&mut b, "begin; delete from p where id = 2; insert into c values (1, 1)").await.unwrap();
-    assert_eq!(run(&mut b, "commit").await.unwrap(), "COMMIT");
-    let referenced = "update or delete on table \"p\" violates foreign key constraint \"c_pid_fkey\" on table \"c\"";
-    assert_error(run(&mut a, "commit").await, "23503", referenced);
+    // Where both checks are deferred too: the row that it refers to is being deleted.
+    for (end, outcome) in [("commit", None), ("rollback", Some("COMMIT"))] {
+        let server = Server::new().await;
+        let (mut a, mut b) = (session(&server.engine, 11), session(&server.engine, 12));
+        run(&mut a, &TABLES.replace("references p)", "references p deferrable initially deferred)")).await.unwrap();
+        run(&mut a, "begin; delete from p where id = 1").await.unwrap();
+        run(&mut b, "begin; delete from p where id = 2; insert into c values (1, 1)").await.unwrap();
+        let task = waiting(&server.engine, b, 12, "commit").await;
+        run(&mut a, end).await.unwrap();
+        match (task.await.unwrap().1, outcome) {
+            (got, Some(tag)) => assert_eq!(got.unwrap(), tag),
+            (got, None) => assert_error(got, "23503", refused),
+        }
+    }
 }
 
 /// Other keys, and rows that refer to one key, do not wait for each other.
@@ -213,4 +218,55 @@ async fn errors_tell_no_more_than_may_be_read() {
     run(&mut a, "reset role; create schema mine authorization r; set role r").await.unwrap();
     assert_error(run(&mut a, "create table mine.d (a int references p)").await, "42501", "permission denied for table p");
     run(&mut a, "reset role; grant references (id) on p to r; set role r; create table mine.d (a int references p)").await.unwrap();
+}
+
+/// Who has locked a referenced row FOR UPDATE keeps out those who refer to it; a weaker lock, or a change beside the key, does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_referenced_row_that_is_locked_keeps_references_out() {
+    const PARENT: &str = "create table p (id int primary key, n int); insert into p values (1, 1), (2, 2)";
+    let tables = format!("{PARENT}; create table c (id int, pid int references p)");
+    let refused = "insert or update on table \"c\" violates foreign key constraint \"c_pid_fkey\"";
+    for (first, end, second, outcome) in [
+        ("select * from p where id = 1 for update", "commit", "insert into c values (1, 1)", Ok("INSERT 0 1")),
+        ("select * from p where id = 1 for update; update p set n = 5", "commit", "insert into c values (1, 1)", Ok("INSERT 0 1")),
+        ("select * from p where id = 1 for update", "delete from p where id = 1; commit", "insert into c values (1, 1)", Err(refused)),
+        ("select * from p for update", "update p set id = 7 where id = 1; commit", "insert into c values (1, 1)", Err(refused)),
+        ("insert into c values (1, 1)", "commit", "select id from p where id = 1 for update", Ok("1")),
+    ] {
+        let (got, _) = meet(&tables, first, end, second).await;
+        match outcome {
+            Ok(tag) => assert_eq!(got.unwrap(), tag, "{first}; {end}"),
+            Err(message) => assert_error(got, "23503", message),
+        }
+    }
+    for first in ["select * from p for no key update", "select * from p for share", "update p set n = 9", "insert into c values (1, 1)"] {
+        let server = Server::new().await;
+        let (mut a, mut b) = (session(&server.engine, 11), session(&server.engine, 12));
+        run(&mut a, &tables).await.unwrap();
+        run(&mut a, "begin").await.unwrap();
+        run(&mut a, first).await.unwrap();
+        assert_eq!(run(&mut b, "insert into c values (2, 1)").await.unwrap(), "INSERT 0 1", "{first}");
+        run(&mut a, "commit").await.unwrap();
+        assert_eq!(server.engine.locks.shown(), []);
+    }
+}
+
+/// A key to which only rows refer that another block deletes: what becomes of these is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_waits_for_the_end_of_those_who_delete_its_references() {
+    let referenced = "update or delete on table \"p\" violates foreign key constraint \"c_pid_fkey\" on table \"c\"";
+    let tables = format!("{TABLES}; insert into c values (1, 1), (2, 1), (3, 2)");
+    for second in ["delete from p where id = 1", "update p set id = 5 where id = 1"] {
+        let (outcome, _) = meet(&tables, "delete from c where pid = 1", "commit", second).await;
+        assert!(outcome.unwrap().ends_with(" 1"));
+        let (outcome, _) = meet(&tables, "delete from c where pid = 1", "rollback", second).await;
+        assert_error(outcome, "23503", referenced);
+    }
+    for first in ["delete from c where id = 1", "update c set pid = 2 where pid = 1", "delete from c where pid = 2"] {
+        let server = Server::new().await;
+        let (mut a, mut b) = (session(&server.engine, 11), session(&server.engine, 12));
+        run(&mut a, &tables).await.unwrap();
+        run(&mut a, &format!("begin; {first}")).await.unwrap();
+        assert_error(run(&mut b, "delete from p where id = 1").await, "23503", referenced);
+    }
 }

@@ -68,10 +68,10 @@ const STRENGTHS: [RowStrength; 4] = [RowStrength::Update, RowStrength::NoKeyUpda
 
 fn words(strength: RowStrength) -> &'static str {
     match strength {
-        RowStrength::Update => "UPDATE",
+        RowStrength::Update | RowStrength::Gone => "UPDATE",
         RowStrength::NoKeyUpdate => "NO KEY UPDATE",
         RowStrength::Share => "SHARE",
-        RowStrength::KeyShare => "KEY SHARE",
+        RowStrength::KeyShare | RowStrength::Stay => "KEY SHARE",
     }
 }
 

@@ -167,3 +167,82 @@ async fn rows_of_a_block_keep_their_columns_when_the_table_is_altered() {
         assert_eq!(run(&mut session, "select * from t order by 1").await.unwrap(), rows, "{change}: after it");
     }
 }
+
+/// The usual bulk upsert: the second waits for rows of the first, with a temporary table of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_with_temporary_tables_meet_in_their_rows_only() {
+    const LOAD: &str = "begin; create temp table s (like t) on commit drop; insert into s select n, 1 from generate_series(1, 3) g(n)";
+    const UPSERT: &str = "insert into t select a, b from s on conflict (a) do update set b = t.b + excluded.b";
+    let server = Server::new().await;
+    let (mut a, mut b) = (server.session(), server.session());
+    run(&mut a, "create table t (a int primary key, b int); insert into t values (1, 10), (2, 20)").await.unwrap();
+    run(&mut a, LOAD).await.unwrap();
+    run(&mut b, LOAD).await.unwrap();
+    assert_eq!(run(&mut a, UPSERT).await.unwrap(), "INSERT 0 3");
+    let (engine, process_id) = (server.engine.clone(), b.identity.process_id);
+    let task = tokio::spawn(async move {
+        let outcome = run(&mut b, UPSERT).await;
+        (b, outcome)
+    });
+    while !engine.locks.is_waiting(process_id) {
+        assert!(!task.is_finished(), "it does not wait: {:?}", task.await.unwrap().1);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(run(&mut a, "commit").await.unwrap(), "COMMIT");
+    let (mut b, outcome) = task.await.unwrap();
+    assert_eq!(outcome.unwrap(), "INSERT 0 3");
+    assert_eq!(run(&mut b, "savepoint p; drop table s; rollback to p; select count(*) from s").await.unwrap(), "3");
+    assert_eq!(run(&mut b, "commit").await.unwrap(), "COMMIT");
+    assert_eq!(run(&mut a, "select a, b from t order by a").await.unwrap(), "1 12; 2 22; 3 2");
+    assert_error(run(&mut b, "select * from s").await, "42P01", "relation \"s\" does not exist");
+}
+
+/// What others create and alter shows in a block that has changed the catalog itself, and savepoints give back only what is its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_the_catalog_go_beside_each_other() {
+    let server = Server::new().await;
+    let (mut a, mut b) = (server.session(), server.session());
+    run(&mut a, "create table t (x int); create table u (x int); insert into t values (1)").await.unwrap();
+    run(&mut a, "begin; create table own (x int); insert into own values (7); savepoint s; alter table own add y int").await.unwrap();
+    run(&mut b, "create table other (x int); insert into other values (3); alter table u add z int; insert into t values (2)")
+        .await
+        .unwrap();
+    assert_eq!(run(&mut a, "select count(*) from other, own, t where own.y is null").await.unwrap(), "2");
+    assert_eq!(run(&mut a, "rollback to s; select * from own").await.unwrap(), "7");
+    assert_error(run(&mut a, "savepoint r; select y from own").await, "42703", "column \"y\" does not exist");
+    run(&mut b, "comment on table other is 'hello'; drop table u; create role r").await.unwrap();
+    assert_eq!(run(&mut a, "rollback to s; create view v as select other.x from other, own; commit").await.unwrap(), "COMMIT");
+    assert_eq!(run(&mut b, "select count(*) from v").await.unwrap(), "1");
+    assert_error(run(&mut b, "select * from u").await, "42P01", "relation \"u\" does not exist");
+    assert_eq!(run(&mut b, "select obj_description('other'::regclass)").await.unwrap(), "hello");
+}
+
+/// Changes of one object meet: the block stays where it was, and is refused at COMMIT.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_one_object_are_a_conflict_still() {
+    for (own, others) in [
+        ("alter table t add y int", "alter table t add z int"),
+        ("alter table t add y int", "drop table t"),
+        ("drop table t", "create view v as select * from t"),
+        ("comment on table t is 'a'", "comment on table t is 'b'"),
+        ("drop schema s", "create table s.t (x int)"),
+    ] {
+        let server = Server::new().await;
+        let (mut a, mut b) = (server.session(), server.session());
+        run(&mut a, "create schema s; create table t (x int); insert into t values (1)").await.unwrap();
+        run(&mut a, "begin").await.unwrap();
+        run(&mut a, own).await.unwrap();
+        run(&mut a, "savepoint p").await.unwrap();
+        run(&mut b, others).await.unwrap();
+        run(&mut b, "create table other (x int)").await.unwrap();
+        assert_error(run(&mut a, "select * from other").await, "42P01", "relation \"other\" does not exist");
+        run(&mut a, "rollback to p").await.unwrap();
+        assert_error(run(&mut a, "commit").await, "40001", LOST);
+    }
+    let server = Server::new().await;
+    let (mut a, mut b) = (server.session(), server.session());
+    run(&mut a, "begin; create table n (x int); savepoint p").await.unwrap();
+    run(&mut b, "create table n (y int)").await.unwrap();
+    assert_error(run(&mut a, "select y from n").await, "42703", "column \"y\" does not exist");
+    assert_error(run(&mut a, "rollback to p; commit").await, "42P07", "relation \"n\" already exists");
+}

@@ -1,8 +1,8 @@
 //! Two sessions that want the same rows: the second waits for the first, and is seen waiting in the lock table.
 #![allow(clippy::unwrap_used)]
 
-use super::Session;
 use super::tests::{Server, assert_error, run};
+use super::{Outcome, Session};
 use crate::engine::Engine;
 use crate::error::Result;
 use std::sync::Arc;
@@ -406,4 +406,199 @@ async fn inserts_of_one_key_wait_for_each_other() {
         assert_eq!(run(&mut a, "select a, b from t where a = 7").await.unwrap(), rows, "{second}; {end}");
         holds_nothing(&server.engine);
     }
+}
+
+/// A session that can wait for advisory locks within a query.
+fn registered(server: &Server) -> (Session, Arc<crate::engine::cancel::Slot>) {
+    let mut session = server.session();
+    let slot = server.engine.cancels.register();
+    session.identity.process_id = slot.process_id;
+    (session, slot)
+}
+
+/// A key that another session committed while the statement was under way, before it had locked the key itself: nothing was there to wait for, and
+/// COMMIT was refused (40001) where PostgreSQL meets the row.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_committed_while_the_statement_runs_is_met_as_a_row() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"t_pkey\"";
+    const SLOW: &str = "insert into t select 7, 2 where (select pg_advisory_lock(5)::text) is not null";
+    for (statement, outcome, row) in [
+        (SLOW.to_string(), None, "7 1"),
+        (format!("{SLOW} on conflict do nothing"), Some("INSERT 0 0"), "7 1"),
+        (format!("{SLOW} on conflict (a) do update set b = excluded.b"), Some("INSERT 0 1"), "7 2"),
+        (format!("begin; insert into t values (8, 8); {SLOW} on conflict do nothing"), Some("INSERT 0 0"), "7 1"),
+        (format!("begin; insert into t values (8, 8); {SLOW}"), None, "7 1"),
+        ("update t set a = 7 where a = 3 and (select pg_advisory_lock(5)::text) is not null".into(), None, "7 1"),
+    ] {
+        let (server, mut a, mut gate) = table().await;
+        run(&mut gate, "select pg_advisory_lock(5)").await.unwrap();
+        let (mut b, slot) = registered(&server);
+        let (process_id, text) = (slot.process_id, statement.clone());
+        let task = tokio::spawn(async move {
+            let _runs = slot.begin();
+            let outcome = run(&mut b, &text).await;
+            (b, outcome)
+        });
+        while server.engine.locks.wait_event(process_id).is_none() {
+            assert!(!task.is_finished(), "{statement}: it does not wait: {:?}", task.await.unwrap().1);
+            tokio::task::yield_now().await;
+        }
+        run(&mut a, "insert into t values (7, 1)").await.unwrap();
+        run(&mut gate, "select pg_advisory_unlock(5)").await.unwrap();
+        let (mut b, got) = task.await.unwrap();
+        match outcome {
+            Some(tag) => assert_eq!(got.unwrap(), tag, "{statement}"),
+            None => assert_error(got, "23505", TAKEN),
+        }
+        run(&mut b, "commit").await.unwrap();
+        assert_eq!(run(&mut a, "select a, b from t where a = 7").await.unwrap(), row, "{statement}");
+        holds_nothing(&server.engine);
+    }
+}
+
+/// Rows of a client cannot be asked for again: COPY meets the key that came as a row, where COMMIT was refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copy_waits_for_the_key_of_another_and_finds_it() {
+    for (before, end, copied) in [("", "commit", false), ("", "rollback", true), ("begin", "commit", false), ("begin", "rollback", true)] {
+        let (server, mut a, mut b) = table().await;
+        run(&mut a, "begin; insert into t values (7, 1)").await.unwrap();
+        run(&mut b, before).await.unwrap();
+        let statement = b.parse("copy t from stdin").unwrap().remove(0);
+        let Outcome::CopyIn(mut copy) = b.execute(&statement, &[]).await.unwrap() else { panic!("COPY takes rows") };
+        copy.push("7\t2\n".into()).await.unwrap();
+        let process_id = b.identity.process_id;
+        let task = tokio::spawn(async move {
+            let outcome = copy.finish(&mut b).await;
+            (b, outcome)
+        });
+        while !server.engine.locks.is_waiting(process_id) {
+            assert!(!task.is_finished(), "it does not wait");
+            tokio::task::yield_now().await;
+        }
+        run(&mut a, end).await.unwrap();
+        let (mut b, outcome) = task.await.unwrap();
+        match copied {
+            true => assert_eq!(outcome.unwrap(), 1),
+            false => assert_eq!(outcome.unwrap_err().state.0, "23505"),
+        }
+        run(&mut b, "commit").await.unwrap();
+        assert_eq!(run(&mut a, "select b from t where a = 7").await.unwrap(), if copied { "2" } else { "1" });
+        drop(b);
+        holds_nothing(&server.engine);
+    }
+}
+
+/// A key whose row another block deletes, or gives another key: what becomes of it is waited for. A row was lost where ON CONFLICT DO NOTHING took it
+/// for there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_row_is_going_is_waited_for() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"t_pkey\"";
+    const MOVED: &str = "update t set a = 9 where a = 1";
+    const DELETED: &str = "delete from t where a = 1";
+    for (first, second, end, outcome, row) in [
+        (DELETED, "insert into t values (1, 7)", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "insert into t values (1, 7)", "rollback", Err(TAKEN), "1 1"),
+        (DELETED, "insert into t values (1, 7), (4, 4)", "commit", Ok("INSERT 0 2"), "1 7"),
+        (MOVED, "insert into t values (1, 7)", "commit", Ok("INSERT 0 1"), "1 7"),
+        (MOVED, "insert into t values (1, 7) on conflict do nothing", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "insert into t values (1, 7) on conflict do nothing", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "insert into t values (1, 7), (5, 5) on conflict do nothing", "rollback", Ok("INSERT 0 1"), "1 1"),
+        (DELETED, "insert into t values (1, 7) on conflict (a) do update set b = 8", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "insert into t values (1, 7) on conflict (a) do update set b = 8", "rollback", Ok("INSERT 0 1"), "1 8"),
+        (DELETED, "update t set a = 1, b = 6 where a = 3", "commit", Ok("UPDATE 1"), "1 6"),
+        (DELETED, "update t set a = 1, b = 6 where a = 3", "rollback", Err(TAKEN), "1 1"),
+        (DELETED, "begin; insert into t values (8, 8); insert into t values (1, 7)", "commit", Ok("INSERT 0 1"), "1 7"),
+        (DELETED, "begin isolation level repeatable read; select 1 from t; insert into t values (1, 7)", "commit", Ok("INSERT 0 1"), "1 7"),
+        // The other block gives the key to a row of its own: nobody who waits for it is in its way.
+        ("delete from t where a = 1", "insert into t values (1, 7)", "insert into t values (1, 5); commit", Err(TAKEN), "1 5"),
+        (
+            "delete from t where a = 1",
+            "insert into t values (1, 7) on conflict do nothing",
+            "insert into t values (1, 5); commit",
+            Ok("INSERT 0 0"),
+            "1 5",
+        ),
+    ] {
+        let (server, mut a, b) = table().await;
+        run(&mut a, &format!("begin; {first}")).await.unwrap();
+        let b = waiting(b, second).await;
+        run(&mut a, end).await.unwrap();
+        let (mut b, got) = b.ends().await;
+        match outcome {
+            Ok(tag) => assert_eq!(got.unwrap(), tag, "{first}; {second}; {end}"),
+            Err(message) => assert_error(got, "23505", message),
+        }
+        run(&mut b, "commit").await.unwrap();
+        assert_eq!(run(&mut a, "select a, b from t where a = 1").await.unwrap(), row, "{first}; {second}; {end}");
+        holds_nothing(&server.engine);
+    }
+}
+
+/// Nobody waits where the outcome is certain: a row that is only locked, or changed elsewhere, has its key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_row_stays_is_refused_at_once() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"t_pkey\"";
+    for first in ["select * from t for update", "update t set b = 9", "delete from t where a = 2"] {
+        let (_server, mut a, mut b) = table().await;
+        run(&mut a, "begin").await.unwrap();
+        run(&mut a, first).await.unwrap();
+        assert_error(run(&mut b, "insert into t values (1, 1), (2, 2)").await, "23505", TAKEN);
+        assert_eq!(run(&mut b, "insert into t values (1, 1) on conflict do nothing").await.unwrap(), "INSERT 0 0");
+    }
+    let (_server, mut a, mut b) = table().await;
+    run(&mut b, "begin isolation level repeatable read; select 1 from t").await.unwrap();
+    run(&mut a, "insert into t values (7, 7)").await.unwrap();
+    assert_error(run(&mut b, "insert into t values (7, 1)").await, "23505", TAKEN);
+}
+
+/// Two who delete each other's keys and insert them wait in a circle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_want_each_others_keys_wait_in_a_circle() {
+    let (server, mut a, mut b) = table().await;
+    run(&mut a, "begin; delete from t where a = 1").await.unwrap();
+    run(&mut b, "begin; delete from t where a = 2").await.unwrap();
+    let a = waiting(a, "insert into t values (2, 9)").await;
+    assert_error(run(&mut b, "insert into t values (1, 9)").await, "40P01", "deadlock detected");
+    run(&mut b, "rollback").await.unwrap();
+    let (mut a, outcome) = a.ends().await;
+    assert_error(outcome, "23505", "duplicate key value violates unique constraint \"t_pkey\"");
+    run(&mut a, "rollback").await.unwrap();
+    holds_nothing(&server.engine);
+}
+
+/// Who waits for a whole table is not overtaken by those who come after it, unless it waits for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_table_is_had_in_turn() {
+    let (server, mut a, b) = table().await;
+    run(&mut a, "begin; insert into t values (7, 7)").await.unwrap();
+    let b = waiting(b, "truncate t").await;
+    let c = waiting(server.session(), "insert into t values (8, 8)").await;
+    assert_eq!(server.engine.locks.blocking(3), [2]);
+    let mut d = server.session();
+    assert_error(run(&mut d, "begin; lock t in row exclusive mode nowait").await, "55P03", "could not obtain lock on relation \"t\"");
+    run(&mut d, "rollback").await.unwrap();
+    assert_eq!(run(&mut d, "select count(*) from t").await.unwrap(), "3");
+    assert_eq!(run(&mut a, "select a from t where a = 7 for update").await.unwrap(), "7");
+    run(&mut a, "commit").await.unwrap();
+    assert_eq!(b.ends().await.1.unwrap(), "TRUNCATE TABLE");
+    assert_eq!(c.ends().await.1.unwrap(), "INSERT 0 1");
+    assert_eq!(run(&mut a, "select a from t").await.unwrap(), "8");
+    holds_nothing(&server.engine);
+}
+
+/// A circle through the queue for a table is none: who only came later goes first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queue_for_a_table_makes_no_circle() {
+    let (server, mut a, mut b) = table().await;
+    run(&mut a, "create table u (a int); insert into u values (1); begin; update t set b = 5 where a = 1").await.unwrap();
+    run(&mut b, "begin; update u set a = 2").await.unwrap();
+    let c = waiting(server.session(), "truncate t").await;
+    let a = waiting(a, "update u set a = 3").await;
+    assert_eq!(run(&mut b, "update t set b = 6 where a = 2").await.unwrap(), "UPDATE 1");
+    run(&mut b, "commit").await.unwrap();
+    let (mut a, outcome) = a.ends().await;
+    assert_eq!(outcome.unwrap(), "UPDATE 1");
+    run(&mut a, "commit").await.unwrap();
+    assert_eq!(c.ends().await.1.unwrap(), "TRUNCATE TABLE");
+    holds_nothing(&server.engine);
 }

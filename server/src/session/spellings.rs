@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 use std::borrow::Cow;
 
-/// `x ISNULL`, `x NOTNULL`, `ORDER BY x USING >`, `TABLE t`, `FROM ONLY t`, `BETWEEN SYMMETRIC`, `ROWS FROM (f(x), g(y))`, and
+/// `x ISNULL`, `x NOTNULL`, `ORDER BY x USING >`, `TABLE t`, `FROM ONLY t`, `MERGE INTO ONLY t`, `BETWEEN SYMMETRIC`, `ROWS FROM (f(x), g(y))`, and
 /// [`lock_clauses`].
 pub(super) fn known_to_the_parser(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     const WORDS: [&str; 7] = ["isnull", "notnull", "using", "only", "symmetric", "asymmetric", "rows"];
@@ -214,6 +214,7 @@ fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 ROWS_FROM
             }
             token if is_word(token, "only") && before.is_some_and(|before| is_word(before, "from")) => "",
+            token if is_word(token, "only") && begins.is_some_and(|first| is_word(&tokens[first], "merge") && is_into(before)) => "",
             token if is_word(token, "symmetric") && before.is_some_and(|before| is_word(before, "between")) => symmetric::SIGN,
             token if is_word(token, "asymmetric") && before.is_some_and(|before| is_word(before, "between")) => "",
             token if is_word(token, "using") && matches!(next_token, Some(Token::Lt | Token::Gt)) => {
@@ -228,6 +229,10 @@ fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         result.extend(spelled(words, token));
     }
     result
+}
+
+fn is_into(token: Option<&TokenWithSpan>) -> bool {
+    token.is_some_and(|token| is_word(token, "into"))
 }
 
 /// The function that stands for `ROWS FROM`.

@@ -23,6 +23,10 @@ impl Dialect for SqlDialect {
     fn supports_named_fn_args_with_expr_name(&self) -> bool {
         false
     }
+    /// FOR is reserved: `SELECT 1 FOR UPDATE`.
+    fn is_column_alias(&self, kw: &Keyword, parser: &mut Parser) -> bool {
+        *kw != Keyword::FOR && PostgreSqlDialect {}.is_column_alias(kw, parser)
+    }
     fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
         PostgreSqlDialect {}.identifier_quote_style(identifier)
     }

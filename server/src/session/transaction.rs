@@ -31,6 +31,7 @@ mod commit;
 mod deferred;
 mod guards;
 pub mod locking;
+mod rebase;
 mod refresh;
 mod savepoint;
 mod temporary;

@@ -116,3 +116,68 @@ async fn a_deadlock_is_found_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!((lost, done), (1, 1));
 }
+
+/// Every kind of lock among many clients: whoever waits gets on, the only errors are those that PostgreSQL has, and what holds at the end is what was
+/// promised.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_lock_in_all_ways_get_on() {
+    const STEPS: usize = 40;
+    let server = ServerProcess::start();
+    let setup = server.connect().await;
+    setup
+        .batch_execute(
+            "CREATE TABLE t (a int PRIMARY KEY, b int); INSERT INTO t SELECT g, 0 FROM generate_series(1, 6) g;
+             CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p SELECT g FROM generate_series(1, 6) g;
+             CREATE TABLE c (pid int REFERENCES p)",
+        )
+        .await
+        .unwrap();
+    let work = async |client: Client, number: usize| {
+        let mut done = 0;
+        for step in 0..STEPS {
+            let (kind, k) = ((step + number) % 9, (step * 7 + number * 5) % 6 + 1);
+            let sql = match kind {
+                0 => format!("BEGIN; DELETE FROM t WHERE a = {k}; INSERT INTO t VALUES ({k}, 0); COMMIT"),
+                1 => format!("INSERT INTO t VALUES ({k}, 0) ON CONFLICT DO NOTHING"),
+                2 => "BEGIN; CREATE TEMP TABLE s ON COMMIT DROP AS SELECT g AS a, 1 AS b FROM generate_series(1, 6) g;
+                      INSERT INTO t SELECT a, b FROM s ON CONFLICT (a) DO UPDATE SET b = t.b + excluded.b; COMMIT"
+                    .to_string(),
+                3 => format!("BEGIN; SELECT * FROM p WHERE id = {k} FOR UPDATE; INSERT INTO c VALUES ({k}); COMMIT"),
+                4 => format!("INSERT INTO c VALUES ({k})"),
+                5 => format!("BEGIN; DELETE FROM c WHERE pid = {k}; DELETE FROM p WHERE id = {k}; INSERT INTO p VALUES ({k}); COMMIT"),
+                6 => format!("BEGIN; LOCK TABLE t IN SHARE ROW EXCLUSIVE MODE; UPDATE t SET b = b + 1 WHERE a = {k}; COMMIT"),
+                7 => format!("BEGIN; UPDATE t SET a = 1000 + a WHERE a = {k}; UPDATE t SET a = {k} WHERE a = 1000 + {k}; COMMIT"),
+                _ => format!("BEGIN; SELECT count(*) FROM t; UPDATE t SET b = b + 1 WHERE a IN ({k}, {}); COMMIT", k % 6 + 1),
+            };
+            let outcome = tokio::time::timeout(Duration::from_secs(120), client.batch_execute(&sql)).await;
+            match outcome.unwrap_or_else(|_| panic!("it hangs: {sql}")) {
+                Ok(()) => done += 1,
+                Err(error) => {
+                    let state = error.as_db_error().unwrap().code().code().to_string();
+                    assert!(["23503", "23505", "40P01"].contains(&state.as_str()), "{sql}: {error:?}");
+                    client.batch_execute("ROLLBACK").await.unwrap();
+                }
+            }
+        }
+        done
+    };
+    let tasks: Vec<_> = clients(&server).await.into_iter().enumerate().map(|(number, client)| tokio::spawn(work(client, number))).collect();
+    let mut done = 0;
+    for task in tasks {
+        done += task.await.unwrap();
+    }
+    assert!(done > CLIENTS * STEPS / 2, "{done} statements went through");
+    for (query, expected) in [
+        ("SELECT count(*) FROM c WHERE NOT EXISTS (SELECT 1 FROM p WHERE p.id = c.pid)", 0),
+        (
+            "SELECT count(*) FROM (SELECT a FROM t GROUP BY a HAVING count(*) > 1 UNION ALL SELECT id FROM p GROUP BY id HAVING count(*) > 1) s",
+            0,
+        ),
+        ("SELECT count(*) FROM p", 6),
+        ("SELECT count(*) FROM t", 6),
+        ("SELECT count(*) FROM pg_locks WHERE locktype <> 'virtualxid' AND pid <> pg_backend_pid()", 0),
+    ] {
+        let found: i64 = setup.query_one(query, &[]).await.unwrap().get(0);
+        assert_eq!(found, expected, "{query}");
+    }
+}

@@ -136,7 +136,7 @@ fn activity(scope: &Scope) -> Vec<Row> {
             Cell::Null,
             address.map(|a| a.port()),
             Cell::from(session.connected).filter(shown),
-            Cell::Null,
+            Cell::from(session.xact_start).filter(shown),
             Cell::from(session.query_start).filter(shown),
             Cell::from(session.since).filter(shown),
             Cell::from(if idle { Some("Client") } else { lock.map(|_| "Lock") }).filter(shown),

@@ -12,6 +12,8 @@ pub struct Edge {
     pub what: String,
     /// Who holds it.
     pub by: i32,
+    /// Nobody holds it: the other only came before, and may be overtaken.
+    pub soft: bool,
 }
 
 /// The circle that leads from a session back to it, if there is one. `edges` answers whom a session waits for.
@@ -53,7 +55,7 @@ mod tests {
     fn edges(of: &'static [(i32, i32)]) -> impl Fn(i32) -> Vec<Edge> {
         move |waiter| {
             let own = of.iter().filter(|(from, _)| *from == waiter);
-            own.map(|(_, by)| Edge { waiter, what: "ShareLock on transaction 1".into(), by: *by }).collect()
+            own.map(|(_, by)| Edge { waiter, what: "ShareLock on transaction 1".into(), by: *by, soft: false }).collect()
         }
     }
 

@@ -8,6 +8,8 @@ use storage::SegmentId;
 /// How rows are locked, as PostgreSQL has it: the weaker first. What conflicts with one conflicts with each that is stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RowStrength {
+    /// They stay there, changed or not: what a key that they have asks of them.
+    Stay,
     /// Their keys stay as they are: a reference to them.
     KeyShare,
     /// They stay as they are.
@@ -16,6 +18,8 @@ pub enum RowStrength {
     NoKeyUpdate,
     /// They may be changed or deleted.
     Update,
+    /// They are being deleted, or their keys changed.
+    Gone,
 }
 
 impl RowStrength {
@@ -23,9 +27,10 @@ impl RowStrength {
     pub fn conflicts(self, other: Self) -> bool {
         let (weaker, stronger) = if self <= other { (self, other) } else { (other, self) };
         match weaker {
-            Self::KeyShare => stronger == Self::Update,
+            Self::Stay => stronger == Self::Gone,
+            Self::KeyShare => stronger >= Self::Update,
             Self::Share => stronger >= Self::NoKeyUpdate,
-            Self::NoKeyUpdate | Self::Update => true,
+            Self::NoKeyUpdate | Self::Update | Self::Gone => true,
         }
     }
 }
@@ -52,7 +57,13 @@ impl RowSet {
         self.units.values().all(RoaringBitmap::is_empty)
     }
 
-    pub(super) fn forget_empty(&mut self) {
+    /// Adds a row.
+    pub fn add(&mut self, unit: SegmentId, row: u32) {
+        self.units.entry(unit).or_default().insert(row);
+    }
+
+    /// Forgets units of which it has no row.
+    pub fn forget_empty(&mut self) {
         self.units.retain(|_, rows| !rows.is_empty());
     }
 }
@@ -80,6 +91,25 @@ impl HeldRows {
             holders.extend(conflicting.map(|held| held.owner));
         }
         holders
+    }
+
+    /// Those of the rows that others hold so that the owner cannot have them.
+    pub fn held_by_others(&self, owner: OwnerId, wanted: &RowSet) -> RowSet {
+        let mut found = RowSet::new(wanted.table, wanted.strength);
+        for (unit, rows) in &wanted.units {
+            let held = self.units.get(&(wanted.table, *unit)).into_iter().flatten();
+            for other in held.filter(|held| held.stands_in_the_way(owner, wanted.strength)) {
+                *found.units.entry(*unit).or_default() |= rows & &other.rows;
+            }
+        }
+        found.forget_empty();
+        found
+    }
+
+    /// Whether others hold any rows of a table so that the owner could not have them.
+    pub fn any_held_by_others(&self, owner: OwnerId, table: u32, strength: RowStrength) -> bool {
+        let of_table = self.units.iter().filter(|((of, _), _)| *of == table).flat_map(|(_, held)| held);
+        of_table.into_iter().any(|held| held.stands_in_the_way(owner, strength))
     }
 
     /// Takes the rows that are free out of `wanted`, which is left with the others; answers the rows that the owner did not hold before.

@@ -76,6 +76,12 @@ impl HeldTables {
         held.filter(|(holder, mode)| *holder != owner && mode.conflicts(wanted.mode)).map(|(holder, _)| *holder).collect()
     }
 
+    /// Whether the owner holds the table so that others cannot have it as wanted.
+    pub fn excludes(&self, owner: OwnerId, wanted: TableLock) -> bool {
+        let held = self.tables.get(&wanted.table).into_iter().flatten();
+        held.into_iter().any(|(holder, mode)| *holder == owner && mode.conflicts(wanted.mode))
+    }
+
     /// Whether the owner holds the table so.
     pub fn has(&self, owner: OwnerId, wanted: TableLock) -> bool {
         self.tables.get(&wanted.table).is_some_and(|held| held.contains(&(owner, wanted.mode)))

@@ -25,7 +25,7 @@ fn is_granted(asked: &Asked) -> bool {
     matches!(asked, Asked::Granted)
 }
 
-fn receiver(asked: Asked) -> (Ticket, tokio::sync::oneshot::Receiver<()>) {
+fn receiver(asked: Asked) -> (Ticket, tokio::sync::oneshot::Receiver<Result<()>>) {
     match asked {
         Asked::Queued(ticket, receiver) => (ticket, receiver),
         Asked::Granted => panic!("it should wait"),
@@ -36,9 +36,30 @@ fn receiver(asked: Asked) -> (Ticket, tokio::sync::oneshot::Receiver<()>) {
 #[test]
 fn strengths_conflict_as_documented() {
     use RowStrength::*;
-    let all = [KeyShare, Share, NoKeyUpdate, Update];
+    let all = [KeyShare, Share, NoKeyUpdate, Update, Gone];
     let row = |strength: RowStrength| all.iter().map(|other| if strength.conflicts(*other) { 'x' } else { ' ' }).collect::<String>();
-    assert_eq!(all.map(row), ["   x", "  xx", " xxx", "xxxx"]);
+    assert_eq!(all.map(row), ["   xx", "  xxx", " xxxx", "xxxxx", "xxxxx"]);
+    assert!([KeyShare, Share, NoKeyUpdate, Update].into_iter().all(|other| !Stay.conflicts(other)) && Stay.conflicts(Gone));
+}
+
+#[test]
+fn who_only_waits_for_rows_to_settle_holds_nothing() {
+    use RowStrength::*;
+    let mut table = LockTable::default();
+    assert!(is_granted(&table.ask(1, 11, Wanted::Rows(rows(Update, 1, [5, 6])))));
+    let stay = |offsets: &[u32]| rows(Stay, 1, offsets.iter().copied());
+    assert!(is_granted(&table.ask(2, 12, Wanted::Settled(stay(&[5])))));
+    assert!(is_granted(&table.ask(1, 11, Wanted::Rows(rows(Gone, 1, [5])))));
+    assert!(table.any_held_by_others(2, 1, Stay) && !table.any_held_by_others(1, 1, Stay) && !table.any_held_by_others(2, 2, Stay));
+    assert_eq!(table.held_by_others(2, &stay(&[4, 5, 6])), stay(&[5]));
+    let (_, mut granted) = receiver(table.ask(2, 12, Wanted::Settled(stay(&[5, 6]))));
+    assert_eq!(table.blocking(12).iter().map(|edge| edge.by).collect::<Vec<_>>(), [11]);
+    table.end(1);
+    assert!(granted.try_recv().is_ok());
+    assert!(is_granted(&table.ask(3, 13, Wanted::Rows(rows(Gone, 1, [5])))));
+    table.end(2);
+    table.end(3);
+    assert!(table.is_empty());
 }
 
 #[test]
@@ -257,7 +278,7 @@ proptest! {
     #[test]
     fn sequences_agree_with_a_naive_model(steps in steps()) {
         let (mut table, mut model) = (LockTable::default(), Model::default());
-        let mut places: BTreeMap<OwnerId, (Ticket, tokio::sync::oneshot::Receiver<()>)> = BTreeMap::new();
+        let mut places: BTreeMap<OwnerId, (Ticket, tokio::sync::oneshot::Receiver<Result<()>>)> = BTreeMap::new();
         for step in steps {
             match step {
                 // Who waits does nothing else.
@@ -297,4 +318,87 @@ proptest! {
         }
         prop_assert!(table.is_empty());
     }
+}
+
+fn owner(locks: &Arc<Locks>, process_id: i32) -> Owner {
+    let owner = locks.owner();
+    owner.act_for(process_id);
+    owner
+}
+
+fn table_lock(mode: TableMode) -> Wanted {
+    Wanted::Table(TableLock { table: 1, mode })
+}
+
+fn waits_for(table: &LockTable, process_id: i32) -> Vec<(i32, bool)> {
+    table.blocking(process_id).into_iter().map(|edge| (edge.by, edge.soft)).collect()
+}
+
+#[test]
+fn a_table_goes_to_those_who_wait_in_their_order() {
+    use TableMode::*;
+    let mut table = LockTable::default();
+    assert!(is_granted(&table.ask(1, 11, table_lock(RowExclusive))));
+    let (_, mut whole) = receiver(table.ask(2, 12, table_lock(AccessExclusive)));
+    // Who comes now queues behind it, but not who only reads, nor who holds the table already.
+    assert!(!table.try_lock(3, 13, &table_lock(RowExclusive)));
+    let (_, mut third) = receiver(table.ask(3, 13, table_lock(RowExclusive)));
+    assert_eq!((waits_for(&table, 12), waits_for(&table, 13)), (vec![(11, false)], vec![(12, true)]));
+    assert!(is_granted(&table.ask(1, 11, table_lock(RowShare))));
+    table.end(1);
+    assert!(whole.try_recv().is_ok() && third.try_recv().is_err());
+    assert_eq!(waits_for(&table, 13), [(12, false)]);
+    table.end(2);
+    assert!(third.try_recv().is_ok());
+    table.end(3);
+    assert!(table.is_empty());
+}
+
+#[test]
+fn those_behind_go_on_when_the_first_leaves() {
+    use TableMode::*;
+    let mut table = LockTable::default();
+    assert!(is_granted(&table.ask(1, 11, table_lock(RowExclusive))));
+    let (place, _whole) = receiver(table.ask(2, 12, table_lock(Share)));
+    let (_, mut third) = receiver(table.ask(3, 13, table_lock(RowExclusive)));
+    assert!(is_granted(&table.ask(4, 14, table_lock(RowShare))), "it excludes neither");
+    table.leave(place);
+    assert!(third.try_recv().is_ok());
+    (1..=4).for_each(|owner| table.end(owner));
+    assert!(table.is_empty());
+}
+
+/// The second wants a table for which the third waits behind the first, who waits for a row of the second.
+#[tokio::test]
+async fn a_circle_through_the_line_is_opened_by_overtaking() {
+    use TableMode::*;
+    let locks = Locks::over(Arc::default());
+    let (first, second, third) = (owner(&locks, 1), owner(&locks, 2), owner(&locks, 3));
+    first.lock(table_lock(RowExclusive), None).await.unwrap();
+    second.lock(Wanted::Rows(update([5])), None).await.unwrap();
+    let in_line = std::pin::pin!(third.lock(table_lock(AccessExclusive), None));
+    let row = std::pin::pin!(first.lock(Wanted::Rows(update([5])), None));
+    let (mut in_line, mut row) = (in_line, row);
+    assert!(futures::poll!(&mut in_line).is_pending() && futures::poll!(&mut row).is_pending());
+    assert!(second.lock(table_lock(RowExclusive), None).await.is_ok());
+    assert_eq!(locks.blocking(3), [1, 2]);
+    assert!(futures::poll!(&mut in_line).is_pending() && futures::poll!(&mut row).is_pending());
+}
+
+/// The second has two rows to wait for. When it gets one, the third waits for it, and it for the third: nobody asked for anything then.
+#[tokio::test]
+async fn a_circle_that_closes_when_somebody_gives_back_is_found() {
+    let locks = Locks::over(Arc::default());
+    let (first, second, third) = (owner(&locks, 1), owner(&locks, 2), owner(&locks, 3));
+    first.lock(Wanted::Rows(update([5])), None).await.unwrap();
+    third.lock(Wanted::Rows(update([6])), None).await.unwrap();
+    let mut both = Box::pin(second.lock(Wanted::Rows(update([5, 6])), None));
+    assert!(futures::poll!(&mut both).is_pending());
+    let mut one = Box::pin(third.lock(Wanted::Rows(update([5])), None));
+    assert!(futures::poll!(&mut one).is_pending());
+    drop(first);
+    assert_eq!(both.await.unwrap_err().state.0, "40P01");
+    assert!(futures::poll!(&mut one).is_pending());
+    drop(second);
+    assert!(one.await.unwrap());
 }

@@ -2,7 +2,7 @@
 
 use super::Transaction;
 use crate::catalog::lookup::Found;
-use crate::engine::locks::{KeyMode, KeySet as LockedKeys, Wanted};
+use crate::engine::locks::{KeyMode, KeySet as LockedKeys, RowSet, Wanted};
 use crate::error::Result;
 use crate::foreign_keys::key_set::KeySet;
 use crate::foreign_keys::link::Link;
@@ -49,14 +49,27 @@ impl Transaction {
     }
 
     /// Locks keys until the transaction ends.
-    pub async fn lock_references(&self, space: u64, mode: KeyMode, fingerprints: Vec<u64>) -> Result<()> {
+    pub async fn lock_references(&mut self, space: u64, mode: KeyMode, fingerprints: Vec<u64>) -> Result<()> {
         self.lock_space(space, mode, Some(fingerprints)).await
     }
 
     /// The same; without fingerprints all keys of the space.
-    pub async fn lock_space(&self, space: u64, mode: KeyMode, fingerprints: Option<Vec<u64>>) -> Result<()> {
+    pub async fn lock_space(&mut self, space: u64, mode: KeyMode, fingerprints: Option<Vec<u64>>) -> Result<()> {
         let keys = LockedKeys { space, mode, fingerprints };
-        self.locks.lock(Wanted::Keys(keys), self.manner.lock_limit).await.map(drop)
+        self.wait_for(Wanted::Keys(keys), self.manner.lock_limit).await.map(drop)
+    }
+
+    /// Locks rows that are referred to, so that they keep their keys; whether it had to wait.
+    pub async fn share_keys(&mut self, rows: RowSet) -> Result<bool> {
+        let Some(rows) = self.of_others(rows) else { return Ok(false) };
+        let waited = self.wait_for(Wanted::Rows(rows.clone()), self.manner.lock_limit).await?;
+        self.note_locked(rows);
+        Ok(waited)
+    }
+
+    /// Waits until nobody holds the rows so that they could not be locked, and locks none.
+    pub async fn wait_for_leaving(&mut self, rows: RowSet) -> Result<()> {
+        self.wait_until_settled(rows, self.manner.lock_limit).await
     }
 
     /// From here on what follows from changes waits: several parts of one statement change rows, and only all of them are to hold together.

@@ -8,15 +8,19 @@
 use super::commit::serialization_failure;
 use super::refresh::is_disjoint;
 use super::{Savepoint, Transaction};
-use crate::engine::locks::{KeySet, RowSet, TableLock, TableMode, Wanted};
+use crate::engine::locks::{KeySet, RowSet, RowStrength, TableLock, TableMode, Wanted};
 use crate::engine::writers::Turn;
 use crate::error::{Result, SqlError};
-use placement::{State, TableId, UnitId};
+use crate::view::View;
+use placement::{KeyFingerprints, LogIndex, State, TableId, UnitId};
 use std::time::Duration;
 use storage::Deletes;
 
 /// How often a statement is run: each time it has lost to somebody who got on.
 const ATTEMPTS_MAX: usize = 10_000;
+
+/// How often of these because keys may have come: the log forgets which, and says so of all then.
+const LOST_TO_KEYS_MAX: usize = 16;
 
 /// What a transaction knows of the statement that runs in it.
 #[derive(Debug, Default)]
@@ -29,6 +33,8 @@ pub(super) struct Running {
     read_committed: bool,
     /// The table at which it has waited.
     waited_at: Option<u32>,
+    /// How often it was lost to keys of others.
+    lost_to_keys: usize,
 }
 
 /// The attempts of one statement.
@@ -76,6 +82,68 @@ impl Transaction {
         self.lock_of(table, Wanted::Keys(keys), limit).await
     }
 
+    /// Locks keys of a table's constraint; what others have done meanwhile is the caller's to look at.
+    pub async fn take_keys(&mut self, table: u32, keys: KeySet, limit: Option<Duration>) -> Result<()> {
+        self.take(table, Wanted::Keys(keys), limit).await.map(drop)
+    }
+
+    /// The index that its snapshot was taken at.
+    pub fn read_at(&self) -> LogIndex {
+        self.snapshot.state.index
+    }
+
+    /// Whether others have committed any of some keys since, or may have.
+    pub fn keys_came(&self, table: u32, keys: &KeyFingerprints, since: LogIndex) -> bool {
+        let newest = self.engine.placement.state();
+        newest.tables.get(&TableId(u64::from(table))).is_some_and(|table| table.recent_keys.conflicts(keys, since))
+    }
+
+    /// The newest state with its own changes over it: at READ COMMITTED the transaction moves on to it. Its own snapshot, where a definition has
+    /// changed that it relies on: COMMIT tells of that.
+    pub fn view_of_newest(&mut self) -> Result<View> {
+        if self.is_read_committed() {
+            self.refresh()?;
+        }
+        let view = self.newest_view();
+        let unchanged = self.assertions_hold(&view.snapshot.state);
+        Ok(if unchanged { view } else { self.view() })
+    }
+
+    /// Lost, if others have committed any of the keys that it inserts since the snapshot which it has chosen its rows by.
+    pub fn lose_to_keys(&mut self, table: u32, keys: &KeyFingerprints) -> Result<()> {
+        let may_be_run_again = self.running.read_committed && self.running.lost_to_keys < LOST_TO_KEYS_MAX;
+        if !may_be_run_again || !self.keys_came(table, keys, self.read_at()) {
+            return Ok(());
+        }
+        self.running.lost_to_keys += 1;
+        Err(self.lose())
+    }
+
+    /// Whether others hold rows of a table so that they could not be locked in a strength.
+    pub fn others_hold(&self, table: u32, strength: RowStrength) -> bool {
+        self.locks.any_held_by_others(table, strength)
+    }
+
+    /// Those of the rows that others hold so that they could not be locked.
+    pub fn leaving(&self, rows: &RowSet) -> RowSet {
+        self.locks.held_by_others(rows)
+    }
+
+    /// Waits until nobody holds the rows so that they could not be locked, and locks none.
+    pub async fn wait_until_settled(&mut self, rows: RowSet, limit: Option<Duration>) -> Result<()> {
+        self.take(rows.table, Wanted::Settled(rows), limit).await.map(drop)
+    }
+
+    /// Lost, unless the rows are still what it has seen: those that others are deleting are waited for.
+    pub async fn see_settled(&mut self, rows: RowSet, limit: Option<Duration>) -> Result<()> {
+        let Some(rows) = self.of_others(rows) else { return Ok(()) };
+        let leaving = self.leaving(&rows);
+        if !leaving.is_empty() {
+            self.wait_until_settled(leaving, limit).await?;
+        }
+        if self.are_there(&rows) { Ok(()) } else { Err(self.lose()) }
+    }
+
     async fn lock_of(&mut self, table: u32, wanted: Wanted, limit: Option<Duration>) -> Result<()> {
         let waited = self.take(table, wanted, limit).await?;
         let version = |state: &State| (state.objects_version, state.tables.get(&TableId(u64::from(table))).map(|table| table.version));
@@ -92,17 +160,22 @@ impl Transaction {
         self
     }
 
-    /// Takes a lock; whether it had to wait. Who waits gives up its turn.
+    /// Takes a lock of a table that it changes; whether it had to wait.
     async fn take(&mut self, table: u32, wanted: Wanted, limit: Option<Duration>) -> Result<bool> {
-        if self.turn.is_some() && self.locks.try_lock(&wanted) {
-            return Ok(false);
-        }
-        self.turn = None;
-        let waited = self.locks.lock(wanted, limit).await?;
+        let waited = self.wait_for(wanted, limit).await?;
         if waited {
             self.running.waited_at = Some(table);
         }
         Ok(waited)
+    }
+
+    /// Takes a lock; whether it had to wait. Who waits gives up its turn.
+    pub(super) async fn wait_for(&mut self, wanted: Wanted, limit: Option<Duration>) -> Result<bool> {
+        if self.turn.is_some() && self.locks.try_lock(&wanted) {
+            return Ok(false);
+        }
+        self.turn = None;
+        self.locks.lock(wanted, limit).await
     }
 
     /// Begins a statement that may lock rows.
@@ -119,15 +192,22 @@ impl Transaction {
     }
 
     /// The rows that others may want too: not those that the transaction itself has added.
-    fn begin_locking(&mut self, mut rows: RowSet) -> Option<RowSet> {
+    pub(super) fn of_others(&self, mut rows: RowSet) -> Option<RowSet> {
         if let Some(changes) = self.changes.get(&rows.table) {
             rows.units.retain(|unit, _| !changes.added.iter().any(|own| own.id == *unit));
         }
-        if rows.is_empty() {
-            return None;
-        }
+        (!rows.is_empty()).then_some(rows)
+    }
+
+    fn begin_locking(&mut self, rows: RowSet) -> Option<RowSet> {
+        let rows = self.of_others(rows)?;
         self.will_change_rows(rows.table);
         Some(rows)
+    }
+
+    /// The rows stay locked when the statement ends.
+    pub(super) fn note_locked(&mut self, rows: RowSet) {
+        self.running.wanted.push(rows);
     }
 
     async fn end_locking(&mut self, rows: RowSet) -> Result<()> {
@@ -152,8 +232,7 @@ impl Attempts {
     /// Whether the statement is to be run again after an attempt that may have failed: it is undone then, and the transaction has moved on to the newest snapshot.
     pub async fn again(&mut self, transaction: &mut Transaction, failed: bool) -> Result<bool> {
         self.count += 1;
-        let running = Running { read_committed: self.read_committed, ..Running::default() };
-        let Running { wanted, lost, waited_at, .. } = std::mem::replace(&mut transaction.running, running);
+        let Running { wanted, lost, waited_at, lost_to_keys, .. } = std::mem::take(&mut transaction.running);
         if lost && failed && self.read_committed && self.count < ATTEMPTS_MAX {
             let seen = transaction.snapshot.state.index;
             transaction.roll_back_to(&self.before);
@@ -162,6 +241,7 @@ impl Attempts {
             }
             transaction.refresh()?;
             if transaction.snapshot.state.index > seen {
+                transaction.running = Running { read_committed: true, lost_to_keys, ..Running::default() };
                 return Ok(true);
             }
         }

@@ -2,16 +2,14 @@
 
 use super::Transaction;
 use super::commit::serialization_failure;
-use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::view::TableChanges;
 use placement::{State, TableId, UnitId};
-use std::sync::Arc;
 use storage::{Deletes, SegmentId};
 
 impl Transaction {
     /// Moves on to the newest snapshot, as far as what the transaction has done allows: what would be a conflict at COMMIT keeps it where it
-    /// is, and so does a catalog that others have changed beside its own changes.
+    /// is.
     pub fn refresh(&mut self) -> Result<()> {
         let snapshot = self.engine.pin();
         if snapshot.state.index == self.snapshot.state.index {
@@ -22,17 +20,14 @@ impl Transaction {
             false => self.engine.catalog(&snapshot.state)?,
         };
         let untouched = self.is_read_only() && self.assertions.is_empty();
-        if untouched {
-            self.read_index = snapshot.state.index;
-        } else if !self.fits(&snapshot.state, &base) {
+        if !untouched && !self.fits(&snapshot.state) {
             return Ok(());
-        } else if self.keys_are_new(&snapshot.state) {
+        }
+        let Some(catalog) = self.rebased(&snapshot.state, &base) else { return Ok(()) };
+        if untouched || self.keys_are_new(&snapshot.state) {
             self.read_index = snapshot.state.index;
         }
-        if Arc::ptr_eq(&self.base, &self.catalog) {
-            self.catalog = base.clone();
-        }
-        (self.snapshot, self.base) = (snapshot, base);
+        (self.snapshot, self.base, self.catalog) = (snapshot, base, catalog);
         Ok(())
     }
 
@@ -44,21 +39,17 @@ impl Transaction {
         }
     }
 
-    fn fits(&self, state: &State, base: &Arc<Catalog>) -> bool {
-        let own_catalog = !Arc::ptr_eq(&self.base, &self.catalog);
-        let unchanged = |(key, version): (&placement::ObjectKey, &Option<placement::LogIndex>)| {
-            state.objects.get(key).map(|object| object.version) == *version
-        };
+    /// Whether the definitions that it relies on are as it has seen them.
+    pub(super) fn assertions_hold(&self, state: &State) -> bool {
+        self.assertions.iter().all(|(key, version)| state.objects.get(key).map(|object| object.version) == *version)
+    }
+
+    fn fits(&self, state: &State) -> bool {
         let unextended = self.unextended();
         let grown = |it: &placement::Unextended| state.tables.get(&it.table).is_some_and(|table| table.rows_added > it.since);
         let unchanged_tables = self.unchanged();
         let moved = |it: &placement::Unextended| state.tables.get(&it.table).is_some_and(|table| table.version > it.since);
-        let same_catalog = base.version == self.base.version;
-        (same_catalog || !own_catalog)
-            && self.assertions.iter().all(unchanged)
-            && !unextended.iter().any(grown)
-            && !unchanged_tables.iter().any(moved)
-            && self.deletes_hold(state)
+        self.assertions_hold(state) && !unextended.iter().any(grown) && !unchanged_tables.iter().any(moved) && self.deletes_hold(state)
     }
 
     /// Whether nobody has inserted the keys that the transaction has: what it did might have been done on this state.

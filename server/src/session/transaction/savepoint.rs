@@ -3,7 +3,7 @@
 use super::{InsertedKeys, Transaction};
 use crate::catalog::Catalog;
 use crate::foreign_keys::pending::Pending;
-use crate::view::TableChanges;
+use crate::view::{PinnedState, TableChanges};
 use placement::{LogIndex, ObjectKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use storage::{SegmentId, StagedSegment};
 #[derive(Clone)]
 pub struct Savepoint {
     /// The catalog as it was; `None` if the transaction had not changed it.
-    catalog: Option<Arc<Catalog>>,
+    pub(super) catalog: Option<OwnCatalog>,
     changes: Arc<BTreeMap<u32, TableChanges>>,
     keys: Arc<BTreeMap<u32, InsertedKeys>>,
     staged: Arc<BTreeMap<SegmentId, Arc<StagedSegment>>>,
@@ -25,11 +25,19 @@ pub struct Savepoint {
     dropped_counters: Arc<Vec<ObjectKey>>,
 }
 
+/// A catalog with changes of the transaction, and what they were made on.
+#[derive(Clone)]
+pub(super) struct OwnCatalog {
+    pub snapshot: Arc<PinnedState>,
+    pub base: Arc<Catalog>,
+    pub catalog: Arc<Catalog>,
+}
+
 impl Transaction {
     /// Remembers what was done up to now.
     pub fn savepoint(&self) -> Savepoint {
         Savepoint {
-            catalog: (!Arc::ptr_eq(&self.base, &self.catalog)).then(|| self.catalog.clone()),
+            catalog: (!Arc::ptr_eq(&self.base, &self.catalog)).then(|| self.own_catalog()),
             changes: self.changes.clone(),
             keys: self.keys.clone(),
             staged: self.staged.clone(),
@@ -42,13 +50,16 @@ impl Transaction {
         }
     }
 
-    /// Undoes what was done since; the snapshot stays. (While a transaction has changes of the catalog its base stays too, so that the
-    /// catalog of a savepoint is always one over the present base.)
+    fn own_catalog(&self) -> OwnCatalog {
+        OwnCatalog { snapshot: self.snapshot.clone(), base: self.base.clone(), catalog: self.catalog.clone() }
+    }
+
+    /// Undoes what was done since; the snapshot stays.
     pub fn roll_back_to(&mut self, savepoint: &Savepoint) {
         let gone = self.staged.keys().any(|id| !savepoint.staged.contains_key(id));
-        let Savepoint { catalog, changes, keys, staged, assertions, seen_all, seen_unchanged, pending, dropped_tables, dropped_counters } =
+        self.restore_catalog(savepoint);
+        let Savepoint { changes, keys, staged, assertions, seen_all, seen_unchanged, pending, dropped_tables, dropped_counters, .. } =
             savepoint.clone();
-        self.catalog = catalog.unwrap_or_else(|| self.base.clone());
         (self.changes, self.keys, self.staged) = (changes, keys, staged);
         (self.assertions, self.seen_all, self.seen_unchanged) = (assertions, seen_all, seen_unchanged);
         self.pending = pending;
