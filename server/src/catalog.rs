@@ -27,9 +27,11 @@ pub mod provider;
 pub mod system_columns;
 pub mod system_views;
 pub mod temporary;
+pub mod unique_key;
 
 use foreign_key::ForeignKey;
 use keys::ObjectName;
+use unique_key::KeyOptions;
 
 /// All objects at one version of the catalog.
 #[derive(Clone, Debug, Default)]
@@ -167,6 +169,9 @@ pub enum Constraint {
         columns: Vec<ColumnId>,
         /// Whether it is the primary key.
         primary: bool,
+        /// What it says beyond its columns.
+        #[serde(default, skip_serializing_if = "KeyOptions::is_plain")]
+        options: KeyOptions,
     },
     /// CHECK.
     Check {

@@ -38,6 +38,7 @@ pub mod dependencies;
 pub mod drop;
 pub mod expressions;
 pub mod foreign_keys;
+pub mod immutability;
 pub mod index_constraints;
 pub mod indexes;
 pub mod like;
@@ -308,9 +309,7 @@ impl Execution<'_> {
             && let Some(table) = found.relation().as_table()
         {
             let schema = crate::catalog::columns::arrow_schema(table);
-            for expression in indexes::expressions(create) {
-                context.plan_expression(expression, Some((found.name, schema.clone())), None)?;
-            }
+            immutability::check_index(&context, create, (found.name, schema))?;
         }
         self.decide(|scope| indexes::create(scope, create)).await?;
         Ok("CREATE INDEX".into())

@@ -33,6 +33,7 @@ pub mod literals;
 pub mod row_text;
 pub mod target;
 pub mod unique;
+pub(crate) mod unique_key;
 pub mod writer;
 
 pub use target::{Target, TargetCache};
@@ -75,7 +76,7 @@ impl Inserter {
             engine: context.engine.clone(),
             target: target.clone(),
             checks,
-            keys: unique::KeyChecks::new(engine, target, keys)?,
+            keys: unique::KeyChecks::new(context, target, keys)?,
             references: NewKeys::of(engine, &context.view.catalog, target, keys)?,
             writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
             condition: None,

@@ -112,7 +112,7 @@ impl TableDefinition {
     pub fn unique_on(&self, columns: &[ColumnId]) -> Option<(&str, &[ColumnId])> {
         let wanted: BTreeSet<ColumnId> = columns.iter().copied().collect();
         let unique = self.constraints.iter().filter_map(|constraint| match constraint {
-            Constraint::Unique { name, columns, primary } => Some((primary, name, columns)),
+            Constraint::Unique { name, columns, primary, options } if options.is_of_columns() => Some((primary, name, columns)),
             _ => None,
         });
         let fitting = unique.filter(|(_, _, of)| of.len() == wanted.len() && of.iter().all(|column| wanted.contains(column)));

@@ -442,7 +442,9 @@ fn table_constraints(scope: &Scope) -> Vec<Row> {
     let named = oids::constraints(&scope.view.catalog);
     let named = named.iter().map(|numbered| match numbered.constraint {
         Constraint::Unique { name, primary: true, .. } => row(&numbered.found, name, "PRIMARY KEY", None),
-        Constraint::Unique { name, .. } => row(&numbered.found, name, "UNIQUE", Some("YES")),
+        Constraint::Unique { name, options, .. } => {
+            row(&numbered.found, name, "UNIQUE", Some(if options.nulls_equal { "NO" } else { "YES" }))
+        }
         Constraint::Check { name, .. } => row(&numbered.found, name, "CHECK", None),
         Constraint::Foreign(key) => references::table_constraint(scope, &numbered.found, key),
     });

@@ -1,7 +1,7 @@
 //! ALTER TABLE, one operation at a time, each decided on the catalog that the one before left.
 
 use super::create_table::{self, NewColumn};
-use super::decision::{Change, Check, Decision, Ids, Scope, notice, place, put, relation_exists};
+use super::decision::{Change, Check, Decision, Ids, KeyText, Scope, notice, place, put, relation_exists};
 use super::drop::{self, Target};
 use super::retype::Retyping;
 use super::{column_types, constraints, expressions, foreign_keys, index_constraints, indexes, sequences, storage_parameters};
@@ -294,8 +294,13 @@ impl Alteration<'_> {
         self.column(from)?.name = to.to_string();
         indexes::rename_column(&mut self.table, column.id, from, to);
         for constraint in &mut self.table.constraints {
-            if let Constraint::Check { expression, .. } = constraint {
-                *expression = expressions::rename_column(expression, from, to)?;
+            let texts: Vec<&mut String> = match constraint {
+                Constraint::Check { expression, .. } => vec![expression],
+                Constraint::Unique { options, .. } if options.names.contains(&column.id) => options.texts_mut().collect(),
+                Constraint::Unique { .. } | Constraint::Foreign(_) => Vec::new(),
+            };
+            for text in texts {
+                *text = expressions::rename_column(text, from, to)?;
             }
         }
         Ok(self.done())
@@ -391,7 +396,8 @@ impl Alteration<'_> {
             let was_null = |name: &&String| self.found.table().is_ok_and(|t| t.column(name).is_some_and(|c| !c.not_null));
             let nulls = names.iter().filter(|_| *primary).filter(was_null);
             decision.before.extend(nulls.map(|column| Check::NoNulls { table: place(&self.found), column: column.clone() }));
-            decision.before.push(Check::UniqueKeys { table: place(&self.found), constraint: name, columns: names });
+            let key = self.table.constraints.last().and_then(|key| KeyText::of(&self.table, key));
+            decision.before.extend(key.map(|key| Check::UniqueKeys { table: place(&self.found), constraint: name, key }));
         }
         decision.after = self.conditions_from(start);
         decision.changes.push(put(&self.found, Relation::Table(self.table)));

@@ -1,7 +1,7 @@
 //! CREATE TABLE: columns, constraints, owned sequences.
 
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, relation_exists};
-use super::{column_types, constraints, expressions, foreign_keys, like, sequences, storage_parameters};
+use super::{column_types, constraints, expressions, foreign_keys, indexes, like, sequences, storage_parameters};
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Constraint, Identity, OnCommit, Relation, TableDefinition, system_columns, temporary};
 use crate::error::{Result, SqlError, SqlState};
@@ -28,6 +28,8 @@ pub struct NewColumn {
     pub constraints: Vec<TableConstraint>,
     /// Options of the sequence that it owns.
     pub sequence: Option<Vec<SequenceOption>>,
+    /// Unique indexes that come with it: those of the table that LIKE names.
+    pub indexes: Vec<ast::CreateIndex>,
 }
 
 /// CREATE TABLE with a list of columns.
@@ -91,6 +93,9 @@ pub fn build(
     all.sort_by_key(keys_first);
     for constraint in all {
         constraints::add(scope, &schema, &name, &mut table, constraint)?;
+    }
+    for index in columns.iter().flat_map(|new| &new.indexes) {
+        indexes::add_unique(scope, (&schema, &name), &mut table, index)?;
     }
     table.cluster_by = cluster_by(&table, create.cluster_by.as_ref())?;
     let mut decision = Decision::default();
@@ -254,7 +259,7 @@ pub fn read_column(definition: &ColumnDef, id: ColumnId) -> Result<NewColumn> {
         return Err(SqlError::unsupported(format!("a column of type {}", sql_type.name())));
     }
     let column = ColumnDefinition { id, name, sql_type, not_null: serial.is_some(), default: None, identity: None, missing: None, digits };
-    let mut new = NewColumn { column, constraints: Vec::new(), sequence: serial.map(|_| Vec::new()) };
+    let mut new = NewColumn { column, constraints: Vec::new(), sequence: serial.map(|_| Vec::new()), indexes: Vec::new() };
     let mut explicit_null = false;
     for option in &definition.options {
         explicit_null |= matches!(option.option, ColumnOption::Null);
@@ -406,7 +411,7 @@ pub fn columns_of_query(
         check_column_name(&name)?;
         let id = ColumnId(at as u32 + 1);
         let column = ColumnDefinition { id, name, sql_type, not_null: false, default: None, identity: None, missing: None, digits: None };
-        columns.push(NewColumn { column, constraints: Vec::new(), sequence: None });
+        columns.push(NewColumn { column, constraints: Vec::new(), sequence: None, indexes: Vec::new() });
     }
     Ok(columns)
 }

@@ -1,6 +1,6 @@
 //! Expressions in definitions: which columns they name, what they may not contain, and renaming columns in them.
 
-use crate::catalog::names::{fold, quote};
+use crate::catalog::names::{fold, literal, quote};
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::planner::FUNCTION_KINDS;
 use crate::query::semantics::{self, Clause};
@@ -54,6 +54,7 @@ pub fn rename_words(text: &str, from: &str, to: &str) -> String {
     let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize() else { return text.to_string() };
     let renamed = |token: Token| match &token {
         Token::Word(word) if fold(&word.clone().into_ident(Span::empty())) == from => quote(to),
+        Token::SingleQuotedString(text) => literal(text),
         _ => token.to_string(),
     };
     tokens.into_iter().map(renamed).collect()

@@ -54,13 +54,18 @@ fn require_usable(scope: Scope<'_>, found: &Found<'_>, table: &TableDefinition, 
         let message = format!("\"{name}\" is not a unique index");
         return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail));
     }
+    let options = table.constraints.iter().find(|key| key.name() == name).and_then(Constraint::key_options);
+    if options.is_some_and(|options| !options.parts.is_empty()) {
+        let message = format!("index \"{name}\" contains expressions");
+        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail));
+    }
+    if options.is_some_and(|options| options.condition.is_some()) {
+        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is a partial index")).with_detail(detail));
+    }
     let key = index.definition.split(" INCLUDE ").next().unwrap_or_default();
     if key.contains(" DESC") || key.contains(" NULLS FIRST") {
         let message = format!("index \"{name}\" column number 1 does not have default sorting behavior");
         return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail));
-    }
-    if index.definition.contains(") INCLUDE (") {
-        return Err(SqlError::unsupported("a constraint of an index with INCLUDE"));
     }
     Ok(())
 }
@@ -69,7 +74,7 @@ fn require_usable(scope: Scope<'_>, found: &Found<'_>, table: &TableDefinition, 
 fn take_over(table: &mut TableDefinition, index: &str, to: &str, as_primary: bool) -> Vec<ColumnId> {
     table.indexes.retain(|known| known.name != index);
     for constraint in &mut table.constraints {
-        if let Constraint::Unique { name, columns, primary } = constraint
+        if let Constraint::Unique { name, columns, primary, .. } = constraint
             && name == index
         {
             (*name, *primary) = (to.to_string(), as_primary);

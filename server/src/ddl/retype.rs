@@ -219,7 +219,7 @@ fn renumber(table: &mut TableDefinition, old: ColumnId, new: ColumnId) {
     table.indexes.iter_mut().flat_map(|index| &mut index.columns).for_each(follow);
     for constraint in &mut table.constraints {
         match constraint {
-            Constraint::Unique { columns, .. } => columns.iter_mut().for_each(follow),
+            Constraint::Unique { columns, options, .. } => columns.iter_mut().chain(options.columns_mut()).for_each(follow),
             Constraint::Foreign(key) => {
                 key.columns.iter_mut().chain(&mut key.set_columns).for_each(follow);
                 if key.parent == table.oid {

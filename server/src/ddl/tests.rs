@@ -1,7 +1,7 @@
 //! Decisions on a small catalog, without a server.
 #![allow(clippy::unwrap_used)]
 
-use super::decision::{Change, Check, Decision, Ids, Scope};
+use super::decision::{Change, Check, Decision, Ids, KeyText, Scope};
 use super::{alter_table, create_table, drop, views};
 use crate::catalog::names::QualifiedName;
 use crate::catalog::{Catalog, Constraint, Dependency, Entry, Relation, TableDefinition, ViewDefinition};
@@ -250,7 +250,14 @@ fn constraints_are_added_and_checked() {
     let mut catalog = catalog();
     let place = ("public".to_string(), "t".to_string());
     let unique = run(&mut catalog, 0, "alter table t add unique (b)").unwrap();
-    assert_eq!(unique.before, [Check::UniqueKeys { table: place.clone(), constraint: "t_b_key".into(), columns: vec!["b".into()] }]);
+    assert_eq!(
+        unique.before,
+        [Check::UniqueKeys {
+            table: place.clone(),
+            constraint: "t_b_key".into(),
+            key: KeyText { parts: vec![("b".into(), "b".into())], ..KeyText::default() }
+        }]
+    );
     let check = run(&mut catalog, 0, "alter table t add check (b <> '')").unwrap();
     let expression = "b <> ''".to_string();
     assert_eq!(check.after, [Check::Condition { table: place.clone(), constraint: Some("t_b_check".into()), expression }]);

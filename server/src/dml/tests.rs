@@ -128,7 +128,12 @@ impl Db {
         };
         let mut constraints = vec![Constraint::Check { name: format!("{name}_a_check"), expression: "a < 1000000".into() }];
         if key {
-            constraints.push(Constraint::Unique { name: format!("{name}_pkey"), columns: vec![ColumnId(1)], primary: true });
+            constraints.push(Constraint::Unique {
+                name: format!("{name}_pkey"),
+                columns: vec![ColumnId(1)],
+                primary: true,
+                options: Default::default(),
+            });
         }
         let oid = self.engine.next_segment_id().0 as u32;
         let columns = vec![column(1, "a", SqlType::Int4), column(2, "b", SqlType::Text)];

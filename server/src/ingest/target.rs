@@ -1,6 +1,7 @@
 //! The table that a statement writes, and what is prepared once for all statements that write it.
 
 use super::constraints::Checks;
+use super::unique_key::Computed;
 use crate::access::acl::{self, Kind};
 use crate::access::rights::Rights;
 use crate::catalog::lookup::Found;
@@ -54,6 +55,7 @@ pub enum Told {
 struct Prepared {
     checks: OnceLock<Checks>,
     defaults: Mutex<HashMap<u32, ScalarValue>>,
+    keys: Mutex<HashMap<String, Arc<Computed>>>,
 }
 
 impl Target {
@@ -111,6 +113,16 @@ impl Target {
         }
         let compiled = compile()?;
         Ok(self.prepared.checks.get_or_init(|| compiled).clone())
+    }
+
+    /// How the keys of a unique constraint are computed, compiled when first asked for.
+    pub(super) fn computed_key(&self, constraint: &str, compile: impl FnOnce() -> Result<Computed>) -> Result<Arc<Computed>> {
+        if let Some(known) = self.prepared.keys.lock().get(constraint) {
+            return Ok(known.clone());
+        }
+        let compiled = Arc::new(compile()?);
+        self.prepared.keys.lock().insert(constraint.to_string(), compiled.clone());
+        Ok(compiled)
     }
 
     /// The constant default of a column, computed when first asked for.

@@ -7,26 +7,26 @@
 //! 3. Before that they are locked ([`KeyChecks::locks`]): who inserts the same key waits. The log gets a 64-bit fingerprint of each, up to a number,
 //!    and refuses what no lock has kept apart.
 //!
-//! A key with a NULL is never equal to another.
+//! A key with a NULL is never equal to another, unless NULLS NOT DISTINCT says so. What a row's key is, [`super::unique_key`] says.
 //!
 //! Memory: 16 bytes a key and the set's slack, reserved from the pool. Two different keys are taken for equal only if two independent 64-bit
 //! hashes agree, one of them keyed at random. A load whose keys do not fit is refused (53200) with a hint to load in parts.
 
-use super::key_form::{key_type, key_values, merges_values};
-use super::row_text;
+use super::key_form::merges_values;
+use super::unique_key::{Key, PROBE_BATCH_ROWS};
 use super::writer::scan_schema;
 use super::{KeysChanged, Target};
-use crate::catalog::{Constraint, columns};
+use crate::catalog::columns;
 use crate::engine::Engine;
 use crate::engine::locks::{KeyMode, KeySet};
 use crate::error::{Result, SqlError, SqlState};
+use crate::query::QueryContext;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
-use arrow::buffer::NullBuffer;
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::Arc;
 use storage::scan::{ScanMetrics, morsels};
 use storage::{ColumnId, ColumnPredicate, ColumnSpec, ColumnStatistics, Scan, ScanRequest, SegmentId, Store, Unit, UnitSource};
@@ -43,8 +43,6 @@ const EQUALITIES_MAX: usize = 8;
 const KEY_BYTES: usize = 32;
 /// Fingerprints in the cache of inlined units, before it is emptied.
 const CACHE_FINGERPRINTS_MAX: usize = 1 << 20;
-/// Rows per batch of a look-up.
-const PROBE_BATCH_ROWS: usize = 8192;
 
 /// The unique constraints of a table that a statement may break.
 pub struct KeyChecks {
@@ -58,25 +56,15 @@ struct KeyCheck {
     key: Key,
     seen: HashSet<u128>,
     fingerprints: Option<Vec<u64>>,
-    values: Vec<KeyValues>,
-}
-
-/// A unique key of a table.
-struct Key {
-    constraint: String,
-    /// Positions of its columns in the table.
-    columns: Vec<usize>,
-    specs: Vec<ColumnSpec>,
-    converter: RowConverter,
-    /// Of table and constraint: equal keys of different constraints have different fingerprints.
-    seed: u64,
+    /// The values of those inputs that are parts of the key as they are.
+    values: Vec<(usize, KeyValues)>,
 }
 
 impl KeyChecks {
     /// Checks of the constraints that the statement may break.
-    pub fn new(engine: &Engine, target: &Target, changed: KeysChanged<'_>) -> Result<Self> {
-        let memory = MemoryConsumer::new("unique keys").register(&engine.runtime.memory_pool);
-        let keys = target.definition.constraints.iter().filter_map(|constraint| Key::new(target, constraint).transpose());
+    pub fn new(context: &QueryContext, target: &Target, changed: KeysChanged<'_>) -> Result<Self> {
+        let memory = MemoryConsumer::new("unique keys").register(&context.engine.runtime.memory_pool);
+        let keys = target.definition.constraints.iter().filter_map(|constraint| Key::new(context, target, constraint).transpose());
         let keys = keys.collect::<Result<Vec<_>>>()?;
         let may_break = |key: &Key| match changed {
             KeysChanged::All => true,
@@ -135,7 +123,7 @@ impl KeyChecks {
 
 impl KeyCheck {
     fn new(key: Key) -> Result<Self> {
-        let values = key.specs.iter().map(KeyValues::new).collect::<Result<_>>()?;
+        let values = key.values()?;
         Ok(Self { key, seen: HashSet::new(), fingerprints: Some(Vec::new()), values })
     }
 
@@ -147,8 +135,8 @@ impl KeyCheck {
                 return Err(self.key.violated(target, &arrays, row));
             }
         }
-        for (values, array) in self.values.iter_mut().zip(&arrays) {
-            values.add(array)?;
+        for (input, values) in &mut self.values {
+            values.add(&arrays[*input])?;
         }
         self.list(hashes.into_iter().flatten());
         Ok(())
@@ -163,8 +151,7 @@ impl KeyCheck {
     }
 
     fn predicates(&self) -> Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)> {
-        let predicate = |(spec, values): (&ColumnSpec, &KeyValues)| (spec.clone(), Arc::new(values.clone()) as Arc<dyn ColumnPredicate>);
-        self.key.specs.iter().zip(&self.values).map(predicate).collect()
+        self.key.predicates(self.values.iter().cloned())
     }
 
     fn may_be_in_a_segment(&self, units: &[Unit]) -> bool {
@@ -175,7 +162,8 @@ impl KeyCheck {
         let excluded = |values: &KeyValues, summary: &storage::SegmentSummary| {
             summary.column(values.column).is_some_and(|statistics| !values.may_match(&statistics, summary.rows))
         };
-        !self.seen.is_empty() && summaries.into_iter().any(|summary| !self.values.iter().any(|values| excluded(values, summary)))
+        let telling = || self.values.iter().map(|(_, values)| values).filter(|values| self.key.is_told_by(values));
+        !self.seen.is_empty() && summaries.into_iter().any(|summary| !telling().any(|values| excluded(values, summary)))
     }
 
     fn look(&self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit], hasher: &RandomState) -> Result<()> {
@@ -213,46 +201,21 @@ impl KeyCheck {
 }
 
 impl Key {
-    fn new(target: &Target, constraint: &Constraint) -> Result<Option<Self>> {
-        let Constraint::Unique { name, columns, .. } = constraint else { return Ok(None) };
-        let all = columns::storage_columns(&target.definition)?;
-        let position = |id: &ColumnId| all.iter().position(|spec| spec.id == *id);
-        let Some(positions) = columns.iter().map(position).collect::<Option<Vec<_>>>() else {
-            return Err(SqlError::internal(format!("constraint \"{name}\" names a column that is gone")));
-        };
-        let specs: Vec<ColumnSpec> = positions.iter().map(|position| all[*position].clone()).collect();
-        let converter = RowConverter::new(specs.iter().map(|spec| SortField::new(key_type(&spec.data_type))).collect())?;
-        let seed = stable_hash(u64::from(target.oid()), name.as_bytes());
-        Ok(Some(Self { constraint: name.clone(), columns: positions, specs, converter, seed }))
+    /// What is collected of the values of those inputs that are parts of the key as they are.
+    fn values(&self) -> Result<Vec<(usize, KeyValues)>> {
+        let values = |input: usize| Ok((input, KeyValues::new(&self.specs[input])?));
+        self.plain_parts().into_iter().map(values).collect()
     }
 
-    /// A hash of each row's key; `None` where the key has a NULL.
-    fn hashes(&self, arrays: &[ArrayRef], hasher: &RandomState) -> Result<Vec<Option<u128>>> {
-        let nulls = arrays.iter().fold(None, |nulls, array| NullBuffer::union(nulls.as_ref(), array.logical_nulls().as_ref()));
-        let keys = arrays.iter().map(key_values).collect::<Result<Vec<_>>>()?;
-        let rows = self.converter.convert_columns(&keys)?;
-        let hash = |(row, key): (usize, arrow::row::Row<'_>)| {
-            let known = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-            known.then(|| (u128::from(hasher.hash_one(key.data())) << 64) | u128::from(stable_hash(self.seed, key.data())))
-        };
-        Ok(rows.iter().enumerate().map(hash).collect())
+    /// Whether a row without one of these values in their column has none of the keys: NULLs are not among the values.
+    fn is_told_by(&self, values: &KeyValues) -> bool {
+        !(self.nulls_equal && values.with_null)
     }
 
-    /// A scan of the key's columns.
-    fn request(&self, predicates: Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)>) -> ScanRequest {
-        let schema = scan_schema(&self.specs, false);
-        ScanRequest { projection: self.specs.clone(), schema, predicates, row_ids: false, batch_rows: PROBE_BATCH_ROWS }
-    }
-
-    fn violated(&self, target: &Target, arrays: &[ArrayRef], row: usize) -> SqlError {
-        let message = format!("duplicate key value violates unique constraint \"{}\"", self.constraint);
-        let key = row_text::key(target, arrays, &self.columns, row);
-        let error =
-            SqlError::new(SqlState::UNIQUE_VIOLATION, message).of_table(&target.schema, &target.name).of_constraint(&self.constraint);
-        match key {
-            Some(key) => error.with_detail(format!("Key {key} already exists.")),
-            None => error,
-        }
+    /// What a scan can leave out.
+    fn predicates(&self, values: impl Iterator<Item = (usize, KeyValues)>) -> Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)> {
+        let telling = values.filter(|(_, values)| self.is_told_by(values));
+        telling.map(|(input, values)| (self.specs[input].clone(), Arc::new(values) as Arc<dyn ColumnPredicate>)).collect()
     }
 }
 
@@ -292,16 +255,19 @@ pub(crate) struct KeyValues {
     scalars: Vec<ArrayRef>,
     /// Whether values that differ can be one key: nothing is excluded then.
     merged: bool,
+    /// Whether there was a NULL.
+    with_null: bool,
 }
 
 impl KeyValues {
     pub(crate) fn new(spec: &ColumnSpec) -> Result<Self> {
         let converter = Arc::new(RowConverter::new(vec![SortField::new(spec.data_type.clone())])?);
         let merged = merges_values(&spec.data_type);
-        Ok(Self { column: spec.id, converter, values: BTreeSet::new(), listed: true, scalars: Vec::new(), merged })
+        Ok(Self { column: spec.id, converter, values: BTreeSet::new(), listed: true, scalars: Vec::new(), merged, with_null: false })
     }
 
     pub(crate) fn add(&mut self, array: &ArrayRef) -> Result<()> {
+        self.with_null |= array.null_count() > 0;
         if self.merged {
             return Ok(());
         }
@@ -384,23 +350,26 @@ pub struct KeyCache {
     units: Mutex<HashMap<KeyedUnit, Arc<[u64]>>>,
 }
 
-/// A unit, and the seed of a key.
+/// A unit, and what stands for a key.
 type KeyedUnit = (SegmentId, u64);
 
 impl KeyCache {
     /// Whether a unit holds a row, live or deleted, with one of the fingerprints.
     fn holds_any(&self, store: &Arc<Store>, key: &Key, unit: &Unit, listed: &HashSet<u64>, hasher: &RandomState) -> Result<bool> {
-        let fingerprints = self.of_unit(unit.id, key.seed, || Self::read(store, key, unit, hasher))?;
+        let fingerprints = match self.of_unit(unit.id, key.cache_key, || Self::read(store, key, unit, hasher)) {
+            Err(_) if key.may_fail() => return Ok(true),
+            found => found?,
+        };
         Ok(fingerprints.iter().any(|fingerprint| listed.contains(fingerprint)))
     }
 
-    /// The fingerprints of the keys in an inlined unit, the deleted ones included; `seed` says of which key.
-    pub(crate) fn of_unit(&self, unit: SegmentId, seed: u64, read: impl FnOnce() -> Result<Arc<[u64]>>) -> Result<Arc<[u64]>> {
-        if let Some(known) = self.units.lock().get(&(unit, seed)) {
+    /// The fingerprints of the keys in an inlined unit, the deleted ones included; `key` says of which.
+    pub(crate) fn of_unit(&self, unit: SegmentId, key: u64, read: impl FnOnce() -> Result<Arc<[u64]>>) -> Result<Arc<[u64]>> {
+        if let Some(known) = self.units.lock().get(&(unit, key)) {
             return Ok(known.clone());
         }
         let fingerprints = read()?;
-        self.keep((unit, seed), fingerprints.clone());
+        self.keep((unit, key), fingerprints.clone());
         Ok(fingerprints)
     }
 
@@ -456,9 +425,9 @@ pub struct Existing {
 
 impl KeyLookup {
     /// A look-up by the unique constraint at this place among the table's constraints.
-    pub fn new(target: &Target, constraint: usize) -> Result<Self> {
+    pub fn new(context: &QueryContext, target: &Target, constraint: usize) -> Result<Self> {
         let constraint = target.definition.constraints.get(constraint);
-        let key = constraint.map(|constraint| Key::new(target, constraint)).transpose()?.flatten();
+        let key = constraint.map(|constraint| Key::new(context, target, constraint)).transpose()?.flatten();
         let key = key.ok_or_else(|| SqlError::internal("a unique constraint was expected"))?;
         Ok(Self { key, hasher: RandomState::new() })
     }
@@ -493,16 +462,16 @@ impl KeyLookup {
     }
 
     fn request(&self, target: &Target, batches: &[RecordBatch]) -> Result<ScanRequest> {
-        let mut values = self.key.specs.iter().map(KeyValues::new).collect::<Result<Vec<_>>>()?;
+        let mut values = self.key.values()?;
         for batch in batches {
-            for (values, column) in values.iter_mut().zip(&self.key.columns) {
-                values.add(batch.column(*column))?;
+            for (input, values) in &mut values {
+                values.add(batch.column(self.key.columns[*input]))?;
             }
         }
-        let predicates = self.key.specs.iter().cloned().zip(values.into_iter().map(|values| Arc::new(values) as Arc<dyn ColumnPredicate>));
+        let predicates = self.key.predicates(values.into_iter());
         let projection = columns::storage_columns(&target.definition)?;
         let schema = scan_schema(&projection, true);
-        Ok(ScanRequest { projection, schema, predicates: predicates.collect(), row_ids: true, batch_rows: PROBE_BATCH_ROWS })
+        Ok(ScanRequest { projection, schema, predicates, row_ids: true, batch_rows: PROBE_BATCH_ROWS })
     }
 
     fn keep(&self, wanted: &HashSet<u128>, batch: RecordBatch, existing: &mut Existing, memory: &MemoryReservation) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::{expression_text, foreign_keys, oids, view_definition};
 use crate::catalog::names::{QualifiedName, literal, quote, quote_qualified};
+use crate::catalog::unique_key::KeyOptions;
 use crate::catalog::{Catalog, ColumnDefinition, Constraint, Relation, TableDefinition};
 use crate::ddl::expressions::nextval_argument;
 use storage::ColumnId;
@@ -26,30 +27,49 @@ pub fn constraint(catalog: &Catalog, oid: u32, pretty: bool, search_path: &[Stri
 /// See [`constraint`]; a foreign key says nothing without its catalog.
 pub fn constraint_text(table: &TableDefinition, constraint: &Constraint, pretty: bool) -> String {
     match constraint {
-        Constraint::Unique { columns, primary, .. } => {
-            format!("{} ({})", if *primary { "PRIMARY KEY" } else { "UNIQUE" }, columns_text(table, columns))
+        Constraint::Unique { columns, primary, options, .. } => {
+            let nulls = if options.nulls_equal { " NULLS NOT DISTINCT" } else { "" };
+            let kind = if *primary { "PRIMARY KEY" } else { "UNIQUE" };
+            format!("{kind}{nulls} ({}){}{}", columns_text(table, columns), included_text(table, options), deferrable_text(options))
         }
         Constraint::Check { expression, .. } => format!("CHECK ({})", expression_text::condition(table, expression, pretty)),
         Constraint::Foreign(_) => String::new(),
     }
 }
 
+fn included_text(table: &TableDefinition, options: &KeyOptions) -> String {
+    match options.include.is_empty() {
+        true => String::new(),
+        false => format!(" INCLUDE ({})", columns_text(table, &options.include)),
+    }
+}
+
+fn deferrable_text(options: &KeyOptions) -> &'static str {
+    match (options.deferrable, options.deferred) {
+        (true, true) => " DEFERRABLE INITIALLY DEFERRED",
+        (true, false) => " DEFERRABLE",
+        (false, _) => "",
+    }
+}
+
 /// The index behind a unique constraint, or with a number above 0 one of its columns.
 pub fn index(catalog: &Catalog, oid: u32, column: usize) -> Option<String> {
     let numbered = oids::constraint(catalog, oid)?;
-    let Constraint::Unique { columns, .. } = numbered.constraint else { return None };
+    let Constraint::Unique { columns, options, .. } = numbered.constraint else { return None };
     if column == 0 {
         return Some(index_text(&numbered));
     }
-    let definition = columns.get(column - 1).and_then(|id| numbered.table.column_by_id(*id))?;
+    let definition = columns.iter().chain(&options.include).nth(column - 1).and_then(|id| numbered.table.column_by_id(*id))?;
     Some(quote(&definition.name))
 }
 
 /// CREATE INDEX for the index behind a constraint.
 pub fn index_text(numbered: &oids::Numbered<'_>) -> String {
-    let Constraint::Unique { name, columns, .. } = numbered.constraint else { return String::new() };
+    let Constraint::Unique { name, columns, options, .. } = numbered.constraint else { return String::new() };
     let columns = columns_text(numbered.table, columns);
-    format!("CREATE UNIQUE INDEX {} ON {} USING btree ({columns})", quote(name), numbered.found.quoted())
+    let included = included_text(numbered.table, options);
+    let nulls = if options.nulls_equal { " NULLS NOT DISTINCT" } else { "" };
+    format!("CREATE UNIQUE INDEX {} ON {} USING btree ({columns}){included}{nulls}", quote(name), numbered.found.quoted())
 }
 
 /// Names of columns.
