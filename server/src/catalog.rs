@@ -145,6 +145,9 @@ pub struct ColumnDefinition {
     /// Digits of a second that its moments keep, where it was declared with a number of them: `timestamp(3)`.
     #[serde(default)]
     pub digits: Option<u8>,
+    /// GENERATED ALWAYS AS (...) STORED: the expression as SQL text. There is no default then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<String>,
 }
 
 /// `GENERATED ... AS IDENTITY`.

@@ -38,6 +38,7 @@ pub mod dependencies;
 pub mod drop;
 pub mod expressions;
 pub mod foreign_keys;
+pub mod generated;
 pub mod immutability;
 pub mod index_constraints;
 pub mod indexes;
@@ -354,6 +355,10 @@ impl Execution<'_> {
             let place = decision::place(&found);
             if let Some(retyping) = alter_table::retyping(&found, operation)? {
                 Box::pin(self.retype(&retyping)).await?;
+                continue;
+            }
+            if generated::is_added(operation)? && !alter_table::is_there(&found, operation)? {
+                Box::pin(self.add_generated(&found, scope, operation)).await?;
                 continue;
             }
             let mut ids = match operation {

@@ -28,6 +28,7 @@ pub mod copy_in;
 pub mod copy_json;
 pub mod defaults;
 pub mod expression;
+pub(crate) mod generated;
 pub(crate) mod key_form;
 pub mod literals;
 pub mod row_text;

@@ -174,7 +174,10 @@ fn place<'a>(found: &Found<'a>) -> Place<'a> {
 fn column_row(scope: &Scope, of: Place<'_>, name: &str, number: u32, sql_type: &SqlType, declared: Option<&ColumnDefinition>) -> Row {
     let (relation, schema, relation_name) = of;
     let database = &scope.database;
-    let default = declared.and_then(|column| describe::default_text(column, &scope.search_path));
+    let table = scope.view.catalog.by_oid(relation).and_then(|found| found.relation().as_table());
+    let shown = declared.zip(table).and_then(|(column, table)| describe::default_text(table, column, &scope.search_path));
+    let is_generated = declared.is_some_and(|column| column.generated.is_some());
+    let (default, generation_expression) = if is_generated { (None, shown) } else { (shown, None) };
     let nullable = yes_or_no(!declared.is_some_and(|column| column.not_null));
     let (precision, radix, scale) = number_facts(sql_type);
     let identity = declared.and_then(|column| column.identity);
@@ -228,8 +231,8 @@ fn column_row(scope: &Scope, of: Place<'_>, name: &str, number: u32, sql_type: &
         sequence.map(|s| s.max.to_string()),
         sequence.map(|s| s.min.to_string()),
         yes_or_no(sequence.is_some_and(|s| s.cycle)),
-        "NEVER",
-        Cell::Null,
+        if is_generated { "ALWAYS" } else { "NEVER" },
+        generation_expression,
         updatable
     ]
 }

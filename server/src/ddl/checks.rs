@@ -30,6 +30,7 @@ pub async fn run(context: &QueryContext, check: &Check) -> Result<()> {
         Check::UniqueKeys { table, constraint, key } => unique_keys(context, table, constraint, key).await,
         Check::Condition { table, constraint, expression } => condition(context, table, constraint.as_deref(), expression).await,
         Check::Default { column, sql_type, expression } => default(context, column, sql_type, expression),
+        Check::Generated { table, column } => super::generated::check(context, table, column),
         Check::ForeignKey { table, constraint } => {
             crate::foreign_keys::whole::check(&context.engine, &context.view, table, constraint).await
         }

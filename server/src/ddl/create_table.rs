@@ -1,7 +1,7 @@
 //! CREATE TABLE: columns, constraints, owned sequences.
 
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, relation_exists};
-use super::{column_types, constraints, expressions, foreign_keys, indexes, like, sequences, storage_parameters};
+use super::{column_types, constraints, expressions, foreign_keys, generated, indexes, like, sequences, storage_parameters};
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Constraint, Identity, OnCommit, Relation, TableDefinition, system_columns, temporary};
 use crate::error::{Result, SqlError, SqlState};
@@ -74,6 +74,7 @@ pub fn build(
     if create.on_commit.is_some() && !temporary::is_temporary(&schema) {
         return Err(temporary::refused("ON COMMIT can only be used on temporary tables"));
     }
+    columns.iter().try_for_each(|new| generated::check_clauses(new, &name))?;
     let mut table = TableDefinition {
         oid: ids.take()?,
         next_column_id: columns.len() as u32 + 1,
@@ -107,6 +108,7 @@ pub fn build(
     }
     foreign_keys::touch_parents(scope, &table, 0, &mut decision);
     decision.after = definition_checks(&schema, &name, &table);
+    decision.after.extend(table.columns.iter().filter_map(|column| generated::check_of((&schema, &name), column)));
     decision.changes.extend(owned.into_iter().map(|(name, sequence)| Change::PutRelation(schema.clone(), name, sequence)));
     decision.changes.push(Change::PutRelation(schema, name, Relation::Table(table)));
     Ok(decision)
@@ -258,7 +260,17 @@ pub fn read_column(definition: &ColumnDef, id: ColumnId) -> Result<NewColumn> {
     if matches!(sql_type, SqlType::Oid | SqlType::Name | SqlType::Catalog(_)) {
         return Err(SqlError::unsupported(format!("a column of type {}", sql_type.name())));
     }
-    let column = ColumnDefinition { id, name, sql_type, not_null: serial.is_some(), default: None, identity: None, missing: None, digits };
+    let column = ColumnDefinition {
+        id,
+        name,
+        sql_type,
+        not_null: serial.is_some(),
+        default: None,
+        identity: None,
+        missing: None,
+        digits,
+        generated: None,
+    };
     let mut new = NewColumn { column, constraints: Vec::new(), sequence: serial.map(|_| Vec::new()), indexes: Vec::new() };
     let mut explicit_null = false;
     for option in &definition.options {
@@ -319,8 +331,8 @@ fn apply_option(new: &mut NewColumn, name: Option<&datafusion::sql::sqlparser::a
             new.constraints.push(TableConstraint::ForeignKey(key));
         }
         ColumnOption::Generated { generated_as, sequence_options, generation_expr, .. } => {
-            if generation_expr.is_some() || matches!(generated_as, GeneratedAs::ExpStored) {
-                return Err(SqlError::unsupported("a generated column").with_hint("Use a view that computes the column."));
+            if let Some(expression) = generation_expr {
+                return generated::apply(new, generated_as, expression);
             }
             apply_identity(new, generated_as, sequence_options.as_deref().unwrap_or_default())?;
         }
@@ -410,7 +422,17 @@ pub fn columns_of_query(
         require_storable(&sql_type)?;
         check_column_name(&name)?;
         let id = ColumnId(at as u32 + 1);
-        let column = ColumnDefinition { id, name, sql_type, not_null: false, default: None, identity: None, missing: None, digits: None };
+        let column = ColumnDefinition {
+            id,
+            name,
+            sql_type,
+            not_null: false,
+            default: None,
+            identity: None,
+            missing: None,
+            digits: None,
+            generated: None,
+        };
         columns.push(NewColumn { column, constraints: Vec::new(), sequence: None, indexes: Vec::new() });
     }
     Ok(columns)

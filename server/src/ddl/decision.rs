@@ -179,6 +179,13 @@ pub enum Check {
         /// The default.
         expression: String,
     },
+    /// The expression of a generated column is one.
+    Generated {
+        /// (schema, table)
+        table: (String, String),
+        /// The column.
+        column: String,
+    },
     /// Every row refers to a key that is there.
     ForeignKey {
         /// (schema, table)
@@ -221,7 +228,7 @@ impl Check {
         match self {
             Check::NoRows { table, .. } | Check::NoNulls { table, .. } | Check::UniqueKeys { table, .. } => Some(table),
             Check::Condition { table, constraint: Some(_), .. } | Check::ForeignKey { table, .. } => Some(table),
-            Check::Condition { constraint: None, .. } | Check::Default { .. } => None,
+            Check::Condition { constraint: None, .. } | Check::Default { .. } | Check::Generated { .. } => None,
         }
     }
 }

@@ -32,6 +32,7 @@ pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefi
     let parent = Parent::of(scope, (schema, relation), table, &written.foreign_table)?;
     let columns = column_ids(table, &written.columns)?;
     let set_columns = set_columns(table, &columns, &clauses::set_columns(written)?)?;
+    refuse_setting_generated(table, &columns, written)?;
     let parent_columns = parent.columns(&written.referred_columns)?;
     if columns.len() != parent_columns.len() {
         return Err(invalid("number of referencing and referenced columns for foreign key disagree"));
@@ -68,6 +69,22 @@ pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefi
     };
     table.constraints.push(Constraint::Foreign(key));
     Ok(name)
+}
+
+/// 42601 for an action that would give a generated column another value than its own.
+fn refuse_setting_generated(table: &TableDefinition, columns: &[ColumnId], written: &ForeignKeyConstraint) -> Result<()> {
+    use datafusion::sql::sqlparser::ast::ReferentialAction::{Cascade, SetDefault, SetNull};
+    let is_generated = |id: &ColumnId| table.column_by_id(*id).is_some_and(|column| column.generated.is_some());
+    if !columns.iter().any(is_generated) {
+        return Ok(());
+    }
+    let clause = match (written.on_update, written.on_delete) {
+        (Some(Cascade | SetNull | SetDefault), _) => "ON UPDATE",
+        (_, Some(SetNull | SetDefault)) => "ON DELETE",
+        _ => return Ok(()),
+    };
+    let message = format!("invalid {clause} action for foreign key constraint containing generated column");
+    Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
 }
 
 /// (DEFERRABLE, INITIALLY DEFERRED).

@@ -9,7 +9,7 @@ use crate::query::QueryContext;
 use crate::query::planner::FUNCTION_KINDS;
 use crate::query::semantics::{self, Clause};
 use crate::types::SqlType;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CreateIndex, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, visit_expressions,
 };
@@ -51,6 +51,16 @@ pub fn check_index(context: &QueryContext, create: &CreateIndex, table: (&str, S
         return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
     }
     refuse(immutable, "functions in index predicate must be marked IMMUTABLE")
+}
+
+/// Checks the expression of a generated column; answers its type as a field.
+pub fn check_generation(context: &QueryContext, expression: &Expr, table: (&str, SchemaRef)) -> Result<Field> {
+    semantics::check_clause(expression, Clause::GENERATION, &FUNCTION_KINDS)?;
+    refuse_sets(expression, "column generation expressions")?;
+    let Facts { immutable, .. } = facts(context, expression, &table)?;
+    refuse(immutable, "generation expression is not immutable")?;
+    let planned = context.plan_expression(expression, Some((table.0, table.1.clone())), None)?;
+    Ok(planned.return_field(&table.1)?.as_ref().clone())
 }
 
 fn refuse(immutable: bool, message: &'static str) -> Result<()> {

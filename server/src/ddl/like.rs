@@ -74,6 +74,9 @@ fn of_column(scope: Scope<'_>, table: &TableDefinition, column: &ColumnDefinitio
     if !including.has("defaults") {
         copy.default = None;
     }
+    if !including.has("generated") {
+        copy.generated = None;
+    }
     let mut sequence = None;
     if copy.identity.is_some() {
         let own = scope.catalog.sequences_of(table.oid, Some(column.id)).next().map(|(_, own)| options(own));
@@ -85,8 +88,17 @@ fn of_column(scope: Scope<'_>, table: &TableDefinition, column: &ColumnDefinitio
 
 fn of_view(name: &str, sql_type: &crate::types::SqlType) -> NewColumn {
     let (name, sql_type) = (name.to_string(), sql_type.clone());
-    let column =
-        ColumnDefinition { id: ColumnId(0), name, sql_type, not_null: false, default: None, identity: None, missing: None, digits: None };
+    let column = ColumnDefinition {
+        id: ColumnId(0),
+        name,
+        sql_type,
+        not_null: false,
+        default: None,
+        identity: None,
+        missing: None,
+        digits: None,
+        generated: None,
+    };
     NewColumn { column, constraints: Vec::new(), sequence: None, indexes: Vec::new() }
 }
 

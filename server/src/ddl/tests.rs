@@ -142,7 +142,8 @@ fn create_table_errors() {
     let no_key = "there is no unique constraint matching given keys for referenced table \"t\"";
     assert_error("create table x (b text references t (b))", "42830", no_key);
     assert_error("create table x (a int default b)", "0A000", "cannot use column reference in DEFAULT expression");
-    assert_error("create table x (a int generated always as (1) stored)", "0A000", "a generated column is not supported");
+    let both = "both default and generation expression specified for column \"a\" of table \"x\"";
+    assert_error("create table x (a int default 1 generated always as (1) stored)", "42601", both);
     assert_error(
         "create table x (a json primary key)",
         "42704",

@@ -135,11 +135,12 @@ pub(super) async fn insert_with_conflicts(
     inserter.push(inserted).await?;
     if let (Some(update), false) = (&conflicts.update, plan.updates.is_empty()) {
         transaction.will_change_rows(target.oid());
-        old = OldKeys::of(&context.engine, &context.view.catalog, target, Some(&update.columns))?;
+        let changed = target.with_generated(&update.columns);
+        old = OldKeys::of(&context.engine, &context.view.catalog, target, Some(&changed))?;
         let (before, rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
         let values = old.of_rows(&before);
         old.add_updated(&values, &rows)?;
-        ids.delete(context, transaction, target, strength(target, &update.columns)).await?;
+        ids.delete(context, transaction, target, strength(target, &changed)).await?;
         returning.add_updated(&rows)?;
         inserter.push(rows).await?;
     }

@@ -125,6 +125,7 @@ impl Db {
             identity: None,
             missing: None,
             digits: None,
+            generated: None,
         };
         let mut constraints = vec![Constraint::Check { name: format!("{name}_a_check"), expression: "a < 1000000".into() }];
         if key {
@@ -454,6 +455,7 @@ async fn defaults_are_evaluated_and_identities_guarded() {
         identity,
         missing: None,
         digits: None,
+        generated: None,
     };
     let columns = vec![
         column(1, "id", SqlType::Int8, Some("nextval('public.d_id_seq'::regclass)"), None),
@@ -497,6 +499,7 @@ async fn with_and_identities() {
         identity,
         missing: None,
         digits: None,
+        generated: None,
     };
     let columns = vec![column(1, "id", Some(Identity::Always)), column(2, "n", None)];
     let table = TableDefinition {

@@ -88,6 +88,7 @@ mod tests {
             identity: None,
             missing: None,
             digits: None,
+            generated: None,
         };
         let columns = vec![column(1, "id", SqlType::Int4), column(2, "x", SqlType::Text)];
         let table = TableDefinition {

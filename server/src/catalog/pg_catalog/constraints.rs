@@ -34,7 +34,7 @@ fn defaults(scope: &Scope) -> Vec<Row> {
     let tables = scope.view.catalog.all().filter_map(|found| found.relation().as_table());
     let of_table = |table: &TableDefinition| {
         let row = |column: &crate::catalog::ColumnDefinition| {
-            let text = describe::default_text(column, &scope.search_path)?;
+            let text = describe::default_text(table, column, &scope.search_path)?;
             Some(row![oids::default(table.oid, column.id), table.oid, column.id.0, text])
         };
         table.columns.iter().filter_map(row).collect::<Vec<_>>()

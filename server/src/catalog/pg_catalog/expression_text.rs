@@ -411,6 +411,7 @@ mod tests {
             identity: None,
             missing: None,
             digits: None,
+            generated: None,
         };
         let columns = types.iter().zip(1..).map(column).collect();
         TableDefinition {

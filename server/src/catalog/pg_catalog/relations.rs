@@ -295,7 +295,7 @@ impl Attribute<'_> {
             has_default,
             missing,
             self.declared.map_or("", identity),
-            "",
+            if self.declared.is_some_and(|column| column.generated.is_some()) { "s" } else { "" },
             false,
             true,
             0,
