@@ -123,13 +123,18 @@ impl Inserter {
 
     /// The same, with the references left to be checked.
     pub async fn finish_unchecked(self, transaction: &mut Transaction) -> Result<(u64, Vec<Event>)> {
-        let Self { engine, target, keys, references, writer, rows, session, .. } = self;
+        let Self { engine, target, mut keys, references, writer, rows, session, .. } = self;
         let lock_timeout = session.lock_timeout();
         transaction.locks().act_for(session.process_id);
         transaction.depends_on(&target.schema, &target.name);
         transaction.lock_table(target.oid(), TableMode::RowExclusive, lock_timeout).await?;
         for keys in keys.locks() {
             transaction.lock_keys(target.oid(), keys, lock_timeout).await?;
+        }
+        let (owed, fingerprints) = keys.take_deferred(&target, |name, deferred| transaction.defers_key(target.oid(), name, deferred));
+        if !owed.is_empty() {
+            transaction.inserted_keys(target.oid(), fingerprints);
+            transaction.defer_keys(owed);
         }
         if !keys.is_empty() {
             let units = transaction.view().units(target.oid());

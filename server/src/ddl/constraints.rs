@@ -8,39 +8,29 @@ use crate::catalog::{Constraint, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::clauses;
 use crate::types::SqlType;
-use datafusion::sql::sqlparser::ast::{
-    CheckConstraint, ConstraintCharacteristics, Expr, Ident, IndexColumn, NullsDistinctOption, TableConstraint,
-};
+use datafusion::sql::sqlparser::ast::{CheckConstraint, Expr, Ident, IndexColumn, NullsDistinctOption, TableConstraint};
 use storage::ColumnId;
 
 /// Adds a table constraint to a definition; answers its name.
 pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefinition, constraint: &TableConstraint) -> Result<String> {
     match constraint {
         TableConstraint::PrimaryKey(key) => {
-            check_characteristics(key.characteristics.as_ref())?;
+            let (deferrable, deferred) = foreign_keys::deferral(key.characteristics.as_ref())?;
             let columns = column_names(&key.columns)?;
-            let options = KeyOptions { include: included(table, &key.columns)?, ..KeyOptions::default() };
+            let options = KeyOptions { include: included(table, &key.columns)?, deferrable, deferred, ..KeyOptions::default() };
             add_unique(scope, (schema, relation), table, NewKey { name: key.name.as_ref(), columns: &columns, primary: true, options })
         }
         TableConstraint::Unique(unique) => {
-            check_characteristics(unique.characteristics.as_ref())?;
+            let (deferrable, deferred) = foreign_keys::deferral(unique.characteristics.as_ref())?;
             let columns = column_names(&unique.columns)?;
             let nulls_equal = unique.nulls_distinct == NullsDistinctOption::NotDistinct;
-            let options = KeyOptions { include: included(table, &unique.columns)?, nulls_equal, ..KeyOptions::default() };
+            let include = included(table, &unique.columns)?;
+            let options = KeyOptions { include, nulls_equal, deferrable, deferred, ..KeyOptions::default() };
             add_unique(scope, (schema, relation), table, NewKey { name: unique.name.as_ref(), columns: &columns, primary: false, options })
         }
         TableConstraint::Check(check) => add_check(relation, table, check),
         TableConstraint::ForeignKey(key) => foreign_keys::add(scope, schema, relation, table, key),
         _ => Err(SqlError::unsupported(format!("constraint {constraint}"))),
-    }
-}
-
-fn check_characteristics(characteristics: Option<&ConstraintCharacteristics>) -> Result<()> {
-    match characteristics {
-        Some(c) if c.deferrable == Some(true) || c.initially.is_some() || c.enforced == Some(false) => {
-            Err(SqlError::unsupported("a deferred or unenforced constraint"))
-        }
-        _ => Ok(()),
     }
 }
 

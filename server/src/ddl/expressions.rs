@@ -49,6 +49,19 @@ pub fn rename_column(expression: &str, from: &str, to: &str) -> Result<String> {
     Ok(parsed.to_string())
 }
 
+/// An expression whose columns are named without their table, which may get another name.
+pub fn unqualified(mut expression: Expr) -> Expr {
+    let _ = visit_expressions_mut(&mut expression, |expr| {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let Some(column) = parts.pop()
+        {
+            *expr = Expr::Identifier(column);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    expression
+}
+
 /// A text with each word that is one name replaced by another.
 pub fn rename_words(text: &str, from: &str, to: &str) -> String {
     let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize() else { return text.to_string() };

@@ -88,7 +88,7 @@ fn refuse_setting_generated(table: &TableDefinition, columns: &[ColumnId], writt
 }
 
 /// (DEFERRABLE, INITIALLY DEFERRED).
-fn deferral(written: Option<&ConstraintCharacteristics>) -> Result<(bool, bool)> {
+pub fn deferral(written: Option<&ConstraintCharacteristics>) -> Result<(bool, bool)> {
     let Some(written) = written else { return Ok((false, false)) };
     if written.enforced == Some(false) {
         return Err(SqlError::unsupported("NOT ENFORCED"));
@@ -177,6 +177,9 @@ impl Parent {
                 let message = format!("there is no primary key for referenced table \"{}\"", self.name);
                 SqlError::new(SqlState::UNDEFINED_OBJECT, message)
             };
+            if self.table.has_deferrable_key(None) {
+                return Err(self.deferrable("primary key"));
+            }
             return self.table.primary_key().map(<[_]>::to_vec).ok_or_else(missing);
         }
         let ids = column_ids(&self.table, names)?;
@@ -185,8 +188,14 @@ impl Parent {
         }
         match self.table.unique_on(&ids) {
             Some(_) => Ok(ids),
+            None if self.table.has_deferrable_key(Some(&ids)) => Err(self.deferrable("unique constraint")),
             None => Err(invalid(format!("there is no unique constraint matching given keys for referenced table \"{}\"", self.name))),
         }
+    }
+
+    fn deferrable(&self, kind: &str) -> SqlError {
+        let message = format!("cannot use a deferrable {kind} for referenced table \"{}\"", self.name);
+        SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
     }
 
     fn permit(&self, scope: Scope<'_>, columns: &[ColumnId]) -> Result<()> {

@@ -26,7 +26,7 @@ pub fn apply(new: &mut NewColumn, generated_as: &GeneratedAs, expression: &Expr)
     if new.column.generated.is_some() {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("multiple generation clauses specified for column \"{name}\"")));
     }
-    new.column.generated = Some(expression.to_string());
+    new.column.generated = Some(expressions::unqualified(expression.clone()).to_string());
     Ok(())
 }
 

@@ -38,7 +38,8 @@ pub fn check_index(context: &QueryContext, create: &CreateIndex, table: (&str, S
     for expression in indexes::key_expressions(create) {
         semantics::check_clause(expression, Clause::INDEX_EXPRESSION, &FUNCTION_KINDS)?;
         refuse_sets(expression, "index expressions")?;
-        let Facts { immutable, .. } = facts(context, expression, &table)?;
+        let Facts { immutable, sql_type } = facts(context, expression, &table)?;
+        refuse_unsortable(sql_type.as_ref(), create)?;
         refuse(immutable, "functions in index expression must be marked IMMUTABLE")?;
     }
     let Some(condition) = &create.predicate else { return Ok(()) };
@@ -65,6 +66,18 @@ pub fn check_generation(context: &QueryContext, expression: &Expr, table: (&str,
 
 fn refuse(immutable: bool, message: &'static str) -> Result<()> {
     if immutable { Ok(()) } else { Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message)) }
+}
+
+/// 42704 and 42P16 for values of types that have no order.
+fn refuse_unsortable(sql_type: Option<&SqlType>, create: &CreateIndex) -> Result<()> {
+    match sql_type.map(SqlType::scalar) {
+        Some(SqlType::Json) if create.using.is_none() => {
+            let message = "data type json has no default operator class for access method \"btree\"";
+            Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
+        }
+        Some(SqlType::Record) => Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, "column \"expr\" has pseudo-type record")),
+        _ => Ok(()),
+    }
 }
 
 /// 0A000 for a function that returns a set.

@@ -35,6 +35,7 @@ pub fn create(scope: Scope<'_>, create: &CreateIndex) -> Result<Decision> {
             Err(relation_exists(&name))
         };
     }
+    let create = &unqualified(create);
     let index = definition(&table, create, &name)?;
     let mut decision = Decision::default();
     if create.unique {
@@ -50,6 +51,16 @@ pub fn create(scope: Scope<'_>, create: &CreateIndex) -> Result<Decision> {
     table.indexes.push(index);
     decision.changes.push(put(&found, Relation::Table(table)));
     Ok(decision)
+}
+
+/// The same index, its expressions over columns without the table's name.
+fn unqualified(create: &CreateIndex) -> CreateIndex {
+    let mut create = create.clone();
+    for column in &mut create.columns {
+        column.column.expr = expressions::unqualified(column.column.expr.clone());
+    }
+    create.predicate = create.predicate.map(expressions::unqualified);
+    create
 }
 
 /// Expressions of an index, for the caller to plan.

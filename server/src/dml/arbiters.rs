@@ -30,17 +30,17 @@ pub(super) fn arbiters(context: &QueryContext, target: &Target, wanted: Option<&
         false => Ok(found.iter().map(|(place, _)| *place).collect()),
     };
     match wanted {
-        None => Ok(unique.iter().filter(|(_, constraint)| !is_deferrable(constraint)).map(|(place, _)| *place).collect()),
+        None => usable(&unique),
         Some(ConflictTarget::OnConstraint(name)) => usable(&[of_name(target, &unique, name)?]),
         Some(ConflictTarget::Columns(names)) => {
             let wanted = Wanted::of(context, target, names)?;
             let mut found = Vec::new();
-            for (place, constraint) in unique.into_iter().filter(|(_, constraint)| !is_deferrable(constraint)) {
+            for (place, constraint) in unique {
                 if wanted.is_met_by(context, target, constraint)? {
-                    found.push(place);
+                    found.push((place, constraint));
                 }
             }
-            if found.is_empty() { Err(no_arbiter()) } else { Ok(found) }
+            if found.is_empty() { Err(no_arbiter()) } else { usable(&found) }
         }
     }
 }

@@ -75,7 +75,7 @@ pub(crate) fn strength(target: &Target, changed: &[usize]) -> RowStrength {
     let columns = &target.definition.columns;
     let is_changed = |id| changed.iter().any(|position| columns.get(*position).is_some_and(|column| column.id == id));
     let changes_key = |constraint: &Constraint| match constraint {
-        Constraint::Unique { columns, .. } => columns.iter().any(|id| is_changed(*id)),
+        Constraint::Unique { columns, options, .. } if options.is_of_columns() => columns.iter().any(|id| is_changed(*id)),
         _ => false,
     };
     if target.definition.constraints.iter().any(changes_key) { RowStrength::Update } else { RowStrength::NoKeyUpdate }

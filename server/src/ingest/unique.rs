@@ -27,7 +27,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::RandomState;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use storage::scan::{ScanMetrics, morsels};
 use storage::{ColumnId, ColumnPredicate, ColumnSpec, ColumnStatistics, Scan, ScanRequest, SegmentId, Store, Unit, UnitSource};
 
@@ -44,16 +44,20 @@ const KEY_BYTES: usize = 32;
 /// Fingerprints in the cache of inlined units, before it is emptied.
 const CACHE_FINGERPRINTS_MAX: usize = 1 << 20;
 
+/// Keys are told apart by a hash that nobody outside this process can compute.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
 /// The unique constraints of a table that a statement may break.
 pub struct KeyChecks {
     checks: Vec<KeyCheck>,
     memory: MemoryReservation,
-    hasher: RandomState,
 }
 
 /// One unique constraint, and the keys that the statement inserts.
 struct KeyCheck {
-    key: Key,
+    key: Arc<Key>,
+    /// The first key that the statement itself has twice, if that is found out in the end.
+    twice: Option<SqlError>,
     seen: HashSet<u128>,
     fingerprints: Option<Vec<u64>>,
     /// The values of those inputs that are parts of the key as they are.
@@ -71,7 +75,7 @@ impl KeyChecks {
             KeysChanged::Columns(columns) => key.columns.iter().any(|column| columns.contains(column)),
         };
         let checks = keys.into_iter().filter(may_break).map(KeyCheck::new).collect::<Result<_>>()?;
-        Ok(Self { checks, memory, hasher: RandomState::new() })
+        Ok(Self { checks, memory })
     }
 
     /// Whether there is nothing to check.
@@ -83,8 +87,7 @@ impl KeyChecks {
     pub fn add(&mut self, target: &Target, batch: &RecordBatch) -> Result<()> {
         let bytes = batch.num_rows() * KEY_BYTES * self.checks.len();
         self.memory.try_grow(bytes).map_err(too_many_keys)?;
-        let hasher = &self.hasher;
-        self.checks.iter_mut().try_for_each(|check| check.add(target, batch, hasher))
+        self.checks.iter_mut().try_for_each(|check| check.add(target, batch, &HASHER))
     }
 
     /// What to lock, so that others who insert the same keys wait.
@@ -95,6 +98,19 @@ impl KeyChecks {
             mode: KeyMode::Exclusive,
             fingerprints: check.fingerprints.clone(),
         })
+    }
+
+    /// Takes out the checks of constraints that are deferred, as what is owed to them; their fingerprints, or `None` for too many.
+    pub fn take_deferred(&mut self, target: &Target, is_deferred: impl Fn(&str, bool) -> bool) -> (Vec<OwedKeys>, Option<Vec<u64>>) {
+        let later = |check: &mut KeyCheck| check.key.deferrable && is_deferred(&check.key.constraint, check.key.deferred);
+        let later: Vec<KeyCheck> = self.checks.extract_if(.., later).collect();
+        if later.is_empty() {
+            return (Vec::new(), Some(Vec::new()));
+        }
+        let fingerprints = later.iter().map(|check| check.fingerprints.clone()).collect::<Option<Vec<_>>>().map(|all| all.concat());
+        let memory = Arc::new(self.memory.take());
+        let owed = |check: KeyCheck| OwedKeys { target: target.clone(), key: check.key, seen: check.seen, memory: vec![memory.clone()] };
+        (later.into_iter().map(owed).collect(), fingerprints.filter(|all| all.len() <= FINGERPRINTS_MAX))
     }
 
     /// Looks for the keys among the live rows of `units`; the fingerprints for the log, or `None` for too many.
@@ -110,8 +126,11 @@ impl KeyChecks {
 
     fn look(self, store: &Arc<Store>, cache: &KeyCache, target: &Target, units: &[Unit]) -> Result<Option<Vec<u64>>> {
         let mut fingerprints = Some(Vec::new());
-        for check in self.checks {
-            check.look(store, cache, target, units, &self.hasher)?;
+        for mut check in self.checks {
+            if let Some(violated) = check.twice.take() {
+                return Err(violated);
+            }
+            check.look(store, cache, target, units, &HASHER)?;
             fingerprints = fingerprints.zip(check.fingerprints).map(|(mut all, more)| {
                 all.extend(more);
                 all
@@ -124,7 +143,7 @@ impl KeyChecks {
 impl KeyCheck {
     fn new(key: Key) -> Result<Self> {
         let values = key.values()?;
-        Ok(Self { key, seen: HashSet::new(), fingerprints: Some(Vec::new()), values })
+        Ok(Self { key: Arc::new(key), twice: None, seen: HashSet::new(), fingerprints: Some(Vec::new()), values })
     }
 
     fn add(&mut self, target: &Target, batch: &RecordBatch, hasher: &RandomState) -> Result<()> {
@@ -132,7 +151,11 @@ impl KeyCheck {
         let hashes = self.key.hashes(&arrays, hasher)?;
         for (row, hash) in hashes.iter().enumerate() {
             if hash.is_some_and(|hash| !self.seen.insert(hash)) {
-                return Err(self.key.violated(target, &arrays, row));
+                match self.key.deferrable {
+                    false => return Err(self.key.violated(target, &arrays, row)),
+                    true if self.twice.is_none() => self.twice = Some(self.key.violated(target, &arrays, row)),
+                    true => {}
+                }
             }
         }
         for (input, values) in &mut self.values {
@@ -193,6 +216,58 @@ impl KeyCheck {
                 let hashes = self.key.hashes(batch.columns(), hasher)?;
                 if let Some(row) = hashes.iter().position(|hash| hash.is_some_and(|hash| self.seen.contains(&hash))) {
                     return Err(self.key.violated(target, batch.columns(), row));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keys that statements have inserted under a constraint that is checked later.
+#[derive(Clone)]
+pub struct OwedKeys {
+    target: Target,
+    key: Arc<Key>,
+    seen: HashSet<u128>,
+    memory: Vec<Arc<MemoryReservation>>,
+}
+
+impl std::fmt::Debug for OwedKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwedKeys").field("constraint", &self.key.constraint).field("keys", &self.seen.len()).finish()
+    }
+}
+
+impl OwedKeys {
+    /// By what the constraint is known in a transaction: OID of the table, name.
+    pub fn id(&self) -> (u32, String) {
+        (self.target.oid(), self.key.constraint.clone())
+    }
+
+    /// Takes what a later statement owes to the same constraint.
+    pub fn join(&mut self, later: Self) {
+        self.seen.extend(later.seen);
+        self.memory.extend(later.memory);
+        (self.target, self.key) = (later.target, later.key);
+    }
+
+    /// 23505 if one of the keys is there twice among the live rows of `units`. All of the key's columns are read.
+    pub async fn check(self, store: Arc<Store>, units: Arc<Vec<Unit>>) -> Result<()> {
+        let look = move || self.look(&store, &units);
+        tokio::task::spawn_blocking(look).await.map_err(|_| SqlError::internal("a check of unique keys was interrupted"))?
+    }
+
+    fn look(&self, store: &Arc<Store>, units: &[Unit]) -> Result<()> {
+        let request = Arc::new(self.key.request(Vec::new()));
+        let metrics = Arc::new(ScanMetrics::default());
+        let mut found = HashSet::new();
+        for morsel in morsels(units, &request, usize::MAX, &metrics) {
+            for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                let batch = batch?;
+                let hashes = self.key.hashes(batch.columns(), &HASHER)?;
+                let is_second = |hash: &Option<u128>| hash.is_some_and(|hash| self.seen.contains(&hash) && !found.insert(hash));
+                if let Some(row) = hashes.iter().position(is_second) {
+                    return Err(self.key.violated(&self.target, batch.columns(), row));
                 }
             }
         }

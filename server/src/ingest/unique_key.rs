@@ -41,6 +41,10 @@ pub(super) struct Key {
     pub cache_key: u64,
     /// NULLS NOT DISTINCT.
     pub nulls_equal: bool,
+    /// DEFERRABLE: what a statement has twice is an error only in its end.
+    pub deferrable: bool,
+    /// INITIALLY DEFERRED.
+    pub deferred: bool,
     converter: RowConverter,
     computed: Option<Arc<Computed>>,
 }
@@ -101,8 +105,19 @@ impl Key {
         let seed = stable_hash(u64::from(target.oid()), name.as_bytes());
         let made_of = format!("{ids:?} {options:?}");
         let cache_key = stable_hash(seed, made_of.as_bytes());
-        let nulls_equal = options.nulls_equal;
-        Ok(Some(Self { constraint: name.clone(), columns: inputs, specs, seed, cache_key, nulls_equal, converter, computed }))
+        let KeyOptions { nulls_equal, deferrable, deferred, .. } = *options;
+        Ok(Some(Self {
+            constraint: name.clone(),
+            columns: inputs,
+            specs,
+            seed,
+            cache_key,
+            nulls_equal,
+            deferrable,
+            deferred,
+            converter,
+            computed,
+        }))
     }
 
     /// Which of the inputs are parts of the key as they are: values in them tell rows apart.

@@ -87,3 +87,23 @@ async fn an_index_is_not_made_past_rows_that_come_meanwhile() {
     assert!(run(&mut b, "commit").await.is_err());
     assert_eq!(run(&mut a, "select count(*) from t where n = 5").await.unwrap(), "1");
 }
+
+/// A deferred key is locked when it is inserted, and looked for at COMMIT in what is there by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deferred_key_is_waited_for_and_looked_for_in_the_end() {
+    const TAKEN: &str = "duplicate key value violates unique constraint \"d_k_key\"";
+    let server = Server::new().await;
+    let (mut a, b) = (server.session(), server.session());
+    run(&mut a, "create table d (k int unique deferrable initially deferred, id int); insert into d values (1, 1)").await.unwrap();
+    run(&mut a, "begin; insert into d values (1, 2), (2, 3)").await.unwrap();
+    let b = waiting(b, "insert into d values (2, 4)").await;
+    run(&mut a, "update d set k = 5 where id = 2").await.unwrap();
+    assert_eq!(run(&mut a, "commit").await.unwrap(), "COMMIT");
+    let (mut b, outcome) = b.ends().await;
+    assert_error(outcome, "23505", TAKEN);
+    run(&mut a, "begin; insert into d values (7, 7)").await.unwrap();
+    run(&mut b, "insert into d values (8, 8)").await.unwrap();
+    run(&mut a, "insert into d values (8, 9)").await.unwrap();
+    assert_error(run(&mut a, "commit").await, "23505", TAKEN);
+    assert_eq!(run(&mut b, "select k, id from d order by id").await.unwrap(), "1 1; 5 2; 2 3; 8 8");
+}

@@ -193,8 +193,12 @@ impl Printer<'_> {
         let FunctionArguments::List(list) = &function.args else { return None };
         let is_plain =
             function.over.is_none() && function.filter.is_none() && list.clauses.is_empty() && list.duplicate_treatment.is_none();
-        if !is_plain || !(OF_TEXTS.contains(&name.as_str()) || OF_ANY.contains(&name.as_str())) {
+        let is_known = [&OF_TEXTS[..], &OF_ANY, &OF_GRAMMAR].concat().contains(&name.as_str());
+        if !is_plain || !is_known {
             return None;
+        }
+        if OF_GRAMMAR.contains(&name.as_str()) {
+            return self.call_of_grammar(&name, &list.args);
         }
         let argument = |argument: &FunctionArg| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if OF_TEXTS.contains(&name.as_str()) => self.text(value),
@@ -203,6 +207,26 @@ impl Printer<'_> {
         };
         let arguments = list.args.iter().map(argument).collect::<Option<Vec<_>>>()?;
         Some(format!("{name}({})", arguments.join(", ")))
+    }
+
+    /// `COALESCE` and the like: values of one type, which a column says.
+    fn call_of_grammar(&self, name: &str, arguments: &[FunctionArg]) -> Option<String> {
+        let values = arguments.iter().map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value),
+            _ => None,
+        });
+        let values = values.collect::<Option<Vec<_>>>()?;
+        let sql_type = values.iter().find_map(|value| self.column_type(value))?;
+        let printed = values.iter().map(|value| match (self.column_type(value), value) {
+            (Some(of), _) if of == sql_type => self.print(value),
+            (None, Expr::Value(literal)) => match &literal.value {
+                Value::Number(digits, _) => self.number(digits, sql_type),
+                Value::SingleQuotedString(_) => self.list_value(value, sql_type),
+                _ => None,
+            },
+            _ => None,
+        });
+        Some(format!("{}({})", name.to_uppercase(), printed.collect::<Option<Vec<_>>>()?.join(", ")))
     }
 
     /// An operand that is a text.
@@ -215,8 +239,8 @@ impl Printer<'_> {
             },
             other => match self.column_type(other) {
                 Some(SqlType::Varchar(_) | SqlType::Char(_)) => Some(self.cast(&self.print(other)?, "text")),
-                Some(SqlType::Text) => self.print(other),
-                Some(_) => None,
+                // What is no text is joined to one as it is.
+                Some(_) => self.print(other),
                 None => {
                     let printed = self.print(other)?;
                     let operates = self.pretty && matches!(other, Expr::BinaryOp { .. });
@@ -354,6 +378,8 @@ impl Printer<'_> {
 
 /// Functions of texts, and of nothing else.
 const OF_TEXTS: [&str; 9] = ["lower", "upper", "md5", "btrim", "ltrim", "rtrim", "initcap", "reverse", "length"];
+/// Functions that are words of the grammar.
+const OF_GRAMMAR: [&str; 4] = ["coalesce", "greatest", "least", "nullif"];
 /// Functions that take a number as it is.
 const OF_ANY: [&str; 1] = ["abs"];
 
