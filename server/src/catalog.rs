@@ -27,9 +27,11 @@ pub mod provider;
 pub mod system_columns;
 pub mod system_views;
 pub mod temporary;
+pub mod unique_key;
 
 use foreign_key::ForeignKey;
 use keys::ObjectName;
+use unique_key::KeyOptions;
 
 /// All objects at one version of the catalog.
 #[derive(Clone, Debug, Default)]
@@ -143,6 +145,9 @@ pub struct ColumnDefinition {
     /// Digits of a second that its moments keep, where it was declared with a number of them: `timestamp(3)`.
     #[serde(default)]
     pub digits: Option<u8>,
+    /// GENERATED ALWAYS AS (...) STORED: the expression as SQL text. There is no default then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<String>,
 }
 
 /// `GENERATED ... AS IDENTITY`.
@@ -167,6 +172,9 @@ pub enum Constraint {
         columns: Vec<ColumnId>,
         /// Whether it is the primary key.
         primary: bool,
+        /// What it says beyond its columns.
+        #[serde(default, skip_serializing_if = "KeyOptions::is_plain")]
+        options: KeyOptions,
     },
     /// CHECK.
     Check {

@@ -39,6 +39,8 @@ pub mod dependencies;
 pub mod drop;
 pub mod expressions;
 pub mod foreign_keys;
+pub mod generated;
+pub mod immutability;
 pub mod index_constraints;
 pub mod indexes;
 pub mod like;
@@ -312,9 +314,7 @@ impl Execution<'_> {
             && let Some(table) = found.relation().as_table()
         {
             let schema = crate::catalog::columns::arrow_schema(table);
-            for expression in indexes::expressions(create) {
-                context.plan_expression(expression, Some((found.name, schema.clone())), None)?;
-            }
+            immutability::check_index(&context, create, (found.name, schema))?;
         }
         self.decide(|scope| indexes::create(scope, create)).await?;
         Ok("CREATE INDEX".into())
@@ -359,6 +359,10 @@ impl Execution<'_> {
             let place = decision::place(&found);
             if let Some(retyping) = alter_table::retyping(&found, operation)? {
                 Box::pin(self.retype(&retyping)).await?;
+                continue;
+            }
+            if generated::is_added(operation)? && !alter_table::is_there(&found, operation)? {
+                Box::pin(self.add_generated(&found, scope, operation)).await?;
                 continue;
             }
             let mut ids = match operation {

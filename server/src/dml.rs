@@ -32,6 +32,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, SetExpr, Statement, With};
 use futures::StreamExt;
 use std::sync::Arc;
 
+mod arbiters;
 mod changing_with;
 pub mod delete;
 pub mod describe;

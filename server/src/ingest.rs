@@ -28,12 +28,14 @@ pub mod copy_in;
 pub mod copy_json;
 pub mod defaults;
 pub mod expression;
+pub(crate) mod generated;
 pub(crate) mod key_form;
 pub mod literals;
 mod new_keys;
 pub mod row_text;
 pub mod target;
 pub mod unique;
+pub(crate) mod unique_key;
 pub mod writer;
 
 pub use target::{Target, TargetCache};
@@ -78,7 +80,7 @@ impl Inserter {
             engine: context.engine.clone(),
             target: target.clone(),
             checks,
-            keys: unique::KeyChecks::new(engine, target, keys)?,
+            keys: unique::KeyChecks::new(context, target, keys)?,
             references: NewKeys::of(engine, &context.view.catalog, target, keys)?,
             writer: writer::TableWriter::new(engine.clone(), &target.definition)?,
             condition: None,
@@ -131,11 +133,19 @@ impl Inserter {
 
     /// The same, with the references left to be checked.
     pub async fn finish_unchecked(self, transaction: &mut Transaction) -> Result<(u64, Vec<Event>)> {
-        let Self { engine, target, keys, references, writer, rows, chosen_by_keys, session, .. } = self;
+        let Self { engine, target, mut keys, references, writer, rows, chosen_by_keys, session, .. } = self;
         let lock_timeout = session.lock_timeout();
         transaction.locks().act_for(session.process_id);
         transaction.depends_on(&target.schema, &target.name);
         transaction.lock_table(target.oid(), TableMode::RowExclusive, lock_timeout).await?;
+        let later = keys.take_deferred(&target, |name, deferred| transaction.defers_key(target.oid(), name, deferred));
+        if let Some(later) = later {
+            for keys in later.locks {
+                transaction.lock_keys(target.oid(), keys, lock_timeout).await?;
+            }
+            transaction.inserted_keys(target.oid(), later.fingerprints);
+            transaction.defer_keys(later.owed);
+        }
         if !keys.is_empty() {
             let claim = new_keys::Claim { engine: &engine, target: &target, keys: Arc::new(keys), lock_timeout };
             let fingerprints = claim.make(transaction, chosen_by_keys).await?;

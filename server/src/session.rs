@@ -490,6 +490,8 @@ impl Drop for Session {
 }
 
 #[cfg(test)]
+mod computed_key_races;
+#[cfg(test)]
 mod key_model;
 #[cfg(test)]
 mod key_races;

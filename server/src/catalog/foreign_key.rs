@@ -108,11 +108,23 @@ impl TableDefinition {
             _ => None,
         })
     }
+    /// Whether there is a deferrable key on just these columns; without columns: whether the primary key is one.
+    pub fn has_deferrable_key(&self, columns: Option<&[ColumnId]>) -> bool {
+        self.constraints.iter().any(|constraint| match constraint {
+            Constraint::Unique { columns: of, primary, options, .. } if options.deferrable => match columns {
+                Some(wanted) => of.len() == wanted.len() && of.iter().all(|column| wanted.contains(column)),
+                None => *primary,
+            },
+            _ => false,
+        })
+    }
     /// The name and the columns of the unique constraint on just these columns: the primary key, or else the first.
     pub fn unique_on(&self, columns: &[ColumnId]) -> Option<(&str, &[ColumnId])> {
         let wanted: BTreeSet<ColumnId> = columns.iter().copied().collect();
         let unique = self.constraints.iter().filter_map(|constraint| match constraint {
-            Constraint::Unique { name, columns, primary } => Some((primary, name, columns)),
+            Constraint::Unique { name, columns, primary, options } if options.is_of_columns() && !options.deferrable => {
+                Some((primary, name, columns))
+            }
             _ => None,
         });
         let fitting = unique.filter(|(_, _, of)| of.len() == wanted.len() && of.iter().all(|column| wanted.contains(column)));

@@ -5,6 +5,7 @@ use super::pg_catalog::shapes::{self, Shape};
 use super::pg_catalog::{describe, oids, ownership, relations, view_definition};
 use super::provider::SYSTEM_SCHEMAS;
 use super::temporary::{is_temporary, resolved};
+use super::unique_key::KeyOptions;
 use super::{ColumnDefinition, Constraint, Identity, Relation, lookup::Found};
 use crate::access::acl::{self, Kind};
 use crate::access::rights::kind_of;
@@ -174,7 +175,10 @@ fn place<'a>(found: &Found<'a>) -> Place<'a> {
 fn column_row(scope: &Scope, of: Place<'_>, name: &str, number: u32, sql_type: &SqlType, declared: Option<&ColumnDefinition>) -> Row {
     let (relation, schema, relation_name) = of;
     let database = &scope.database;
-    let default = declared.and_then(|column| describe::default_text(column, &scope.search_path));
+    let table = scope.view.catalog.by_oid(relation).and_then(|found| found.relation().as_table());
+    let shown = declared.zip(table).and_then(|(column, table)| describe::default_text(table, column, &scope.search_path));
+    let is_generated = declared.is_some_and(|column| column.generated.is_some());
+    let (default, generation_expression) = if is_generated { (None, shown) } else { (shown, None) };
     let nullable = yes_or_no(!declared.is_some_and(|column| column.not_null));
     let (precision, radix, scale) = number_facts(sql_type);
     let identity = declared.and_then(|column| column.identity);
@@ -228,8 +232,8 @@ fn column_row(scope: &Scope, of: Place<'_>, name: &str, number: u32, sql_type: &
         sequence.map(|s| s.max.to_string()),
         sequence.map(|s| s.min.to_string()),
         yes_or_no(sequence.is_some_and(|s| s.cycle)),
-        "NEVER",
-        Cell::Null,
+        if is_generated { "ALWAYS" } else { "NEVER" },
+        generation_expression,
         updatable
     ]
 }
@@ -435,19 +439,23 @@ fn not_nulls(scope: &Scope) -> Vec<(Found<'_>, &ColumnDefinition)> {
 }
 
 fn table_constraints(scope: &Scope) -> Vec<Row> {
-    let row = |found: &Found<'_>, name: &str, kind: &str, distinct: Option<&str>| {
+    let row_of_key = |found: &Found<'_>, name: &str, kind: &str, options: &KeyOptions, distinct: Option<&str>| {
         let (database, schema) = (&scope.database, found.schema);
-        row![database, schema, name, database, schema, found.name, kind, "NO", "NO", "YES", distinct]
+        let (deferrable, deferred) = (yes_or_no(options.deferrable), yes_or_no(options.deferred));
+        row![database, schema, name, database, schema, found.name, kind, deferrable, deferred, "YES", distinct]
     };
+    let row = |found: &Found<'_>, name: &str, kind: &str| row_of_key(found, name, kind, &KeyOptions::default(), None);
     let named = oids::constraints(&scope.view.catalog);
     let named = named.iter().map(|numbered| match numbered.constraint {
-        Constraint::Unique { name, primary: true, .. } => row(&numbered.found, name, "PRIMARY KEY", None),
-        Constraint::Unique { name, .. } => row(&numbered.found, name, "UNIQUE", Some("YES")),
-        Constraint::Check { name, .. } => row(&numbered.found, name, "CHECK", None),
+        Constraint::Unique { name, primary: true, options, .. } => row_of_key(&numbered.found, name, "PRIMARY KEY", options, None),
+        Constraint::Unique { name, options, .. } => {
+            row_of_key(&numbered.found, name, "UNIQUE", options, Some(if options.nulls_equal { "NO" } else { "YES" }))
+        }
+        Constraint::Check { name, .. } => row(&numbered.found, name, "CHECK"),
         Constraint::Foreign(key) => references::table_constraint(scope, &numbered.found, key),
     });
     let not_nulls = not_nulls(scope);
-    let not_nulls = not_nulls.iter().map(|(found, column)| row(found, &not_null_name(scope, found, column), "CHECK", None));
+    let not_nulls = not_nulls.iter().map(|(found, column)| row(found, &not_null_name(scope, found, column), "CHECK"));
     named.chain(not_nulls).collect()
 }
 

@@ -1,10 +1,10 @@
 //! ALTER TABLE, one operation at a time, each decided on the catalog that the one before left.
 
 use super::create_table::{self, NewColumn};
-use super::decision::{Change, Check, Decision, Ids, Scope, notice, place, put, relation_exists};
+use super::decision::{Change, Check, Decision, Ids, KeyText, SUCCESS, Scope, notice, place, put, relation_exists};
 use super::drop::{self, Target};
 use super::retype::Retyping;
-use super::{column_types, constraints, expressions, foreign_keys, index_constraints, indexes, sequences, storage_parameters};
+use super::{column_types, constraints, expressions, foreign_keys, generated, index_constraints, indexes, sequences, storage_parameters};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Constraint, Identity, Relation, TableDefinition, temporary};
@@ -84,6 +84,12 @@ pub fn added_column(operation: &AlterTableOperation) -> Result<Option<NewColumn>
         AlterTableOperation::AddColumn { column_def, .. } => create_table::read_column(column_def, ColumnId(0)).map(Some),
         _ => Ok(None),
     }
+}
+
+/// Whether the column that an operation adds is there already.
+pub fn is_there(found: &Found<'_>, operation: &AlterTableOperation) -> Result<bool> {
+    let AlterTableOperation::AddColumn { column_def, .. } = operation else { return Ok(false) };
+    Ok(found.table()?.column(&fold(&column_def.name)).is_some())
 }
 
 /// ALTER ... RENAME TO, of any relation.
@@ -205,6 +211,7 @@ impl Alteration<'_> {
             return Err(SqlError::new(SqlState("54011"), format!("tables can have at most {} columns", create_table::COLUMNS_MAX)));
         }
         let mut new = create_table::read_column(definition, ColumnId(self.table.next_column_id))?;
+        generated::check_clauses(&new, self.found.name)?;
         let own = self.found.table()?.columns.len();
         self.table.next_column_id += 1;
         new.column.missing = missing;
@@ -225,6 +232,7 @@ impl Alteration<'_> {
             decision.before.extend(rows_must_suit(&self, &new, fills, before_constraints));
         }
         decision.after.extend(create_table::default_check(column));
+        decision.after.extend(generated::check_of((self.found.schema, self.found.name), column));
         decision.after.extend(self.conditions_from(before_constraints));
         foreign_keys::touch_parents(self.scope, &self.table, before_constraints, &mut decision);
         decision.changes.push(put(&self.found, Relation::Table(self.table)));
@@ -254,6 +262,7 @@ impl Alteration<'_> {
                 decision.notices.push(notice(SqlState::UNDEFINED_COLUMN, format!("{text}, skipping")));
                 continue;
             };
+            self.drop_generated(&column, cascade, &mut decision)?;
             let dropped = drop::decide(self.scope, vec![Target::Column(place(&self.found), column.id)], cascade)?;
             decision.changes.extend(dropped.changes);
             decision.notices.extend(dropped.notices);
@@ -264,6 +273,28 @@ impl Alteration<'_> {
         }
         decision.changes.push(put(&self.found, Relation::Table(self.table)));
         Ok(decision)
+    }
+
+    /// What is computed of a column goes with it, or keeps it.
+    fn drop_generated(&mut self, column: &ColumnDefinition, cascade: bool, decision: &mut Decision) -> Result<()> {
+        let depending: Vec<ColumnDefinition> = generated::depending_on(&self.table, &column.name).cloned().collect();
+        let table = self.scope.shown(&self.found);
+        if !depending.is_empty() && !cascade {
+            let line =
+                |by: &ColumnDefinition| format!("column {} of table {table} depends on column {} of table {table}", by.name, column.name);
+            let message = format!("cannot drop column {} of table {table} because other objects depend on it", column.name);
+            return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .with_detail(depending.iter().map(line).collect::<Vec<_>>().join("\n"))
+                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        for by in depending {
+            let dropped = drop::decide(self.scope, vec![Target::Column(place(&self.found), by.id)], cascade)?;
+            decision.changes.extend(dropped.changes);
+            decision.notices.push(notice(SUCCESS, format!("drop cascades to column {} of table {table}", by.name)));
+            decision.notices.extend(dropped.notices);
+            self.forget_column(&by)?;
+        }
+        Ok(())
     }
 
     fn forget_column(&mut self, column: &ColumnDefinition) -> Result<()> {
@@ -293,9 +324,15 @@ impl Alteration<'_> {
         refuse_with_views(self.scope, &self.found, Some(&column), "rename")?;
         self.column(from)?.name = to.to_string();
         indexes::rename_column(&mut self.table, column.id, from, to);
+        generated::rename_column(&mut self.table, from, to)?;
         for constraint in &mut self.table.constraints {
-            if let Constraint::Check { expression, .. } = constraint {
-                *expression = expressions::rename_column(expression, from, to)?;
+            let texts: Vec<&mut String> = match constraint {
+                Constraint::Check { expression, .. } => vec![expression],
+                Constraint::Unique { options, .. } if options.names.contains(&column.id) => options.texts_mut().collect(),
+                Constraint::Unique { .. } | Constraint::Foreign(_) => Vec::new(),
+            };
+            for text in texts {
+                *text = expressions::rename_column(text, from, to)?;
             }
         }
         Ok(self.done())
@@ -312,11 +349,15 @@ impl Alteration<'_> {
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
             AlterColumnOperation::SetDefault { value } => {
+                generated::refuse_default(column, relation, false)?;
                 expressions::check_default(value)?;
                 column.default = create_table::default_text(value);
                 decision.after.extend(create_table::default_check(column));
             }
-            AlterColumnOperation::DropDefault => column.default = None,
+            AlterColumnOperation::DropDefault => {
+                generated::refuse_default(column, relation, true)?;
+                column.default = None;
+            }
             AlterColumnOperation::SetNotNull => {
                 if !column.not_null {
                     decision.before.push(Check::NoNulls { table, column: name.to_string() });
@@ -332,6 +373,7 @@ impl Alteration<'_> {
                 (column.sql_type, column.digits) = (sql_type, digits);
                 let column = column.clone();
                 refuse_retyping(self.scope, &self.found, &column)?;
+                generated::refuse_retyping(&self.table, name)?;
             }
             AlterColumnOperation::AddGenerated { generated_as, sequence_options, .. } => {
                 let identity = match generated_as {
@@ -359,7 +401,7 @@ impl Alteration<'_> {
                 return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
             }
             () if column.identity.is_some() => return refuse("is already an identity column"),
-            () if column.default.is_some() => return refuse("already has a default value"),
+            () if column.default.is_some() || column.generated.is_some() => return refuse("already has a default value"),
             () if !column.not_null => return refuse("must be declared NOT NULL before identity can be added"),
             () => column.identity = Some(identity),
         }
@@ -391,7 +433,8 @@ impl Alteration<'_> {
             let was_null = |name: &&String| self.found.table().is_ok_and(|t| t.column(name).is_some_and(|c| !c.not_null));
             let nulls = names.iter().filter(|_| *primary).filter(was_null);
             decision.before.extend(nulls.map(|column| Check::NoNulls { table: place(&self.found), column: column.clone() }));
-            decision.before.push(Check::UniqueKeys { table: place(&self.found), constraint: name, columns: names });
+            let key = self.table.constraints.last().and_then(|key| KeyText::of(&self.table, key));
+            decision.before.extend(key.map(|key| Check::UniqueKeys { table: place(&self.found), constraint: name, key }));
         }
         decision.after = self.conditions_from(start);
         decision.changes.push(put(&self.found, Relation::Table(self.table)));

@@ -1,9 +1,10 @@
 //! What must hold of rows and expressions for a change of the catalog: asked with queries, on what the transaction sees.
 
-use super::decision::Check;
+use super::decision::{Check, KeyText};
 use crate::catalog::names::{literal, quote, quote_qualified};
 use crate::catalog::{ColumnDefinition, columns};
 use crate::error::{Result, SqlError, SqlState};
+use crate::ingest::row_text::value;
 use crate::query::QueryContext;
 use crate::session::parse::{parse_expression, parse_query};
 use crate::types::SqlType;
@@ -27,9 +28,10 @@ pub async fn run(context: &QueryContext, check: &Check) -> Result<()> {
             let sql = format!("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1", quoted(table), quote(column));
             refuse_row(context, &sql, || contains_nulls(column, &table.1)).await
         }
-        Check::UniqueKeys { table, constraint, columns } => unique_keys(context, table, constraint, columns).await,
+        Check::UniqueKeys { table, constraint, key } => unique_keys(context, table, constraint, key).await,
         Check::Condition { table, constraint, expression } => condition(context, table, constraint.as_deref(), expression).await,
         Check::Default { column, sql_type, expression } => default(context, column, sql_type, expression),
+        Check::Generated { table, column } => super::generated::check(context, table, column),
         Check::ForeignKey { table, constraint } => {
             crate::foreign_keys::whole::check(&context.engine, &context.view, table, constraint).await
         }
@@ -81,26 +83,35 @@ async fn refuse_row(context: &QueryContext, sql: &str, error: impl FnOnce() -> S
     if first_row(context, sql).await?.is_some() { Err(error()) } else { Ok(()) }
 }
 
-async fn unique_keys(context: &QueryContext, table: &(String, String), constraint: &str, columns: &[String]) -> Result<()> {
-    let names: Vec<String> = columns.iter().map(|column| quote(column)).collect();
-    let list = names.join(", ");
-    let present: Vec<String> = names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
-    let sql = format!("SELECT {list} FROM {} WHERE {} GROUP BY {list} HAVING count(*) > 1 LIMIT 1", quoted(table), present.join(" AND "));
-    let Some(row) = first_row(context, &sql).await? else { return Ok(()) };
+async fn unique_keys(context: &QueryContext, table: &(String, String), constraint: &str, key: &KeyText) -> Result<()> {
+    let Some(row) = first_row(context, &duplicates(table, key)).await? else { return Ok(()) };
     let error = SqlError::new(SqlState::UNIQUE_VIOLATION, format!("could not create unique index \"{constraint}\""));
     let error = error.of_table(&table.0, &table.1).of_constraint(constraint);
-    Err(error.with_detail(format!("Key ({})=({}) is duplicated.", columns.join(", "), row_text(&row)?)))
+    let shown: Vec<&str> = key.parts.iter().map(|(_, shown)| shown.as_str()).collect();
+    Err(error.with_detail(format!("Key ({})=({}) is duplicated.", shown.join(", "), row_text(&row))))
 }
 
-fn row_text(row: &RecordBatch) -> Result<String> {
+/// A query for a key that several rows have. An expression is computed of those rows only that have a key.
+fn duplicates(table: &(String, String), key: &KeyText) -> String {
+    let names: Vec<String> = (0..key.parts.len()).map(|at| format!("k{at}")).collect();
+    let values: Vec<String> = key.parts.iter().zip(&names).map(|((sql, _), name)| format!("{sql} AS {name}")).collect();
+    let picked = key.condition.as_ref().map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
+    let present: Vec<String> = names.iter().filter(|_| !key.nulls_equal).map(|name| format!("{name} IS NOT NULL")).collect();
+    let present = if present.is_empty() { String::new() } else { format!(" WHERE {}", present.join(" AND ")) };
+    let (list, values) = (names.join(", "), values.join(", "));
+    format!(
+        "SELECT {list} FROM (SELECT {values} FROM {}{picked}) AS keys{present} GROUP BY {list} HAVING count(*) > 1 LIMIT 1",
+        quoted(table)
+    )
+}
+
+fn row_text(row: &RecordBatch) -> String {
     let schema = row.schema();
     let mut values = Vec::new();
     for (field, array) in schema.fields().iter().zip(row.columns()) {
-        let mut text = BytesMut::new();
-        ColumnEncoder::new(&SqlType::of_field(field), false, &ValueForms::default()).write(array, 0, &mut text)?;
-        values.push(String::from_utf8_lossy(&text).into_owned());
+        values.push(value(&SqlType::of_field(field), array, 0));
     }
-    Ok(values.join(", "))
+    values.join(", ")
 }
 
 async fn condition(context: &QueryContext, table: &(String, String), constraint: Option<&str>, expression: &str) -> Result<()> {

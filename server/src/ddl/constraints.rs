@@ -3,42 +3,34 @@
 use super::decision::Scope;
 use super::{expressions, foreign_keys};
 use crate::catalog::names::{compose, fold};
+use crate::catalog::unique_key::KeyOptions;
 use crate::catalog::{Constraint, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
+use crate::session::clauses;
 use crate::types::SqlType;
-use datafusion::sql::sqlparser::ast::{
-    CheckConstraint, ConstraintCharacteristics, Expr, Ident, IndexColumn, NullsDistinctOption, TableConstraint,
-};
+use datafusion::sql::sqlparser::ast::{CheckConstraint, Expr, Ident, IndexColumn, NullsDistinctOption, TableConstraint};
 use storage::ColumnId;
 
 /// Adds a table constraint to a definition; answers its name.
 pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefinition, constraint: &TableConstraint) -> Result<String> {
     match constraint {
         TableConstraint::PrimaryKey(key) => {
-            check_characteristics(key.characteristics.as_ref())?;
+            let (deferrable, deferred) = foreign_keys::deferral(key.characteristics.as_ref())?;
             let columns = column_names(&key.columns)?;
-            add_unique(scope, schema, relation, table, key.name.as_ref(), &columns, true)
+            let options = KeyOptions { include: included(table, &key.columns)?, deferrable, deferred, ..KeyOptions::default() };
+            add_unique(scope, (schema, relation), table, NewKey { name: key.name.as_ref(), columns: &columns, primary: true, options })
         }
         TableConstraint::Unique(unique) => {
-            check_characteristics(unique.characteristics.as_ref())?;
-            if unique.nulls_distinct == NullsDistinctOption::NotDistinct {
-                return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
-            }
+            let (deferrable, deferred) = foreign_keys::deferral(unique.characteristics.as_ref())?;
             let columns = column_names(&unique.columns)?;
-            add_unique(scope, schema, relation, table, unique.name.as_ref(), &columns, false)
+            let nulls_equal = unique.nulls_distinct == NullsDistinctOption::NotDistinct;
+            let include = included(table, &unique.columns)?;
+            let options = KeyOptions { include, nulls_equal, deferrable, deferred, ..KeyOptions::default() };
+            add_unique(scope, (schema, relation), table, NewKey { name: unique.name.as_ref(), columns: &columns, primary: false, options })
         }
         TableConstraint::Check(check) => add_check(relation, table, check),
         TableConstraint::ForeignKey(key) => foreign_keys::add(scope, schema, relation, table, key),
         _ => Err(SqlError::unsupported(format!("constraint {constraint}"))),
-    }
-}
-
-fn check_characteristics(characteristics: Option<&ConstraintCharacteristics>) -> Result<()> {
-    match characteristics {
-        Some(c) if c.deferrable == Some(true) || c.initially.is_some() || c.enforced == Some(false) => {
-            Err(SqlError::unsupported("a deferred or unenforced constraint"))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -48,34 +40,56 @@ pub fn column_names(columns: &[IndexColumn]) -> Result<Vec<String>> {
         Expr::Identifier(ident) => Ok(fold(ident)),
         other => Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("syntax error at or near \"{other}\""))),
     };
-    columns.iter().map(name).collect()
+    columns.iter().filter(|column| clauses::included(column).is_none()).map(name).collect()
+}
+
+/// The columns that INCLUDE names.
+fn included(table: &TableDefinition, columns: &[IndexColumn]) -> Result<Vec<ColumnId>> {
+    let id = |name: &str| {
+        let missing = || SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" named in key does not exist"));
+        table.column(name).map(|column| column.id).ok_or_else(missing)
+    };
+    columns.iter().filter_map(clauses::included).map(id).collect()
+}
+
+/// A unique key that a statement asks for.
+pub struct NewKey<'a> {
+    /// Its name, if it says one.
+    pub name: Option<&'a Ident>,
+    /// Those of its parts that are columns.
+    pub columns: &'a [String],
+    /// Whether it is the primary key.
+    pub primary: bool,
+    /// What it says beyond its columns.
+    pub options: KeyOptions,
+}
+
+impl NewKey<'_> {
+    /// The part of a chosen name between the table's and the label.
+    fn middle(&self, table: &TableDefinition) -> Option<String> {
+        let included = self.options.include.iter().filter_map(|id| table.column_by_id(*id)).map(|column| column.name.clone());
+        (!self.primary).then(|| self.columns.iter().cloned().chain(included).collect::<Vec<_>>().join("_"))
+    }
 }
 
 /// Adds UNIQUE or PRIMARY KEY.
-pub fn add_unique(
-    scope: Scope<'_>,
-    schema: &str,
-    relation: &str,
-    table: &mut TableDefinition,
-    name: Option<&Ident>,
-    columns: &[String],
-    primary: bool,
-) -> Result<String> {
+pub fn add_unique(scope: Scope<'_>, (schema, relation): (&str, &str), table: &mut TableDefinition, key: NewKey<'_>) -> Result<String> {
+    let primary = key.primary;
     if primary && table.primary_key().is_some() {
         let message = format!("multiple primary keys for table \"{relation}\" are not allowed");
         return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
     }
-    let ids = key_columns(table, columns, primary)?;
-    let name = match name {
+    let ids = key_columns(table, key.columns, primary)?;
+    let name = match key.name {
         Some(name) => explicit_index_name(scope, schema, relation, table, fold(name))?,
-        None => free_name(relation, if primary { None } else { Some(columns.join("_")) }, if primary { "pkey" } else { "key" }, |name| {
+        None => free_name(relation, key.middle(table), if primary { "pkey" } else { "key" }, |name| {
             index_name_taken(scope, schema, name) || has(table, name) || name == relation
         }),
     };
     if primary {
         table.columns.iter_mut().filter(|column| ids.contains(&column.id)).for_each(|column| column.not_null = true);
     }
-    table.constraints.push(Constraint::Unique { name: name.clone(), columns: ids, primary });
+    table.constraints.push(Constraint::Unique { name: name.clone(), columns: ids, primary, options: key.options });
     Ok(name)
 }
 
@@ -165,7 +179,7 @@ pub fn free_name(first: &str, second: Option<String>, label: &str, taken: impl F
 /// Whether a constraint has to do with a column.
 pub fn involves(constraint: &Constraint, id: ColumnId, name: &str) -> Result<bool> {
     match constraint {
-        Constraint::Unique { columns, .. } => Ok(columns.contains(&id)),
+        Constraint::Unique { options, .. } => Ok(constraint.key_depends_on().contains(&id) || options.include.contains(&id)),
         Constraint::Check { expression, .. } => Ok(expressions::columns_of_text(expression)?.contains(name)),
         Constraint::Foreign(key) => Ok(key.columns.contains(&id)),
     }

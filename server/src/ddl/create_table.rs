@@ -1,7 +1,7 @@
 //! CREATE TABLE: columns, constraints, owned sequences.
 
 use super::decision::{Change, Check, Decision, Ids, Scope, notice, relation_exists};
-use super::{column_types, constraints, expressions, foreign_keys, like, sequences, storage_parameters};
+use super::{column_types, constraints, expressions, foreign_keys, generated, indexes, like, sequences, storage_parameters};
 use crate::catalog::names::fold;
 use crate::catalog::{ColumnDefinition, Constraint, Identity, OnCommit, Relation, TableDefinition, system_columns, temporary};
 use crate::error::{Result, SqlError, SqlState};
@@ -28,6 +28,8 @@ pub struct NewColumn {
     pub constraints: Vec<TableConstraint>,
     /// Options of the sequence that it owns.
     pub sequence: Option<Vec<SequenceOption>>,
+    /// Unique indexes that come with it: those of the table that LIKE names.
+    pub indexes: Vec<ast::CreateIndex>,
 }
 
 /// CREATE TABLE with a list of columns.
@@ -72,6 +74,7 @@ pub fn build(
     if create.on_commit.is_some() && !temporary::is_temporary(&schema) {
         return Err(temporary::refused("ON COMMIT can only be used on temporary tables"));
     }
+    columns.iter().try_for_each(|new| generated::check_clauses(new, &name))?;
     let mut table = TableDefinition {
         oid: ids.take()?,
         next_column_id: columns.len() as u32 + 1,
@@ -92,6 +95,9 @@ pub fn build(
     for constraint in all {
         constraints::add(scope, &schema, &name, &mut table, constraint)?;
     }
+    for index in columns.iter().flat_map(|new| &new.indexes) {
+        indexes::add_unique(scope, (&schema, &name), &mut table, index)?;
+    }
     table.cluster_by = cluster_by(&table, create.cluster_by.as_ref())?;
     let mut decision = Decision::default();
     let mut owned = Vec::new();
@@ -102,6 +108,7 @@ pub fn build(
     }
     foreign_keys::touch_parents(scope, &table, 0, &mut decision);
     decision.after = definition_checks(&schema, &name, &table);
+    decision.after.extend(table.columns.iter().filter_map(|column| generated::check_of((&schema, &name), column)));
     decision.changes.extend(owned.into_iter().map(|(name, sequence)| Change::PutRelation(schema.clone(), name, sequence)));
     decision.changes.push(Change::PutRelation(schema, name, Relation::Table(table)));
     Ok(decision)
@@ -253,8 +260,18 @@ pub fn read_column(definition: &ColumnDef, id: ColumnId) -> Result<NewColumn> {
     if matches!(sql_type, SqlType::Oid | SqlType::Name | SqlType::Catalog(_)) {
         return Err(SqlError::unsupported(format!("a column of type {}", sql_type.name())));
     }
-    let column = ColumnDefinition { id, name, sql_type, not_null: serial.is_some(), default: None, identity: None, missing: None, digits };
-    let mut new = NewColumn { column, constraints: Vec::new(), sequence: serial.map(|_| Vec::new()) };
+    let column = ColumnDefinition {
+        id,
+        name,
+        sql_type,
+        not_null: serial.is_some(),
+        default: None,
+        identity: None,
+        missing: None,
+        digits,
+        generated: None,
+    };
+    let mut new = NewColumn { column, constraints: Vec::new(), sequence: serial.map(|_| Vec::new()), indexes: Vec::new() };
     let mut explicit_null = false;
     for option in &definition.options {
         explicit_null |= matches!(option.option, ColumnOption::Null);
@@ -314,8 +331,8 @@ fn apply_option(new: &mut NewColumn, name: Option<&datafusion::sql::sqlparser::a
             new.constraints.push(TableConstraint::ForeignKey(key));
         }
         ColumnOption::Generated { generated_as, sequence_options, generation_expr, .. } => {
-            if generation_expr.is_some() || matches!(generated_as, GeneratedAs::ExpStored) {
-                return Err(SqlError::unsupported("a generated column").with_hint("Use a view that computes the column."));
+            if let Some(expression) = generation_expr {
+                return generated::apply(new, generated_as, expression);
             }
             apply_identity(new, generated_as, sequence_options.as_deref().unwrap_or_default())?;
         }
@@ -405,8 +422,18 @@ pub fn columns_of_query(
         require_storable(&sql_type)?;
         check_column_name(&name)?;
         let id = ColumnId(at as u32 + 1);
-        let column = ColumnDefinition { id, name, sql_type, not_null: false, default: None, identity: None, missing: None, digits: None };
-        columns.push(NewColumn { column, constraints: Vec::new(), sequence: None });
+        let column = ColumnDefinition {
+            id,
+            name,
+            sql_type,
+            not_null: false,
+            default: None,
+            identity: None,
+            missing: None,
+            digits: None,
+            generated: None,
+        };
+        columns.push(NewColumn { column, constraints: Vec::new(), sequence: None, indexes: Vec::new() });
     }
     Ok(columns)
 }

@@ -4,9 +4,11 @@ use crate::access::acl;
 use crate::access::rights::Rights;
 use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
-use crate::catalog::names::QualifiedName;
+use crate::catalog::names::{QualifiedName, quote};
+use crate::catalog::pg_catalog::expression_text;
 use crate::catalog::temporary;
-use crate::catalog::{Catalog, Relation, SchemaDefinition};
+use crate::catalog::unique_key::KeyPart;
+use crate::catalog::{Catalog, Constraint, Relation, SchemaDefinition, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::Notice;
 use crate::types::SqlType;
@@ -157,7 +159,7 @@ pub enum Check {
         /// For the message.
         constraint: String,
         /// The key.
-        columns: Vec<String>,
+        key: KeyText,
     },
     /// A condition can be planned as a boolean, and (with `constraint`) no row violates it.
     Condition {
@@ -177,6 +179,13 @@ pub enum Check {
         /// The default.
         expression: String,
     },
+    /// The expression of a generated column is one.
+    Generated {
+        /// (schema, table)
+        table: (String, String),
+        /// The column.
+        column: String,
+    },
     /// Every row refers to a key that is there.
     ForeignKey {
         /// (schema, table)
@@ -186,13 +195,40 @@ pub enum Check {
     },
 }
 
+/// A unique key as SQL text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyText {
+    /// Its parts, and how errors show each.
+    pub parts: Vec<(String, String)>,
+    /// Only rows of which this is true have a key.
+    pub condition: Option<String>,
+    /// NULLS NOT DISTINCT.
+    pub nulls_equal: bool,
+}
+
+impl KeyText {
+    /// The key of a unique constraint of a table.
+    pub fn of(table: &TableDefinition, constraint: &Constraint) -> Option<Self> {
+        let Constraint::Unique { columns, options, .. } = constraint else { return None };
+        let part = |part: KeyPart| match part {
+            KeyPart::Column(id) => table.column_by_id(id).map(|column| (quote(&column.name), column.name.clone())),
+            KeyPart::Expression(text) => {
+                let shown = expression_text::key_part(table, &text, true);
+                Some((text, shown))
+            }
+        };
+        let parts = table.key_parts(columns, options).into_iter().filter_map(part).collect();
+        Some(Self { parts, condition: options.condition.clone(), nulls_equal: options.nulls_equal })
+    }
+}
+
 impl Check {
     /// The table whose rows it looks at, if it does.
     pub fn rows_of(&self) -> Option<&(String, String)> {
         match self {
             Check::NoRows { table, .. } | Check::NoNulls { table, .. } | Check::UniqueKeys { table, .. } => Some(table),
             Check::Condition { table, constraint: Some(_), .. } | Check::ForeignKey { table, .. } => Some(table),
-            Check::Condition { constraint: None, .. } | Check::Default { .. } => None,
+            Check::Condition { constraint: None, .. } | Check::Default { .. } | Check::Generated { .. } => None,
         }
     }
 }

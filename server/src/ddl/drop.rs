@@ -188,6 +188,12 @@ impl<'a> Closure<'a> {
         let referring = self.scope.catalog.referring_to(oid).into_iter().filter(|referring| referring.key.parent_columns.contains(&column));
         let own = |referring: &Referring<'_>| referring.table.oid == oid && referring.key.columns.contains(&column);
         self.add_foreign_keys(referring.filter(|referring| !own(referring)), &what);
+        let definition = found.relation().as_table();
+        for key in definition.iter().flat_map(|table| &table.constraints) {
+            if key.key_options().is_some_and(|options| options.include.contains(&column)) {
+                self.doom_key(table, key.name());
+            }
+        }
         for (sequence, _) in self.scope.catalog.sequences_of(oid, Some(column)) {
             self.owned.push(place(&sequence));
             self.add_defaults(&sequence, table, Some(column));

@@ -1,6 +1,6 @@
 //! Expressions in definitions: which columns they name, what they may not contain, and renaming columns in them.
 
-use crate::catalog::names::{fold, quote};
+use crate::catalog::names::{fold, literal, quote};
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::planner::FUNCTION_KINDS;
 use crate::query::semantics::{self, Clause};
@@ -49,11 +49,25 @@ pub fn rename_column(expression: &str, from: &str, to: &str) -> Result<String> {
     Ok(parsed.to_string())
 }
 
+/// An expression whose columns are named without their table, which may get another name.
+pub fn unqualified(mut expression: Expr) -> Expr {
+    let _ = visit_expressions_mut(&mut expression, |expr| {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let Some(column) = parts.pop()
+        {
+            *expr = Expr::Identifier(column);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    expression
+}
+
 /// A text with each word that is one name replaced by another.
 pub fn rename_words(text: &str, from: &str, to: &str) -> String {
     let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize() else { return text.to_string() };
     let renamed = |token: Token| match &token {
         Token::Word(word) if fold(&word.clone().into_ident(Span::empty())) == from => quote(to),
+        Token::SingleQuotedString(text) => literal(text),
         _ => token.to_string(),
     };
     tokens.into_iter().map(renamed).collect()

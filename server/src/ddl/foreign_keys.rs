@@ -32,6 +32,7 @@ pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefi
     let parent = Parent::of(scope, (schema, relation), table, &written.foreign_table)?;
     let columns = column_ids(table, &written.columns)?;
     let set_columns = set_columns(table, &columns, &clauses::set_columns(written)?)?;
+    refuse_setting_generated(table, &columns, written)?;
     let parent_columns = parent.columns(&written.referred_columns)?;
     if columns.len() != parent_columns.len() {
         return Err(invalid("number of referencing and referenced columns for foreign key disagree"));
@@ -70,8 +71,24 @@ pub fn add(scope: Scope<'_>, schema: &str, relation: &str, table: &mut TableDefi
     Ok(name)
 }
 
+/// 42601 for an action that would give a generated column another value than its own.
+fn refuse_setting_generated(table: &TableDefinition, columns: &[ColumnId], written: &ForeignKeyConstraint) -> Result<()> {
+    use datafusion::sql::sqlparser::ast::ReferentialAction::{Cascade, SetDefault, SetNull};
+    let is_generated = |id: &ColumnId| table.column_by_id(*id).is_some_and(|column| column.generated.is_some());
+    if !columns.iter().any(is_generated) {
+        return Ok(());
+    }
+    let clause = match (written.on_update, written.on_delete) {
+        (Some(Cascade | SetNull | SetDefault), _) => "ON UPDATE",
+        (_, Some(SetNull | SetDefault)) => "ON DELETE",
+        _ => return Ok(()),
+    };
+    let message = format!("invalid {clause} action for foreign key constraint containing generated column");
+    Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+}
+
 /// (DEFERRABLE, INITIALLY DEFERRED).
-fn deferral(written: Option<&ConstraintCharacteristics>) -> Result<(bool, bool)> {
+pub fn deferral(written: Option<&ConstraintCharacteristics>) -> Result<(bool, bool)> {
     let Some(written) = written else { return Ok((false, false)) };
     if written.enforced == Some(false) {
         return Err(SqlError::unsupported("NOT ENFORCED"));
@@ -160,6 +177,9 @@ impl Parent {
                 let message = format!("there is no primary key for referenced table \"{}\"", self.name);
                 SqlError::new(SqlState::UNDEFINED_OBJECT, message)
             };
+            if self.table.has_deferrable_key(None) {
+                return Err(self.deferrable("primary key"));
+            }
             return self.table.primary_key().map(<[_]>::to_vec).ok_or_else(missing);
         }
         let ids = column_ids(&self.table, names)?;
@@ -168,8 +188,14 @@ impl Parent {
         }
         match self.table.unique_on(&ids) {
             Some(_) => Ok(ids),
+            None if self.table.has_deferrable_key(Some(&ids)) => Err(self.deferrable("unique constraint")),
             None => Err(invalid(format!("there is no unique constraint matching given keys for referenced table \"{}\"", self.name))),
         }
+    }
+
+    fn deferrable(&self, kind: &str) -> SqlError {
+        let message = format!("cannot use a deferrable {kind} for referenced table \"{}\"", self.name);
+        SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
     }
 
     fn permit(&self, scope: Scope<'_>, columns: &[ColumnId]) -> Result<()> {

@@ -1,6 +1,7 @@
 //! ALTER TABLE ... ADD CONSTRAINT ... {UNIQUE | PRIMARY KEY} USING INDEX: a unique index becomes a constraint, and takes its name.
 
 use super::decision::{Check, Decision, SUCCESS, Scope, notice, place, put, relation_exists};
+use super::foreign_keys;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::fold;
 use crate::catalog::{Constraint, Relation, TableDefinition};
@@ -18,9 +19,7 @@ pub fn adopt(scope: Scope<'_>, found: &Found<'_>, using: &ConstraintUsingIndex, 
         let message = format!("multiple primary keys for table \"{}\" are not allowed", found.name);
         return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
     }
-    if using.characteristics.as_ref().is_some_and(|c| c.deferrable == Some(true) || c.initially.is_some()) {
-        return Err(SqlError::unsupported("a deferred constraint"));
-    }
+    let deferral = foreign_keys::deferral(using.characteristics.as_ref())?;
     let mut decision = Decision::default();
     if name != index {
         if super::indexes::taken(scope, found.schema, &name) {
@@ -29,7 +28,7 @@ pub fn adopt(scope: Scope<'_>, found: &Found<'_>, using: &ConstraintUsingIndex, 
         let text = format!("ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index \"{index}\" to \"{name}\"");
         decision.notices.push(notice(SUCCESS, text));
     }
-    let columns = take_over(&mut table, &index, &name, primary);
+    let columns = take_over(&mut table, &index, &name, (primary, deferral));
     if primary {
         decision.before.extend(no_nulls(found, &mut table, &columns));
     }
@@ -54,25 +53,31 @@ fn require_usable(scope: Scope<'_>, found: &Found<'_>, table: &TableDefinition, 
         let message = format!("\"{name}\" is not a unique index");
         return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail));
     }
+    let options = table.constraints.iter().find(|key| key.name() == name).and_then(Constraint::key_options);
+    if options.is_some_and(|options| !options.parts.is_empty()) {
+        let message = format!("index \"{name}\" contains expressions");
+        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail));
+    }
+    if options.is_some_and(|options| options.condition.is_some()) {
+        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is a partial index")).with_detail(detail));
+    }
     let key = index.definition.split(" INCLUDE ").next().unwrap_or_default();
     if key.contains(" DESC") || key.contains(" NULLS FIRST") {
         let message = format!("index \"{name}\" column number 1 does not have default sorting behavior");
         return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail));
     }
-    if index.definition.contains(") INCLUDE (") {
-        return Err(SqlError::unsupported("a constraint of an index with INCLUDE"));
-    }
     Ok(())
 }
 
 /// The key goes on under the constraint's name, and the index is its own no more; answers its columns.
-fn take_over(table: &mut TableDefinition, index: &str, to: &str, as_primary: bool) -> Vec<ColumnId> {
+fn take_over(table: &mut TableDefinition, index: &str, to: &str, (as_primary, deferral): (bool, (bool, bool))) -> Vec<ColumnId> {
     table.indexes.retain(|known| known.name != index);
     for constraint in &mut table.constraints {
-        if let Constraint::Unique { name, columns, primary } = constraint
+        if let Constraint::Unique { name, columns, primary, options } = constraint
             && name == index
         {
             (*name, *primary) = (to.to_string(), as_primary);
+            (options.deferrable, options.deferred) = deferral;
             return columns.clone();
         }
     }

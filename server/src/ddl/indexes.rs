@@ -4,10 +4,11 @@
 //! and can drop; nothing is built for them, which a notice says: scans skip by the statistics that every segment carries.
 
 use super::constraints;
-use super::decision::{Check, Decision, SUCCESS, Scope, notice, place, put, relation_exists};
+use super::decision::{Check, Decision, KeyText, SUCCESS, Scope, notice, place, put, relation_exists};
 use super::{expressions, foreign_keys};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::{fold, quote};
+use crate::catalog::unique_key::{KeyOptions, KeyPart};
 use crate::catalog::{Constraint, IndexDefinition, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{CreateIndex, Expr, Ident, IndexColumn, ObjectName};
@@ -24,7 +25,7 @@ pub fn create(scope: Scope<'_>, create: &CreateIndex) -> Result<Decision> {
     let mut table = table.clone();
     let name = match &create.name {
         Some(name) => name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default(),
-        None => free_name(scope, &found, &table, &create.columns),
+        None => free_name(scope, (found.schema, found.name), &table, create),
     };
     if taken(scope, found.schema, &name) {
         return if create.if_not_exists {
@@ -34,10 +35,13 @@ pub fn create(scope: Scope<'_>, create: &CreateIndex) -> Result<Decision> {
             Err(relation_exists(&name))
         };
     }
+    let create = &unqualified(create);
     let index = definition(&table, create, &name)?;
     let mut decision = Decision::default();
     if create.unique {
-        decision.before.push(make_unique(scope, &found, &mut table, create, &name)?);
+        make_unique(scope, (found.schema, found.name), &mut table, create, &name)?;
+        let key = table.constraints.last().and_then(|constraint| KeyText::of(&table, constraint));
+        decision.before.extend(key.map(|key| Check::UniqueKeys { table: place(&found), constraint: name.clone(), key }));
     } else {
         let text = format!("index \"{name}\" is recorded, and nothing is built for it");
         let mut notice = notice(SUCCESS, text);
@@ -49,10 +53,24 @@ pub fn create(scope: Scope<'_>, create: &CreateIndex) -> Result<Decision> {
     Ok(decision)
 }
 
+/// The same index, its expressions over columns without the table's name.
+fn unqualified(create: &CreateIndex) -> CreateIndex {
+    let mut create = create.clone();
+    for column in &mut create.columns {
+        column.column.expr = expressions::unqualified(column.column.expr.clone());
+    }
+    create.predicate = create.predicate.map(expressions::unqualified);
+    create
+}
+
 /// Expressions of an index, for the caller to plan.
 pub fn expressions(create: &CreateIndex) -> Vec<&Expr> {
-    let columns = create.columns.iter().map(|column| &column.column.expr);
-    columns.filter(|expr| !matches!(expr, Expr::Identifier(_))).chain(&create.predicate).collect()
+    key_expressions(create).chain(&create.predicate).collect()
+}
+
+/// The parts of a key that are no columns.
+pub fn key_expressions(create: &CreateIndex) -> impl Iterator<Item = &Expr> {
+    create.columns.iter().map(|column| &column.column.expr).filter(|expr| plain_column(expr).is_none())
 }
 
 /// DROP INDEX.
@@ -137,15 +155,41 @@ fn not_indexable(found: &Found<'_>) -> SqlError {
     SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail)
 }
 
-fn free_name(scope: Scope<'_>, found: &Found<'_>, table: &TableDefinition, columns: &[IndexColumn]) -> String {
-    let part = |column: &IndexColumn| match &column.column.expr {
+/// Adds a unique index under a name of its own to a table that is being made.
+pub fn add_unique(scope: Scope<'_>, place: (&str, &str), table: &mut TableDefinition, create: &CreateIndex) -> Result<()> {
+    let name = free_name(scope, place, table, create);
+    let index = definition(table, create, &name)?;
+    make_unique(scope, place, table, create, &name)?;
+    table.indexes.push(index);
+    Ok(())
+}
+
+fn free_name(scope: Scope<'_>, (schema, relation): (&str, &str), table: &TableDefinition, create: &CreateIndex) -> String {
+    let own = |name: &str| table.indexes.iter().any(|index| index.name == name) || table.constraints.iter().any(|key| key.name() == name);
+    let known = |name: &str| taken(scope, schema, name) || own(name);
+    constraints::free_name(relation, Some(part_names(create).join("_")), "idx", known)
+}
+
+/// What the parts of an index are called, each once.
+fn part_names(create: &CreateIndex) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in create.columns.iter().map(|column| part_name(&column.column.expr)).chain(create.include.iter().map(fold)) {
+        let numbered = (0..).map(|n: usize| if n == 0 { name.clone() } else { format!("{name}{n}") });
+        let free = numbered.into_iter().find(|candidate| !names.contains(candidate));
+        names.push(free.unwrap_or(name));
+    }
+    names
+}
+
+fn part_name(expression: &Expr) -> String {
+    match expression {
         Expr::Identifier(ident) => fold(ident),
+        Expr::Nested(inner) => part_name(inner),
         Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default(),
+        Expr::Cast { expr, .. } if plain_column(expr).is_some() => part_name(expr),
+        Expr::Case { .. } => "case".to_string(),
         _ => "expr".to_string(),
-    };
-    let middle: Vec<String> = columns.iter().map(part).collect();
-    let known = |name: &str| taken(scope, found.schema, name) || table.indexes.iter().any(|index| index.name == name);
-    constraints::free_name(found.name, Some(middle.join("_")), "idx", known)
+    }
 }
 
 /// Whether a relation or an index of a schema has this name.
@@ -166,16 +210,12 @@ fn definition(table: &TableDefinition, create: &CreateIndex, name: &str) -> Resu
         return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("access method \"{method}\" does not exist")));
     }
     if create.unique && method != "btree" {
-        return Err(SqlError::unsupported(format!("a unique index of access method \"{method}\"")));
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("access method \"{method}\" does not support unique indexes")));
     }
     let mut columns: BTreeSet<String> = create.columns.iter().flat_map(|column| expressions::columns(&column.column.expr)).collect();
     columns.extend(create.include.iter().map(fold));
     columns.extend(create.predicate.iter().flat_map(expressions::columns));
-    let id = |name: &String| {
-        let missing = || SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"));
-        table.column(name).map(|column| column.id).ok_or_else(missing)
-    };
-    let ids = columns.iter().map(id).collect::<Result<_>>()?;
+    let ids = columns.iter().map(|name| column_id(table, name)).collect::<Result<_>>()?;
     Ok(IndexDefinition { name: name.to_string(), unique: create.unique, columns: ids, definition: definition_text(create, &method) })
 }
 
@@ -184,6 +224,9 @@ fn definition_text(create: &CreateIndex, method: &str) -> String {
     let mut text = format!("USING {method} ({})", list(create.columns.iter().map(part_text).collect()));
     if !create.include.is_empty() {
         text.push_str(&format!(" INCLUDE ({})", list(create.include.iter().map(|name| quote(&fold(name))).collect())));
+    }
+    if create.nulls_distinct == Some(false) {
+        text.push_str(" NULLS NOT DISTINCT");
     }
     if let Some(predicate) = &create.predicate {
         text.push_str(&format!(" WHERE ({predicate})"));
@@ -205,19 +248,50 @@ fn part_text(part: &IndexColumn) -> String {
     part.to_string()
 }
 
-/// The constraint that enforces a unique index; what must hold of the rows for it.
-fn make_unique(scope: Scope<'_>, found: &Found<'_>, table: &mut TableDefinition, create: &CreateIndex, name: &str) -> Result<Check> {
-    if create.predicate.is_some() || !expressions(create).is_empty() {
-        return Err(SqlError::unsupported("a unique index with an expression or a condition")
-            .with_hint("Only columns can be unique: nothing would enforce it."));
+/// The constraint that enforces a unique index.
+fn make_unique(
+    scope: Scope<'_>,
+    (schema, relation): (&str, &str),
+    table: &mut TableDefinition,
+    create: &CreateIndex,
+    name: &str,
+) -> Result<()> {
+    let parts = create.columns.iter().map(|column| key_part(table, &column.column.expr)).collect::<Result<Vec<_>>>()?;
+    let columns: Vec<String> = create.columns.iter().filter_map(|column| plain_column(&column.column.expr)).collect();
+    let has_expressions = parts.len() > columns.len();
+    let named = expressions(create).into_iter().flat_map(expressions::columns).collect::<BTreeSet<_>>();
+    let options = KeyOptions {
+        parts: if has_expressions { parts } else { Vec::new() },
+        condition: create.predicate.as_ref().map(|condition| condition.to_string()),
+        names: named.iter().map(|name| column_id(table, name)).collect::<Result<_>>()?,
+        nulls_equal: create.nulls_distinct == Some(false),
+        include: create.include.iter().map(|name| column_id(table, &fold(name))).collect::<Result<_>>()?,
+        ..KeyOptions::default()
+    };
+    let name = Ident::with_quote('"', name);
+    let key = constraints::NewKey { name: Some(&name), columns: &columns, primary: false, options };
+    constraints::add_unique(scope, (schema, relation), table, key).map(|_| ())
+}
+
+fn key_part(table: &TableDefinition, expression: &Expr) -> Result<KeyPart> {
+    match plain_column(expression) {
+        Some(name) => column_id(table, &name).map(KeyPart::Column),
+        None => Ok(KeyPart::Expression(expression.to_string())),
     }
-    if create.nulls_distinct == Some(false) {
-        return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
+}
+
+/// The column that a part of a key is, in parentheses or not.
+fn plain_column(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Identifier(ident) => Some(fold(ident)),
+        Expr::Nested(inner) => plain_column(inner),
+        _ => None,
     }
-    let columns = constraints::column_names(&create.columns)?;
-    let name = datafusion::sql::sqlparser::ast::Ident::with_quote('"', name);
-    let constraint = constraints::add_unique(scope, found.schema, found.name, table, Some(&name), &columns, false)?;
-    Ok(Check::UniqueKeys { table: place(found), constraint, columns })
+}
+
+fn column_id(table: &TableDefinition, name: &str) -> Result<ColumnId> {
+    let missing = || SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"));
+    table.column(name).map(|column| column.id).ok_or_else(missing)
 }
 
 fn remove(table: &mut TableDefinition, table_name: &str, index: &str) -> Result<()> {

@@ -5,13 +5,12 @@ use super::decision::Scope;
 use crate::access::acl;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::quote;
+use crate::catalog::pg_catalog::describe;
 use crate::catalog::{ColumnDefinition, Constraint, Relation, SequenceDefinition, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::clauses::Like;
 use crate::session::grammar::SequenceOption;
-use datafusion::sql::sqlparser::ast::TableConstraint;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::ast::{AlterTableOperation, CreateIndex, Statement, TableConstraint};
 use storage::ColumnId;
 
 /// What INCLUDING can name.
@@ -33,6 +32,7 @@ pub fn columns(scope: Scope<'_>, like: &Like, first_id: u32) -> Result<Vec<NewCo
     number(&mut columns, first_id);
     if let (Relation::Table(table), Some(last)) = (found.relation(), columns.last_mut()) {
         last.constraints = constraints(table, &including)?;
+        last.indexes = if including.has("indexes") { unique_indexes(table)? } else { Vec::new() };
     }
     Ok(columns)
 }
@@ -74,20 +74,32 @@ fn of_column(scope: Scope<'_>, table: &TableDefinition, column: &ColumnDefinitio
     if !including.has("defaults") {
         copy.default = None;
     }
+    if !including.has("generated") {
+        copy.generated = None;
+    }
     let mut sequence = None;
     if copy.identity.is_some() {
         let own = scope.catalog.sequences_of(table.oid, Some(column.id)).next().map(|(_, own)| options(own));
         sequence = own.filter(|_| including.has("identity"));
         copy.identity = copy.identity.filter(|_| sequence.is_some());
     }
-    NewColumn { column: copy, constraints: Vec::new(), sequence }
+    NewColumn { column: copy, constraints: Vec::new(), sequence, indexes: Vec::new() }
 }
 
 fn of_view(name: &str, sql_type: &crate::types::SqlType) -> NewColumn {
     let (name, sql_type) = (name.to_string(), sql_type.clone());
-    let column =
-        ColumnDefinition { id: ColumnId(0), name, sql_type, not_null: false, default: None, identity: None, missing: None, digits: None };
-    NewColumn { column, constraints: Vec::new(), sequence: None }
+    let column = ColumnDefinition {
+        id: ColumnId(0),
+        name,
+        sql_type,
+        not_null: false,
+        default: None,
+        identity: None,
+        missing: None,
+        digits: None,
+        generated: None,
+    };
+    NewColumn { column, constraints: Vec::new(), sequence: None, indexes: Vec::new() }
 }
 
 fn number(columns: &mut [NewColumn], first_id: u32) {
@@ -111,17 +123,31 @@ fn constraints(table: &TableDefinition, including: &Including) -> Result<Vec<Tab
         Constraint::Check { name, expression } if including.has("constraints") => {
             Some(format!("CONSTRAINT {} CHECK ({expression})", quote(name)))
         }
-        Constraint::Unique { columns, primary, .. } if including.has("indexes") => {
-            let names = columns.iter().filter_map(|id| table.column_by_id(*id)).map(|column| quote(&column.name));
-            let kind = if *primary { "PRIMARY KEY" } else { "UNIQUE" };
-            Some(format!("{kind} ({})", names.collect::<Vec<_>>().join(", ")))
+        Constraint::Unique { name, .. } if including.has("indexes") && !table.is_of_index(name) => {
+            Some(describe::constraint_text(table, constraint, false))
         }
         Constraint::Check { .. } | Constraint::Unique { .. } | Constraint::Foreign(_) => None,
     };
     table.constraints.iter().filter_map(text).map(|text| parse(&text)).collect()
 }
 
+/// A constraint as a statement that adds it has it.
 fn parse(text: &str) -> Result<TableConstraint> {
-    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(text)?.parse_optional_table_constraint()?;
-    parsed.ok_or_else(|| SqlError::internal("a stored constraint cannot be read"))
+    match &*crate::session::parse::parse(&format!("ALTER TABLE t ADD {text}"))?[0].ast {
+        Statement::AlterTable(alter) => match &alter.operations[..] {
+            [AlterTableOperation::AddConstraint { constraint, .. }] => Ok(constraint.clone()),
+            _ => Err(SqlError::internal("a stored constraint cannot be read")),
+        },
+        _ => Err(SqlError::internal("a stored constraint cannot be read")),
+    }
+}
+
+/// The unique indexes of a table that no constraint stands for.
+fn unique_indexes(table: &TableDefinition) -> Result<Vec<CreateIndex>> {
+    let indexes = table.indexes.iter().filter(|index| index.unique);
+    let read = |text: String| match &*crate::session::parse::parse(&text)?[0].ast {
+        Statement::CreateIndex(create) => Ok(create.clone()),
+        _ => Err(SqlError::internal("a stored index cannot be read")),
+    };
+    indexes.map(|index| read(format!("CREATE UNIQUE INDEX ON t {}", index.definition))).collect()
 }

@@ -7,15 +7,13 @@
 use super::alter_table::refuse_retyping;
 use super::create_table;
 use super::decision::{Change, Check, Decision, Scope, place, put};
-use super::{Execution, checks, expressions, foreign_keys};
+use super::{Execution, expressions, foreign_keys, generated};
 use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::{quote, quote_qualified};
 use crate::catalog::{ColumnDefinition, Constraint, Relation, TableDefinition, columns};
 use crate::error::{Result, SqlError, SqlState};
-use crate::ingest::Target;
 use crate::ingest::assignment::check_assignment;
-use crate::ingest::copy_file::insert_rows;
 use crate::query::QueryContext;
 use crate::session::parse::{parse_expression, parse_query};
 use crate::types::SqlType;
@@ -48,29 +46,8 @@ impl Execution<'_> {
         check_using(&context, &found, retyping)?;
         let plan = context.plan(&Statement::Query(Box::new(parse_query(&query(&found, retyping)?)?))).await?;
         check_result(&context.output_schema(&plan), found.table()?, retyping)?;
-        let rows = context.run(plan).await?;
-        let oid = found.relation().oid();
-        // Own rows are read while they are being replaced: their files are held.
-        let _before = self.transaction.savepoint();
-        self.transaction.will_change_rows(oid);
-        self.transaction.relies_on_all_rows(oid);
-        self.transaction.depends_on(schema, name);
-        self.transaction.truncate(oid);
-        decision.changes.into_iter().for_each(|change| super::apply(self.transaction, change));
-        let context = self.context();
-        let on_rows = |check: &&Check| matches!(check, Check::ForeignKey { .. });
-        for check in decision.after.iter().filter(|check| !on_rows(check)) {
-            checks::run(&context, check).await.map_err(|error| cannot_cast_default(error, check, retyping))?;
-        }
-        let definition = context.view.catalog.get(schema, name).ok_or_else(|| SqlError::internal("a table vanished"))?.table()?.clone();
-        let target = Target::new(schema, name, definition);
-        insert_rows(&context, self.transaction, &target, None, rows).await?;
-        let context = self.context();
-        for check in decision.after.iter().filter(on_rows) {
-            self.rely_on_rows(&context, check);
-            checks::run(&context, check).await?;
-        }
-        Ok(())
+        let explain = |error, check: &Check| cannot_cast_default(error, check, retyping);
+        self.rewrite(&retyping.table, &query(&found, retyping)?, decision, explain).await
     }
 }
 
@@ -86,12 +63,13 @@ fn query(found: &Found<'_>, retyping: &Retyping<'_>) -> Result<String> {
         Some(using) if column.name == retyping.column => format!("{using} AS {}", quote(&column.name)),
         _ => quote(&column.name),
     };
-    let columns: Vec<String> = found.table()?.columns.iter().map(column).collect();
+    let columns: Vec<String> = found.table()?.columns.iter().filter(|column| column.generated.is_none()).map(column).collect();
     Ok(format!("SELECT {} FROM {}", columns.join(", "), quote_qualified(found.schema, found.name)))
 }
 
 fn check_result(output: &arrow::datatypes::Schema, table: &TableDefinition, retyping: &Retyping<'_>) -> Result<()> {
-    let Some(at) = table.columns.iter().position(|column| column.name == retyping.column) else { return Ok(()) };
+    let mut given = table.columns.iter().filter(|column| column.generated.is_none());
+    let Some(at) = given.position(|column| column.name == retyping.column) else { return Ok(()) };
     let (name, wanted) = (&retyping.column, retyping.sql_type.name());
     check_assignment(name, &retyping.sql_type, output.field(at)).map_err(|_| match retyping.using {
         Some(_) => {
@@ -122,6 +100,11 @@ fn decide(scope: Scope<'_>, found: &Found<'_>, retyping: &Retyping<'_>) -> Resul
     let mut table = found.table()?.clone();
     let old = table.require_column(found.name, &retyping.column)?.clone();
     refuse_retyping(scope, found, &old)?;
+    generated::refuse_retyping(&table, &old.name)?;
+    if old.generated.is_some() && retyping.using.is_some() {
+        return Err(SqlError::new(SqlState::INVALID_COLUMN_DEFINITION, "cannot specify USING when altering type of generated column")
+            .with_detail(format!("Column \"{}\" is a generated column.", old.name)));
+    }
     if old.identity.is_some() && !matches!(retyping.sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) {
         return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "identity column type must be smallint, integer, or bigint"));
     }
@@ -137,6 +120,8 @@ fn decide(scope: Scope<'_>, found: &Found<'_>, retyping: &Retyping<'_>) -> Resul
         column.missing = None;
     }
     decision.after.extend(table.columns.iter().filter(|column| column.id == new).filter_map(create_table::default_check));
+    let own = table.columns.iter().filter(|column| column.id == new);
+    decision.after.extend(own.filter_map(|column| generated::check_of((found.schema, found.name), column)));
     decision.after.extend(table.constraints.iter().filter_map(|constraint| match constraint {
         Constraint::Check { expression, .. } => {
             Some(Check::Condition { table: place(found), constraint: None, expression: expression.clone() })
@@ -219,7 +204,7 @@ fn renumber(table: &mut TableDefinition, old: ColumnId, new: ColumnId) {
     table.indexes.iter_mut().flat_map(|index| &mut index.columns).for_each(follow);
     for constraint in &mut table.constraints {
         match constraint {
-            Constraint::Unique { columns, .. } => columns.iter_mut().for_each(follow),
+            Constraint::Unique { columns, options, .. } => columns.iter_mut().chain(options.columns_mut()).for_each(follow),
             Constraint::Foreign(key) => {
                 key.columns.iter_mut().chain(&mut key.set_columns).for_each(follow);
                 if key.parent == table.oid {

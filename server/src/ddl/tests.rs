@@ -1,7 +1,7 @@
 //! Decisions on a small catalog, without a server.
 #![allow(clippy::unwrap_used)]
 
-use super::decision::{Change, Check, Decision, Ids, Scope};
+use super::decision::{Change, Check, Decision, Ids, KeyText, Scope};
 use super::{alter_table, create_table, drop, views};
 use crate::catalog::names::QualifiedName;
 use crate::catalog::{Catalog, Constraint, Dependency, Entry, Relation, TableDefinition, ViewDefinition};
@@ -142,7 +142,8 @@ fn create_table_errors() {
     let no_key = "there is no unique constraint matching given keys for referenced table \"t\"";
     assert_error("create table x (b text references t (b))", "42830", no_key);
     assert_error("create table x (a int default b)", "0A000", "cannot use column reference in DEFAULT expression");
-    assert_error("create table x (a int generated always as (1) stored)", "0A000", "a generated column is not supported");
+    let both = "both default and generation expression specified for column \"a\" of table \"x\"";
+    assert_error("create table x (a int default 1 generated always as (1) stored)", "42601", both);
     assert_error(
         "create table x (a json primary key)",
         "42704",
@@ -250,7 +251,14 @@ fn constraints_are_added_and_checked() {
     let mut catalog = catalog();
     let place = ("public".to_string(), "t".to_string());
     let unique = run(&mut catalog, 0, "alter table t add unique (b)").unwrap();
-    assert_eq!(unique.before, [Check::UniqueKeys { table: place.clone(), constraint: "t_b_key".into(), columns: vec!["b".into()] }]);
+    assert_eq!(
+        unique.before,
+        [Check::UniqueKeys {
+            table: place.clone(),
+            constraint: "t_b_key".into(),
+            key: KeyText { parts: vec![("b".into(), "b".into())], ..KeyText::default() }
+        }]
+    );
     let check = run(&mut catalog, 0, "alter table t add check (b <> '')").unwrap();
     let expression = "b <> ''".to_string();
     assert_eq!(check.after, [Check::Condition { table: place.clone(), constraint: Some("t_b_check".into()), expression }]);

@@ -170,9 +170,7 @@ impl Source {
         let rows = if shortened.is_empty() { all } else { shortened.iter().map(Vec::as_slice).collect() };
         let given: Vec<usize> = kept.iter().map(|index| given[*index]).collect();
         let columns = literals::columns(target, &given, &rows, parameters, &context.forms)?;
-        if overriding.is_none() {
-            check_identity(target, &given, |_| false)?;
-        }
+        check_identity(target, &given, overriding.is_some(), |_| false)?;
         let Some(columns) = columns else { return Ok(None) };
         Self::new(context, target, &given, &[], Input::Columns(columns, rows.len())).map(Some)
     }
@@ -254,9 +252,8 @@ pub(super) async fn plan(
     let plan = context.plan(&Statement::Query(Box::new(query))).await?;
     let columns = plan.schema().fields().len();
     check_count(columns, positions.len(), listed).map_err(|error| error.at_place(written.get(positions.len()).copied()))?;
-    if overriding.is_none() {
-        check_identity(target, &positions[..columns], |index| all_default.get(index).copied().unwrap_or(false))?;
-    }
+    let is_default = |index| all_default.get(index).copied().unwrap_or(false);
+    check_identity(target, &positions[..columns], overriding.is_some(), is_default)?;
     let untyped = (0..columns).map(|index| is_untyped_column(&plan, index)).collect();
     Ok(Planned { plan, columns, untyped, defaults: all_default })
 }
@@ -391,12 +388,17 @@ fn check_count(expressions: usize, columns: usize, listed: bool) -> Result<()> {
     Ok(())
 }
 
-/// GENERATED ALWAYS takes no value but DEFAULT.
-pub(super) fn check_identity(target: &Target, given: &[usize], is_default: impl Fn(usize) -> bool) -> Result<()> {
+/// GENERATED ALWAYS takes no value but DEFAULT, an identity any that OVERRIDING speaks of.
+pub(super) fn check_identity(target: &Target, given: &[usize], overridden: bool, is_default: impl Fn(usize) -> bool) -> Result<()> {
     for (index, position) in given.iter().enumerate() {
         let definition = &target.definition.columns[*position];
-        if definition.identity == Some(Identity::Always) && !is_default(index) {
-            let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", definition.name);
+        let message = || format!("cannot insert a non-DEFAULT value into column \"{}\"", definition.name);
+        if definition.generated.is_some() && !is_default(index) {
+            return Err(SqlError::new(SqlState::GENERATED_ALWAYS, message())
+                .with_detail(format!("Column \"{}\" is a generated column.", definition.name)));
+        }
+        if !overridden && definition.identity == Some(Identity::Always) && !is_default(index) {
+            let message = message();
             return Err(SqlError::new(SqlState::GENERATED_ALWAYS, message)
                 .with_detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", definition.name))
                 .with_hint("Use OVERRIDING SYSTEM VALUE to override."));

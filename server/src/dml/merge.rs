@@ -130,7 +130,7 @@ impl<'a> Merging<'a> {
             ids: RowIds::after_others(context, transaction, target),
             inserter: Inserter::new(context, target, KeysChanged::All)?,
             gone: OldKeys::of(&context.engine, &context.view.catalog, target, None)?,
-            changed: OldKeys::of(&context.engine, &context.view.catalog, target, Some(&clauses.updated()))?,
+            changed: OldKeys::of(&context.engine, &context.view.catalog, target, Some(&target.with_generated(&clauses.updated())))?,
             counts: Counts::default(),
         })
     }

@@ -5,13 +5,12 @@
 //! 3. A row without a counterpart is inserted; one with a counterpart is left out, or updates it: the old version is deleted, the new one
 //!    inserted. A second row for one counterpart is left out, or refused (21000) once it has been updated.
 
+use super::arbiters::arbiters;
 use super::insert::Source;
 use super::query::{named, plain_table, select};
 use super::returning::Returning;
 use super::rows::RowIds;
 use super::update::{assignments, strength};
-use crate::catalog::Constraint;
-use crate::catalog::names::fold;
 use crate::engine::aside::{self, Stop};
 use crate::engine::locks::{RowSet, RowStrength, TableMode};
 use crate::error::{Result, SqlError, SqlState};
@@ -30,7 +29,7 @@ use arrow::compute::{concat_batches, filter_record_batch, interleave, take_recor
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::sql::sqlparser::ast::{ConflictTarget, DoUpdate, Expr, Ident, OnConflict, OnConflictAction, Value};
+use datafusion::sql::sqlparser::ast::{DoUpdate, Expr, Ident, OnConflict, OnConflictAction, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -58,7 +57,7 @@ impl Conflicts {
         clause: &OnConflict,
         parameters: &[ScalarValue],
     ) -> Result<Self> {
-        let arbiters = arbiters(target, clause.conflict_target.as_ref())?;
+        let arbiters = arbiters(context, target, clause.conflict_target.as_ref())?;
         let update = match &clause.action {
             OnConflictAction::DoNothing => None,
             OnConflictAction::DoUpdate(_) if clause.conflict_target.is_none() => {
@@ -111,45 +110,6 @@ impl ConflictUpdate {
     }
 }
 
-/// The constraints that a conflict target means: all without one.
-fn arbiters(target: &Target, wanted: Option<&ConflictTarget>) -> Result<Vec<usize>> {
-    let constraints = target.definition.constraints.iter().enumerate();
-    let unique: Vec<_> = constraints.filter(|(_, constraint)| matches!(constraint, Constraint::Unique { .. })).collect();
-    let found: Vec<usize> = match wanted {
-        None => return Ok(unique.into_iter().map(|(place, _)| place).collect()),
-        Some(ConflictTarget::Columns(names)) => {
-            for name in names.iter().map(fold) {
-                let missing = || SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"));
-                target.definition.column(&name).ok_or_else(missing)?;
-            }
-            unique.iter().filter(|(_, c)| has_columns(target, c, names)).map(|(place, _)| *place).collect()
-        }
-        Some(ConflictTarget::OnConstraint(name)) => {
-            let name = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
-            let is_it = |constraint: &Constraint| constraint.name() == name && !target.definition.is_of_index(&name);
-            let found: Vec<_> = unique.iter().filter(|(_, constraint)| is_it(constraint)).map(|(place, _)| *place).collect();
-            if found.is_empty() {
-                let message = format!("constraint \"{name}\" for table \"{}\" does not exist", target.name);
-                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
-            }
-            found
-        }
-    };
-    match found.is_empty() {
-        true => Err(SqlError::new(
-            SqlState::INVALID_COLUMN_REFERENCE,
-            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-        )),
-        false => Ok(found),
-    }
-}
-
-fn has_columns(target: &Target, constraint: &Constraint, names: &[Ident]) -> bool {
-    let Constraint::Unique { columns, .. } = constraint else { return false };
-    let ids: Option<HashSet<_>> = names.iter().map(|name| target.definition.column(&fold(name)).map(|column| column.id)).collect();
-    ids.is_some_and(|ids| ids == columns.iter().copied().collect())
-}
-
 /// Inserts what has no counterpart, and leaves out or updates the rest; answers the number of rows inserted or updated.
 pub(super) async fn insert_with_conflicts(
     context: &QueryContext,
@@ -182,12 +142,13 @@ pub(super) async fn insert_with_conflicts(
     inserter.push(inserted).await?;
     if let (Some(update), false) = (&conflicts.update, plan.updates.is_empty()) {
         transaction.will_change_rows(target.oid());
-        old = OldKeys::of(&context.engine, &context.view.catalog, target, Some(&update.columns))?;
+        let changed = target.with_generated(&update.columns);
+        old = OldKeys::of(&context.engine, &context.view.catalog, target, Some(&changed))?;
         let (before, rows, ids) = updated_rows(target, update, &plan.existing, &plan.updates, &proposed)?;
         let values = old.of_rows(&before);
         old.add_updated(&values, &rows)?;
         lock_met(context, transaction, target, &plan.updates).await?;
-        ids.delete(context, transaction, target, strength(target, &update.columns)).await?;
+        ids.delete(context, transaction, target, strength(target, &changed)).await?;
         returning.add_updated(&rows)?;
         inserter.push(rows).await?;
     }
@@ -202,7 +163,8 @@ pub(super) async fn insert_with_conflicts(
 struct Plan {
     inserts: Vec<u32>,
     updates: Vec<(u32, FoundRow)>,
-    existing: Existing,
+    /// Rows that are there, whole.
+    existing: Vec<RecordBatch>,
     /// Rows for which others are left out: they are to be there.
     left_out: RowSet,
 }
@@ -215,7 +177,7 @@ async fn decide(
     proposed: RecordBatch,
 ) -> Result<Plan> {
     let (engine, units) = (context.engine.clone(), transaction.view().units(target.oid()));
-    let lookups = conflicts.arbiters.iter().map(|place| KeyLookup::new(target, *place)).collect::<Result<Vec<_>>>()?;
+    let lookups = conflicts.arbiters.iter().map(|place| KeyLookup::new(context, target, *place)).collect::<Result<Vec<_>>>()?;
     let (target, updates) = (target.clone(), conflicts.update.is_some());
     let work = move |stop: &Stop| {
         let proposed = [proposed];
@@ -231,11 +193,20 @@ async fn decide(
 /// Decides row by row, in their order.
 fn assort(table: u32, rows: usize, mut found: Vec<(Vec<Option<u128>>, Existing)>, updates: bool) -> Result<Plan> {
     let left_out = RowSet::new(table, RowStrength::Stay);
-    let mut plan = Plan { inserts: Vec::new(), updates: Vec::new(), existing: Existing::default(), left_out };
+    let mut plan = Plan { inserts: Vec::new(), updates: Vec::new(), existing: Vec::new(), left_out };
     let mut taken: Vec<HashSet<u128>> = vec![HashSet::new(); found.len()];
+    // The batches of all arbiters are put behind each other.
+    let mut first_batches = Vec::new();
+    for (_, existing) in &mut found {
+        first_batches.push(plan.existing.len());
+        plan.existing.append(&mut existing.batches);
+    }
     for row in 0..rows {
         let twice = found.iter().zip(&taken).any(|((hashes, _), taken)| hashes[row].is_some_and(|hash| taken.contains(&hash)));
-        let counterpart = found.iter().find_map(|(hashes, existing)| existing.rows.get(&hashes[row]?).copied());
+        let counterpart = found.iter().enumerate().find_map(|(arbiter, (hashes, existing))| {
+            let found = existing.rows.get(&hashes[row]?)?;
+            Some(FoundRow { batch: found.batch + first_batches[arbiter], ..*found })
+        });
         match (twice, counterpart) {
             // Of several for one counterpart only one may update it: that depends on the condition.
             (true, Some(counterpart)) if updates => plan.updates.push((row as u32, counterpart)),
@@ -252,8 +223,6 @@ fn assort(table: u32, rows: usize, mut found: Vec<(Vec<Option<u128>>, Existing)>
             taken.extend(hashes[row]);
         }
     }
-    // DO UPDATE has one arbiter.
-    plan.existing = found.pop().map(|(_, existing)| existing).unwrap_or_default();
     Ok(plan)
 }
 
@@ -266,7 +235,7 @@ fn twice_error() -> SqlError {
 fn updated_rows(
     target: &Target,
     update: &ConflictUpdate,
-    existing: &Existing,
+    existing: &[RecordBatch],
     updates: &[(u32, FoundRow)],
     proposed: &RecordBatch,
 ) -> Result<(RecordBatch, RecordBatch, RowIds)> {
@@ -294,10 +263,10 @@ async fn lock_met(context: &QueryContext, transaction: &mut Transaction, target:
 }
 
 /// The existing rows in the order of the updates.
-fn gather(target: &Target, existing: &Existing, updates: &[(u32, FoundRow)]) -> Result<RecordBatch> {
+fn gather(target: &Target, existing: &[RecordBatch], updates: &[(u32, FoundRow)]) -> Result<RecordBatch> {
     let places: Vec<_> = updates.iter().map(|(_, found)| (found.batch, found.index)).collect();
     let column = |i: usize| {
-        let arrays: Vec<&dyn Array> = existing.batches.iter().map(|batch| batch.column(i).as_ref()).collect();
+        let arrays: Vec<&dyn Array> = existing.iter().map(|batch| batch.column(i).as_ref()).collect();
         Ok(interleave(&arrays, &places)?)
     };
     let columns = (0..target.definition.columns.len()).map(column).collect::<Result<_>>()?;

@@ -125,10 +125,16 @@ impl Db {
             identity: None,
             missing: None,
             digits: None,
+            generated: None,
         };
         let mut constraints = vec![Constraint::Check { name: format!("{name}_a_check"), expression: "a < 1000000".into() }];
         if key {
-            constraints.push(Constraint::Unique { name: format!("{name}_pkey"), columns: vec![ColumnId(1)], primary: true });
+            constraints.push(Constraint::Unique {
+                name: format!("{name}_pkey"),
+                columns: vec![ColumnId(1)],
+                primary: true,
+                options: Default::default(),
+            });
         }
         let oid = self.engine.next_segment_id().0 as u32;
         let columns = vec![column(1, "a", SqlType::Int4), column(2, "b", SqlType::Text)];
@@ -449,6 +455,7 @@ async fn defaults_are_evaluated_and_identities_guarded() {
         identity,
         missing: None,
         digits: None,
+        generated: None,
     };
     let columns = vec![
         column(1, "id", SqlType::Int8, Some("nextval('public.d_id_seq'::regclass)"), None),
@@ -492,6 +499,7 @@ async fn with_and_identities() {
         identity,
         missing: None,
         digits: None,
+        generated: None,
     };
     let columns = vec![column(1, "id", Some(Identity::Always)), column(2, "n", None)];
     let table = TableDefinition {

@@ -48,6 +48,7 @@ pub async fn execute(
     let changed: Vec<usize> = assigned.keys().copied().collect();
     target::permit(context, &target, acl::UPDATE, &changed)?;
     let target = target.told_to(&context.rights(), &changed);
+    let changed = target.with_generated(&changed);
     let mut new_rows = NewRows::new(context, &target, &assigned)?;
     let mut inserter = Inserter::new(context, &target, KeysChanged::Columns(&changed))?;
     let mut old = OldKeys::of(&context.engine, &context.view.catalog, &target, Some(&changed))?;
@@ -75,7 +76,7 @@ pub(crate) fn strength(target: &Target, changed: &[usize]) -> RowStrength {
     let columns = &target.definition.columns;
     let is_changed = |id| changed.iter().any(|position| columns.get(*position).is_some_and(|column| column.id == id));
     let changes_key = |constraint: &Constraint| match constraint {
-        Constraint::Unique { columns, .. } => columns.iter().any(|id| is_changed(*id)),
+        Constraint::Unique { columns, options, .. } if options.is_of_columns() => columns.iter().any(|id| is_changed(*id)),
         _ => false,
     };
     if target.definition.constraints.iter().any(changes_key) { RowStrength::Gone } else { RowStrength::NoKeyUpdate }
@@ -190,11 +191,14 @@ fn split_subquery(query: &datafusion::sql::sqlparser::ast::Query) -> Result<Vec<
 }
 
 fn check_assignable(column: &ColumnDefinition, expression: &Expr) -> Result<()> {
-    if column.identity != Some(Identity::Always) || is_default(expression) {
-        return Ok(());
-    }
-    Err(SqlError::new(SqlState::GENERATED_ALWAYS, format!("column \"{}\" can only be updated to DEFAULT", column.name))
-        .with_detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name)))
+    let detail = match column.identity {
+        _ if is_default(expression) => return Ok(()),
+        _ if column.generated.is_some() => format!("Column \"{}\" is a generated column.", column.name),
+        Some(Identity::Always) => format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name),
+        _ => return Ok(()),
+    };
+    let message = format!("column \"{}\" can only be updated to DEFAULT", column.name);
+    Err(SqlError::new(SqlState::GENERATED_ALWAYS, message).with_detail(detail))
 }
 
 /// Makes new versions of rows from what the query yields.

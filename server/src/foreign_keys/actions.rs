@@ -98,15 +98,16 @@ impl<'a> Change<'a> {
 
     async fn carry_out(self, context: &QueryContext, transaction: &mut Transaction, rows: Rows) -> Result<Vec<Event>> {
         let child = &self.link.child;
-        let mut old = OldKeys::of(&context.engine, &transaction.view().catalog, child, Some(&self.columns))?;
-        let mut inserter = Inserter::new(context, child, KeysChanged::Columns(&self.columns))?;
+        let changed = child.with_generated(&self.columns);
+        let mut old = OldKeys::of(&context.engine, &transaction.view().catalog, child, Some(&changed))?;
+        let mut inserter = Inserter::new(context, child, KeysChanged::Columns(&changed))?;
         for (batch, keys) in rows.batches.iter().zip(&rows.keys) {
             let new = self.new_rows(context, batch, keys).await?;
             let values = old.of_rows(batch);
             old.add_updated(&values, &new)?;
             inserter.push(new).await?;
         }
-        row_ids(&rows).delete(context, transaction, child, strength(child, &self.columns)).await?;
+        row_ids(&rows).delete(context, transaction, child, strength(child, &changed)).await?;
         let (_, checks) = inserter.finish_unchecked(transaction).await?;
         Ok(old.events().into_iter().chain(checks).collect())
     }

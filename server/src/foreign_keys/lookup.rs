@@ -218,7 +218,7 @@ impl Rows {
         let columns = kept.num_columns() - 2;
         let (units, offsets) = (kept.column(columns).as_primitive::<UInt64Type>(), kept.column(columns + 1).as_primitive::<UInt32Type>());
         self.ids.extend((0..kept.num_rows()).map(|row| (SegmentId(units.value(row)), offsets.value(row))));
-        self.batches.push(target.rows(kept.columns()[..columns].to_vec(), kept.num_rows())?);
+        self.batches.push(RecordBatch::try_new(target.arrow.clone(), kept.columns()[..columns].to_vec())?);
         self.keys.push(found.into_iter().map(|(_, hash)| hash).collect());
         Ok(())
     }

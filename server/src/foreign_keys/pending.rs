@@ -1,4 +1,5 @@
-//! What a transaction owes to deferred foreign keys: the references that it made, and the keys that it took away.
+//! What a transaction owes to deferred constraints: to foreign keys the references that it made, and the keys that it took away; to unique ones
+//! the keys that it inserted.
 //!
 //! Keys are kept as they came, each statement's once, joined like a binary counter. Beyond [`KEYS_MAX`] of one foreign key they are forgotten,
 //! and the whole table is looked at in the end.
@@ -9,10 +10,12 @@ use super::link::Link;
 use super::whole;
 use crate::engine::locks::KeyMode;
 use crate::error::Result;
+use crate::ingest::unique::OwedKeys;
 use crate::session::transaction::Transaction;
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Keys that are remembered of one foreign key, at most.
@@ -22,6 +25,8 @@ const KEYS_MAX: usize = 1 << 16;
 #[derive(Clone, Debug, Default)]
 pub struct Pending {
     owed: BTreeMap<(u32, String), Owed>,
+    /// The same of unique constraints.
+    keys: BTreeMap<(u32, String), OwedKeys>,
     /// What SET CONSTRAINTS has said.
     pub modes: Modes,
 }
@@ -77,12 +82,27 @@ impl Modes {
 impl Pending {
     /// Whether nothing is owed.
     pub fn is_empty(&self) -> bool {
-        self.owed.is_empty()
+        self.owed.is_empty() && self.keys.is_empty()
     }
 
     /// What is owed to a foreign key.
     pub fn owed(&mut self, id: (u32, String)) -> &mut Owed {
         self.owed.entry(id).or_default()
+    }
+
+    /// Adds what is owed to a unique constraint.
+    pub fn owe_keys(&mut self, keys: OwedKeys) {
+        match self.keys.entry(keys.id()) {
+            Entry::Vacant(place) => drop(place.insert(keys)),
+            Entry::Occupied(mut known) => known.get_mut().join(keys),
+        }
+    }
+
+    /// Takes out what is owed to some unique constraints.
+    pub fn take_keys(&mut self, wanted: impl Fn(&(u32, String)) -> bool) -> BTreeMap<(u32, String), OwedKeys> {
+        let (taken, kept) = std::mem::take(&mut self.keys).into_iter().partition(|(id, _)| wanted(id));
+        self.keys = kept;
+        taken
     }
 
     /// Takes out what is owed to some.

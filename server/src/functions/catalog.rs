@@ -92,7 +92,29 @@ fn always(name: &'static str, value: ScalarValue) -> ScalarUDF {
 /// `pg_get_expr(adbin, adrelid)`: expressions are kept as text.
 fn get_expr() -> ScalarUDF {
     let signature = Signature::one_of(vec![TypeSignature::Any(2), TypeSignature::Any(3)], Volatility::Stable);
-    Function::of_rows("pg_get_expr", signature, DataType::Utf8View, |args| Ok(ScalarValue::Utf8View(as_text(&args[0]).map(String::from))))
+    Function::of_rows("pg_get_expr", signature, DataType::Utf8View, |args| {
+        let pretty = matches!(args.get(2), Some(ScalarValue::Boolean(Some(true))));
+        let bare = |text: &str| if pretty { without_parentheses(text).to_string() } else { text.to_string() };
+        Ok(ScalarValue::Utf8View(as_text(&args[0]).map(bare)))
+    })
+}
+
+/// A text without the parentheses that are around all of it.
+fn without_parentheses(text: &str) -> &str {
+    let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else { return text };
+    let (mut depth, mut quoted) = (0i32, false);
+    for byte in inner.bytes() {
+        match byte {
+            b'\'' => quoted = !quoted,
+            b'(' if !quoted => depth += 1,
+            b')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return text;
+        }
+    }
+    inner
 }
 
 /// `pg_size_pretty(bytes)`.

@@ -265,7 +265,8 @@ fn definitions(scope: &Arc<Scope>) -> Vec<ScalarUDF> {
             let column = args.get(1).and_then(as_integer).and_then(|column| usize::try_from(column).ok()).unwrap_or(0);
             let text = oid_of(&args[0]).and_then(|oid| {
                 let catalog = &scope.view.catalog;
-                describe::index(catalog, oid, column).or_else(|| plain_indexes::text(catalog, oid, column))
+                let pretty = is_true(args.get(2));
+                describe::index(catalog, oid, column).or_else(|| plain_indexes::text(catalog, oid, column, pretty))
             });
             Ok(ScalarValue::Utf8View(text.map(|text| if is_true(args.get(2)) { without_schema(&scope, text) } else { text })))
         })

@@ -2,6 +2,7 @@
 
 use super::Target;
 use super::expression::parse_expression;
+use super::generated::Generated;
 use super::row_text::failing_row;
 use crate::catalog::Constraint;
 use crate::error::{Result, SqlError, SqlState};
@@ -20,6 +21,7 @@ pub struct Checks {
 impl Checks {
     /// Compiles the table's CHECK constraints.
     pub fn compile(context: &QueryContext, target: &Target) -> Result<Self> {
+        target.prepare_generated(|| Generated::compile(context, target))?;
         // The time is put in when an expression is compiled.
         match target.definition.constraints.iter().filter_map(check).any(|(_, expression)| depends_on_time(expression)) {
             true => Self::compile_anew(context, target),

@@ -2,6 +2,7 @@
 
 use super::defaults::Default as ColumnDefault;
 use super::{Inserter, KeysChanged, Target};
+use crate::catalog::ColumnDefinition;
 use crate::copy::CopyDecoder;
 use crate::error::{Result, SqlError, SqlState};
 use crate::query::QueryContext;
@@ -109,13 +110,24 @@ impl CopyInto {
     }
 }
 
-/// Positions of named columns; all without names.
+/// 42P10 for a generated column in COPY's list.
+pub fn refuse_generated(column: &ColumnDefinition) -> Result<()> {
+    if column.generated.is_none() {
+        return Ok(());
+    }
+    let message = format!("column \"{}\" is a generated column", column.name);
+    Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).with_detail("Generated columns cannot be used in COPY."))
+}
+
+/// Positions of named columns; without names all but the generated ones.
 pub(super) fn positions(target: &Target, columns: Option<&[String]>) -> Result<Vec<usize>> {
-    let Some(names) = columns else { return Ok((0..target.definition.columns.len()).collect()) };
+    let all = &target.definition.columns;
+    let Some(names) = columns else { return Ok((0..all.len()).filter(|at| all[*at].generated.is_none()).collect()) };
     let mut positions = Vec::with_capacity(names.len());
     for name in names {
         target.definition.require_column(&target.name, name)?;
         let position = target.definition.columns.iter().position(|column| column.name == *name).unwrap_or_default();
+        refuse_generated(&all[position])?;
         if positions.contains(&position) {
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
         }

@@ -9,7 +9,7 @@ use crate::engine::io_error;
 use crate::error::Result;
 use crate::query::QueryContext;
 use crate::session::transaction::Transaction;
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::ArrayRef;
 use arrow::compute::interleave;
 use datafusion::physical_expr::PhysicalExpr;
 use std::path::Path;
@@ -89,7 +89,7 @@ impl JsonInto {
                 }
             });
         }
-        self.inserter.push(RecordBatch::try_new(self.target.arrow.clone(), columns)?).await
+        self.inserter.push(self.target.rows(columns, rows)?).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Target;
 use super::target::Told;
+use crate::types::SqlType;
 use crate::types::forms::ValueForms;
 use crate::types::output::ColumnEncoder;
 use arrow::array::{ArrayRef, RecordBatch};
@@ -27,11 +28,16 @@ pub fn failing_row(target: &Target, batch: &RecordBatch, row: usize) -> Option<S
 
 /// `(a, b)=(1, x)`. `arrays` are the values of `columns`, in that order. `None` if not all may be told.
 pub fn key(target: &Target, arrays: &[ArrayRef], columns: &[usize], row: usize) -> Option<String> {
-    let shown = match target.told() {
-        Told::Everything => true,
-        Told::Columns { readable, .. } => columns.iter().all(|column| readable.contains(column)),
-    };
+    let shown = tells(target, columns, false);
     shown.then(|| format!("({})=({})", names(target, columns), values(target, arrays, columns, row).join(", ")))
+}
+
+/// Whether all of these columns may be told; of expressions over them only to whoever may read the table.
+pub fn tells(target: &Target, columns: &[usize], in_expressions: bool) -> bool {
+    match target.told() {
+        Told::Everything => true,
+        Told::Columns { readable, .. } => !in_expressions && columns.iter().all(|column| readable.contains(column)),
+    }
 }
 
 fn names(target: &Target, columns: &[usize]) -> String {
@@ -40,14 +46,15 @@ fn names(target: &Target, columns: &[usize]) -> String {
 }
 
 fn values(target: &Target, arrays: &[ArrayRef], columns: &[usize], row: usize) -> Vec<String> {
-    arrays.iter().zip(columns).map(|(array, column)| value(target, array, *column, row)).collect()
+    arrays.iter().zip(columns).map(|(array, column)| value(&target.definition.columns[*column].sql_type, array, row)).collect()
 }
 
-fn value(target: &Target, array: &ArrayRef, column: usize, row: usize) -> String {
+/// One value.
+pub fn value(sql_type: &SqlType, array: &ArrayRef, row: usize) -> String {
     if array.is_null(row) {
         return "null".into();
     }
-    let encoder = ColumnEncoder::new(&target.definition.columns[column].sql_type, false, &ValueForms::default());
+    let encoder = ColumnEncoder::new(sql_type, false, &ValueForms::default());
     let mut text = BytesMut::new();
     if encoder.write(array, row, &mut text).is_err() {
         return "?".into();
@@ -68,7 +75,6 @@ mod tests {
     use super::*;
     use crate::access::rights::Rights;
     use crate::catalog::{Catalog, ColumnDefinition, TableDefinition};
-    use crate::types::SqlType;
     use arrow::array::{Int32Array, StringViewArray};
     use std::sync::Arc;
     use storage::ColumnId;
@@ -83,6 +89,7 @@ mod tests {
             identity: None,
             missing: None,
             digits: None,
+            generated: None,
         };
         let columns = vec![column(1, "id", SqlType::Int4), column(2, "x", SqlType::Text)];
         let table = TableDefinition {

@@ -1,11 +1,14 @@
 //! The table that a statement writes, and what is prepared once for all statements that write it.
 
 use super::constraints::Checks;
+use super::generated::Generated;
+use super::unique_key::Computed;
 use crate::access::acl::{self, Kind};
 use crate::access::rights::Rights;
 use crate::catalog::lookup::Found;
 use crate::catalog::{Relation, TableDefinition, columns};
-use crate::error::Result;
+use crate::ddl::generated::depending_on;
+use crate::error::{Result, SqlError};
 use crate::types::convert::rounded_to;
 use crate::types::forms::ValueForms;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -55,6 +58,8 @@ pub enum Told {
 struct Prepared {
     checks: OnceLock<Checks>,
     defaults: Mutex<HashMap<u32, ScalarValue>>,
+    keys: Mutex<HashMap<String, Arc<Computed>>>,
+    generated: OnceLock<Generated>,
 }
 
 impl Target {
@@ -89,7 +94,7 @@ impl Target {
         &self.told
     }
 
-    /// Complete rows of it: moments are rounded to the digits that their columns keep.
+    /// Complete rows of it: moments are rounded to the digits that their columns keep, generated columns computed.
     pub fn rows(&self, mut columns: Vec<ArrayRef>, count: usize) -> Result<RecordBatch> {
         for (column, values) in self.definition.columns.iter().zip(&mut columns) {
             if let Some(digits) = column.digits {
@@ -97,7 +102,37 @@ impl Target {
             }
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
-        Ok(RecordBatch::try_new_with_options(self.arrow.clone(), columns, &options)?)
+        let rows = RecordBatch::try_new_with_options(self.arrow.clone(), columns, &options)?;
+        if !self.is_computed() {
+            return Ok(rows);
+        }
+        let generated = self.prepared.generated.get().ok_or_else(|| SqlError::internal("generated columns were not prepared"))?;
+        generated.fill(self, &rows)
+    }
+
+    /// Whether it has generated columns.
+    fn is_computed(&self) -> bool {
+        self.definition.columns.iter().any(|column| column.generated.is_some())
+    }
+
+    /// Prepares the generated columns: whoever checks rows does so before there are any.
+    pub(super) fn prepare_generated(&self, compile: impl FnOnce() -> Result<Generated>) -> Result<()> {
+        if self.is_computed() && self.prepared.generated.get().is_none() {
+            let compiled = compile()?;
+            self.prepared.generated.get_or_init(|| compiled);
+        }
+        Ok(())
+    }
+
+    /// Positions of columns that change, with those that are computed of them.
+    pub fn with_generated(&self, changed: &[usize]) -> Vec<usize> {
+        let columns = &self.definition.columns;
+        let depends = |at: &usize| {
+            let depending = |name: &usize| depending_on(&self.definition, &columns[*name].name).any(|by| by.id == columns[*at].id);
+            !changed.contains(at) && changed.iter().any(depending)
+        };
+        let computed = (0..columns.len()).filter(|at| columns[*at].generated.is_some()).filter(depends);
+        changed.iter().copied().chain(computed).collect()
     }
 
     /// Its OID.
@@ -112,6 +147,16 @@ impl Target {
         }
         let compiled = compile()?;
         Ok(self.prepared.checks.get_or_init(|| compiled).clone())
+    }
+
+    /// How the keys of a unique constraint are computed, compiled when first asked for.
+    pub(super) fn computed_key(&self, constraint: &str, compile: impl FnOnce() -> Result<Computed>) -> Result<Arc<Computed>> {
+        if let Some(known) = self.prepared.keys.lock().get(constraint) {
+            return Ok(known.clone());
+        }
+        let compiled = Arc::new(compile()?);
+        self.prepared.keys.lock().insert(constraint.to_string(), compiled.clone());
+        Ok(compiled)
     }
 
     /// The constant default of a column, computed when first asked for.

@@ -7,28 +7,28 @@
 //! 3. Before that they are locked ([`KeyChecks::locks`]): who inserts the same key waits. The log gets a 64-bit fingerprint of each, up to a number,
 //!    and refuses what no lock has kept apart.
 //!
-//! A key with a NULL is never equal to another.
+//! A key with a NULL is never equal to another, unless NULLS NOT DISTINCT says so. What a row's key is, [`super::unique_key`] says.
 //!
 //! Memory: 16 bytes a key and the set's slack, reserved from the pool. Two different keys are taken for equal only if two independent 64-bit
 //! hashes agree, one of them keyed at random. A load whose keys do not fit is refused (53200) with a hint to load in parts.
 
-use super::key_form::{key_type, key_values, merges_values};
-use super::row_text;
+use super::key_form::merges_values;
+use super::unique_key::{Key, PROBE_BATCH_ROWS};
 use super::writer::scan_schema;
 use super::{KeysChanged, Target};
-use crate::catalog::{Constraint, columns};
+use crate::catalog::columns;
 use crate::engine::Engine;
 use crate::engine::aside::{self, Stop};
 use crate::engine::locks::{KeyMode, KeySet, RowSet, RowStrength};
 use crate::error::{Result, SqlError, SqlState};
+use crate::query::QueryContext;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
-use arrow::buffer::NullBuffer;
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::hash::RandomState;
+use std::sync::{Arc, LazyLock};
 use storage::scan::{ScanMetrics, morsels};
 use storage::{ColumnId, ColumnPredicate, ColumnSpec, ColumnStatistics, Scan, ScanRequest, SegmentId, Store, Unit, UnitSource};
 
@@ -46,47 +46,39 @@ const EQUALITIES_MAX: usize = 8;
 const KEY_BYTES: usize = 32;
 /// Fingerprints in the cache of inlined units, before it is emptied.
 const CACHE_FINGERPRINTS_MAX: usize = 1 << 20;
-/// Rows per batch of a look-up.
-const PROBE_BATCH_ROWS: usize = 8192;
+
+/// Keys are told apart by a hash that nobody outside this process can compute.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// The unique constraints of a table that a statement may break.
 pub struct KeyChecks {
     checks: Vec<KeyCheck>,
     memory: MemoryReservation,
-    hasher: RandomState,
 }
 
 /// One unique constraint, and the keys that the statement inserts.
 struct KeyCheck {
-    key: Key,
+    key: Arc<Key>,
+    /// The first key that the statement itself has twice, if that is found out in the end.
+    twice: Option<SqlError>,
     seen: HashSet<u128>,
     fingerprints: Option<Vec<u64>>,
-    values: Vec<KeyValues>,
-}
-
-/// A unique key of a table.
-struct Key {
-    constraint: String,
-    /// Positions of its columns in the table.
-    columns: Vec<usize>,
-    specs: Vec<ColumnSpec>,
-    converter: RowConverter,
-    /// Of table and constraint: equal keys of different constraints have different fingerprints.
-    seed: u64,
+    /// The values of those inputs that are parts of the key as they are.
+    values: Vec<(usize, KeyValues)>,
 }
 
 impl KeyChecks {
     /// Checks of the constraints that the statement may break.
-    pub fn new(engine: &Engine, target: &Target, changed: KeysChanged<'_>) -> Result<Self> {
-        let memory = MemoryConsumer::new("unique keys").register(&engine.runtime.memory_pool);
-        let keys = target.definition.constraints.iter().filter_map(|constraint| Key::new(target, constraint).transpose());
+    pub fn new(context: &QueryContext, target: &Target, changed: KeysChanged<'_>) -> Result<Self> {
+        let memory = MemoryConsumer::new("unique keys").register(&context.engine.runtime.memory_pool);
+        let keys = target.definition.constraints.iter().filter_map(|constraint| Key::new(context, target, constraint).transpose());
         let keys = keys.collect::<Result<Vec<_>>>()?;
         let may_break = |key: &Key| match changed {
             KeysChanged::All => true,
             KeysChanged::Columns(columns) => key.columns.iter().any(|column| columns.contains(column)),
         };
         let checks = keys.into_iter().filter(may_break).map(KeyCheck::new).collect::<Result<_>>()?;
-        Ok(Self { checks, memory, hasher: RandomState::new() })
+        Ok(Self { checks, memory })
     }
 
     /// Whether there is nothing to check.
@@ -98,24 +90,30 @@ impl KeyChecks {
     pub fn add(&mut self, target: &Target, batch: &RecordBatch) -> Result<()> {
         let bytes = batch.num_rows() * KEY_BYTES * self.checks.len();
         self.memory.try_grow(bytes).map_err(too_many_keys)?;
-        let hasher = &self.hasher;
-        self.checks.iter_mut().try_for_each(|check| check.add(target, batch, hasher))
+        self.checks.iter_mut().try_for_each(|check| check.add(target, batch, &HASHER))
     }
 
     /// What to lock, so that others who insert the same keys wait.
     pub fn locks(&self) -> impl Iterator<Item = KeySet> + '_ {
-        let inserts = self.checks.iter().filter(|check| !check.seen.is_empty());
-        inserts.map(|check| KeySet {
-            space: check.key.seed ^ INSERTED_SPACE,
-            mode: KeyMode::Exclusive,
-            fingerprints: check.fingerprints.clone(),
-        })
+        self.checks.iter().filter(|check| !check.seen.is_empty()).map(KeyCheck::lock)
     }
 
     /// What the log knows the keys by, or `None` for too many.
     pub fn fingerprints(&self) -> Option<Vec<u64>> {
-        let all = self.checks.iter().map(|check| check.fingerprints.as_deref()).collect::<Option<Vec<_>>>()?.concat();
-        (all.len() <= FINGERPRINTS_MAX).then_some(all)
+        listed(&self.checks)
+    }
+
+    /// Takes out the checks of constraints that are deferred, as what is owed to them.
+    pub fn take_deferred(&mut self, target: &Target, is_deferred: impl Fn(&str, bool) -> bool) -> Option<Deferred> {
+        let later = |check: &mut KeyCheck| check.key.deferrable && is_deferred(&check.key.constraint, check.key.deferred);
+        let later: Vec<KeyCheck> = self.checks.extract_if(.., later).collect();
+        if later.is_empty() {
+            return None;
+        }
+        let (locks, fingerprints) = (later.iter().map(KeyCheck::lock).collect(), listed(&later));
+        let memory = Arc::new(self.memory.take());
+        let owed = |check: KeyCheck| OwedKeys { target: target.clone(), key: check.key, seen: check.seen, memory: vec![memory.clone()] };
+        Some(Deferred { locks, fingerprints, owed: later.into_iter().map(owed).collect() })
     }
 
     /// Looks for the keys among the live rows of `units`: 23505 if one is there.
@@ -124,7 +122,7 @@ impl KeyChecks {
         let (keys, target, engine) = (self.clone(), target.clone(), engine.clone());
         let look = move |stop: &Stop| {
             let (store, cache) = (&engine.store, &engine.key_cache);
-            keys.checks.iter().try_for_each(|check| check.look((store, cache), &target, &units, &keys.hasher, stop))
+            keys.checks.iter().try_for_each(|check| check.look((store, cache), &target, &units, &HASHER, stop))
         };
         if touches_files { aside::run(CHECK, look).await } else { look(&Stop::default()) }
     }
@@ -134,17 +132,32 @@ impl KeyChecks {
         let (keys, table, engine) = (self.clone(), target.oid(), engine.clone());
         let look = move |stop: &Stop| {
             let mut rows = RowSet::new(table, RowStrength::Stay);
-            keys.checks.iter().try_for_each(|check| check.find(&engine.store, &units, &keys.hasher, &mut rows, stop))?;
+            keys.checks.iter().try_for_each(|check| check.find(&engine.store, &units, &HASHER, &mut rows, stop))?;
             Ok(rows)
         };
         aside::run(CHECK, look).await
     }
 }
 
+/// Keys of constraints that are checked later.
+pub struct Deferred {
+    /// What to lock, so that others who insert the same keys wait.
+    pub locks: Vec<KeySet>,
+    /// What the log knows them by, or `None` for too many.
+    pub fingerprints: Option<Vec<u64>>,
+    /// What is to be looked at later.
+    pub owed: Vec<OwedKeys>,
+}
+
+fn listed(checks: &[KeyCheck]) -> Option<Vec<u64>> {
+    let all = checks.iter().map(|check| check.fingerprints.as_deref()).collect::<Option<Vec<_>>>()?.concat();
+    (all.len() <= FINGERPRINTS_MAX).then_some(all)
+}
+
 impl KeyCheck {
     fn new(key: Key) -> Result<Self> {
-        let values = key.specs.iter().map(KeyValues::new).collect::<Result<_>>()?;
-        Ok(Self { key, seen: HashSet::new(), fingerprints: Some(Vec::new()), values })
+        let values = key.values()?;
+        Ok(Self { key: Arc::new(key), twice: None, seen: HashSet::new(), fingerprints: Some(Vec::new()), values })
     }
 
     fn add(&mut self, target: &Target, batch: &RecordBatch, hasher: &RandomState) -> Result<()> {
@@ -152,11 +165,15 @@ impl KeyCheck {
         let hashes = self.key.hashes(&arrays, hasher)?;
         for (row, hash) in hashes.iter().enumerate() {
             if hash.is_some_and(|hash| !self.seen.insert(hash)) {
-                return Err(self.key.violated(target, &arrays, row));
+                match self.key.deferrable {
+                    false => return Err(self.key.violated(target, &arrays, row)),
+                    true if self.twice.is_none() => self.twice = Some(self.key.violated(target, &arrays, row)),
+                    true => {}
+                }
             }
         }
-        for (values, array) in self.values.iter_mut().zip(&arrays) {
-            values.add(array)?;
+        for (input, values) in &mut self.values {
+            values.add(&arrays[*input])?;
         }
         self.list(hashes.into_iter().flatten());
         Ok(())
@@ -170,9 +187,12 @@ impl KeyCheck {
         }
     }
 
+    fn lock(&self) -> KeySet {
+        KeySet { space: self.key.seed ^ INSERTED_SPACE, mode: KeyMode::Exclusive, fingerprints: self.fingerprints.clone() }
+    }
+
     fn predicates(&self) -> Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)> {
-        let predicate = |(spec, values): (&ColumnSpec, &KeyValues)| (spec.clone(), Arc::new(values.clone()) as Arc<dyn ColumnPredicate>);
-        self.key.specs.iter().zip(&self.values).map(predicate).collect()
+        self.key.predicates(self.values.iter().cloned())
     }
 
     fn may_be_in_a_segment(&self, units: &[Unit]) -> bool {
@@ -183,7 +203,8 @@ impl KeyCheck {
         let excluded = |values: &KeyValues, summary: &storage::SegmentSummary| {
             summary.column(values.column).is_some_and(|statistics| !values.may_match(&statistics, summary.rows))
         };
-        !self.seen.is_empty() && summaries.into_iter().any(|summary| !self.values.iter().any(|values| excluded(values, summary)))
+        let telling = || self.values.iter().map(|(_, values)| values).filter(|values| self.key.is_told_by(values));
+        !self.seen.is_empty() && summaries.into_iter().any(|summary| !telling().any(|values| excluded(values, summary)))
     }
 
     fn look(
@@ -194,6 +215,9 @@ impl KeyCheck {
         hasher: &RandomState,
         stop: &Stop,
     ) -> Result<()> {
+        if let Some(violated) = &self.twice {
+            return Err(violated.clone());
+        }
         if self.seen.is_empty() {
             return Ok(());
         }
@@ -241,9 +265,9 @@ impl KeyCheck {
             for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
                 stop.check()?;
                 let batch = batch?;
-                let (keys, ids) = batch.columns().split_at(batch.num_columns() - 2);
+                let (inputs, ids) = batch.columns().split_at(batch.num_columns() - 2);
                 let (in_unit, offsets): (&UInt64Array, &UInt32Array) = (ids[0].as_primitive(), ids[1].as_primitive());
-                let hashes = self.key.hashes(keys, hasher)?;
+                let hashes = self.key.hashes(inputs, hasher)?;
                 let found = hashes.iter().enumerate().filter(|(_, hash)| hash.is_some_and(|hash| self.seen.contains(&hash)));
                 found.for_each(|(row, _)| rows.add(SegmentId(in_unit.value(row)), offsets.value(row)));
             }
@@ -252,47 +276,74 @@ impl KeyCheck {
     }
 }
 
-impl Key {
-    fn new(target: &Target, constraint: &Constraint) -> Result<Option<Self>> {
-        let Constraint::Unique { name, columns, .. } = constraint else { return Ok(None) };
-        let all = columns::storage_columns(&target.definition)?;
-        let position = |id: &ColumnId| all.iter().position(|spec| spec.id == *id);
-        let Some(positions) = columns.iter().map(position).collect::<Option<Vec<_>>>() else {
-            return Err(SqlError::internal(format!("constraint \"{name}\" names a column that is gone")));
-        };
-        let specs: Vec<ColumnSpec> = positions.iter().map(|position| all[*position].clone()).collect();
-        let converter = RowConverter::new(specs.iter().map(|spec| SortField::new(key_type(&spec.data_type))).collect())?;
-        let seed = stable_hash(u64::from(target.oid()), name.as_bytes());
-        Ok(Some(Self { constraint: name.clone(), columns: positions, specs, converter, seed }))
+/// Keys that statements have inserted under a constraint that is checked later.
+#[derive(Clone)]
+pub struct OwedKeys {
+    target: Target,
+    key: Arc<Key>,
+    seen: HashSet<u128>,
+    memory: Vec<Arc<MemoryReservation>>,
+}
+
+impl std::fmt::Debug for OwedKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwedKeys").field("constraint", &self.key.constraint).field("keys", &self.seen.len()).finish()
+    }
+}
+
+impl OwedKeys {
+    /// By what the constraint is known in a transaction: OID of the table, name.
+    pub fn id(&self) -> (u32, String) {
+        (self.target.oid(), self.key.constraint.clone())
     }
 
-    /// A hash of each row's key; `None` where the key has a NULL.
-    fn hashes(&self, arrays: &[ArrayRef], hasher: &RandomState) -> Result<Vec<Option<u128>>> {
-        let nulls = arrays.iter().fold(None, |nulls, array| NullBuffer::union(nulls.as_ref(), array.logical_nulls().as_ref()));
-        let keys = arrays.iter().map(key_values).collect::<Result<Vec<_>>>()?;
-        let rows = self.converter.convert_columns(&keys)?;
-        let hash = |(row, key): (usize, arrow::row::Row<'_>)| {
-            let known = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-            known.then(|| (u128::from(hasher.hash_one(key.data())) << 64) | u128::from(stable_hash(self.seed, key.data())))
-        };
-        Ok(rows.iter().enumerate().map(hash).collect())
+    /// Takes what a later statement owes to the same constraint.
+    pub fn join(&mut self, later: Self) {
+        self.seen.extend(later.seen);
+        self.memory.extend(later.memory);
+        (self.target, self.key) = (later.target, later.key);
     }
 
-    /// A scan of the key's columns, with the ids of rows behind them or not.
-    fn request(&self, predicates: Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)>, row_ids: bool) -> ScanRequest {
-        let schema = scan_schema(&self.specs, row_ids);
-        ScanRequest { projection: self.specs.clone(), schema, predicates, row_ids, batch_rows: PROBE_BATCH_ROWS }
+    /// 23505 if one of the keys is there twice among the live rows of `units`. All of the key's columns are read.
+    pub async fn check(self, store: Arc<Store>, units: Arc<Vec<Unit>>) -> Result<()> {
+        aside::run(CHECK, move |stop| self.look(&store, &units, stop)).await
     }
 
-    fn violated(&self, target: &Target, arrays: &[ArrayRef], row: usize) -> SqlError {
-        let message = format!("duplicate key value violates unique constraint \"{}\"", self.constraint);
-        let key = row_text::key(target, arrays, &self.columns, row);
-        let error =
-            SqlError::new(SqlState::UNIQUE_VIOLATION, message).of_table(&target.schema, &target.name).of_constraint(&self.constraint);
-        match key {
-            Some(key) => error.with_detail(format!("Key {key} already exists.")),
-            None => error,
+    fn look(&self, store: &Arc<Store>, units: &[Unit], stop: &Stop) -> Result<()> {
+        let request = Arc::new(self.key.request(Vec::new(), false));
+        let metrics = Arc::new(ScanMetrics::default());
+        let mut found = HashSet::new();
+        for morsel in morsels(units, &request, usize::MAX, &metrics) {
+            for batch in Scan::new(store.clone(), request.clone(), morsel, metrics.clone()) {
+                stop.check()?;
+                let batch = batch?;
+                let hashes = self.key.hashes(batch.columns(), &HASHER)?;
+                let is_second = |hash: &Option<u128>| hash.is_some_and(|hash| self.seen.contains(&hash) && !found.insert(hash));
+                if let Some(row) = hashes.iter().position(is_second) {
+                    return Err(self.key.violated(&self.target, batch.columns(), row));
+                }
+            }
         }
+        Ok(())
+    }
+}
+
+impl Key {
+    /// What is collected of the values of those inputs that are parts of the key as they are.
+    fn values(&self) -> Result<Vec<(usize, KeyValues)>> {
+        let values = |input: usize| Ok((input, KeyValues::new(&self.specs[input])?));
+        self.plain_parts().into_iter().map(values).collect()
+    }
+
+    /// Whether a row without one of these values in their column has none of the keys: NULLs are not among the values.
+    fn is_told_by(&self, values: &KeyValues) -> bool {
+        !(self.nulls_equal && values.with_null)
+    }
+
+    /// What a scan can leave out.
+    fn predicates(&self, values: impl Iterator<Item = (usize, KeyValues)>) -> Vec<(ColumnSpec, Arc<dyn ColumnPredicate>)> {
+        let telling = values.filter(|(_, values)| self.is_told_by(values));
+        telling.map(|(input, values)| (self.specs[input].clone(), Arc::new(values) as Arc<dyn ColumnPredicate>)).collect()
     }
 }
 
@@ -332,16 +383,19 @@ pub(crate) struct KeyValues {
     scalars: Vec<ArrayRef>,
     /// Whether values that differ can be one key: nothing is excluded then.
     merged: bool,
+    /// Whether there was a NULL.
+    with_null: bool,
 }
 
 impl KeyValues {
     pub(crate) fn new(spec: &ColumnSpec) -> Result<Self> {
         let converter = Arc::new(RowConverter::new(vec![SortField::new(spec.data_type.clone())])?);
         let merged = merges_values(&spec.data_type);
-        Ok(Self { column: spec.id, converter, values: BTreeSet::new(), listed: true, scalars: Vec::new(), merged })
+        Ok(Self { column: spec.id, converter, values: BTreeSet::new(), listed: true, scalars: Vec::new(), merged, with_null: false })
     }
 
     pub(crate) fn add(&mut self, array: &ArrayRef) -> Result<()> {
+        self.with_null |= array.null_count() > 0;
         if self.merged {
             return Ok(());
         }
@@ -424,23 +478,26 @@ pub struct KeyCache {
     units: Mutex<HashMap<KeyedUnit, Arc<[u64]>>>,
 }
 
-/// A unit, and the seed of a key.
+/// A unit, and what stands for a key.
 type KeyedUnit = (SegmentId, u64);
 
 impl KeyCache {
     /// Whether a unit holds a row, live or deleted, with one of the fingerprints.
     fn holds_any(&self, store: &Arc<Store>, key: &Key, unit: &Unit, listed: &HashSet<u64>, hasher: &RandomState) -> Result<bool> {
-        let fingerprints = self.of_unit(unit.id, key.seed, || Self::read(store, key, unit, hasher))?;
+        let fingerprints = match self.of_unit(unit.id, key.cache_key, || Self::read(store, key, unit, hasher)) {
+            Err(_) if key.may_fail() => return Ok(true),
+            found => found?,
+        };
         Ok(fingerprints.iter().any(|fingerprint| listed.contains(fingerprint)))
     }
 
-    /// The fingerprints of the keys in an inlined unit, the deleted ones included; `seed` says of which key.
-    pub(crate) fn of_unit(&self, unit: SegmentId, seed: u64, read: impl FnOnce() -> Result<Arc<[u64]>>) -> Result<Arc<[u64]>> {
-        if let Some(known) = self.units.lock().get(&(unit, seed)) {
+    /// The fingerprints of the keys in an inlined unit, the deleted ones included; `key` says of which.
+    pub(crate) fn of_unit(&self, unit: SegmentId, key: u64, read: impl FnOnce() -> Result<Arc<[u64]>>) -> Result<Arc<[u64]>> {
+        if let Some(known) = self.units.lock().get(&(unit, key)) {
             return Ok(known.clone());
         }
         let fingerprints = read()?;
-        self.keep((unit, seed), fingerprints.clone());
+        self.keep((unit, key), fingerprints.clone());
         Ok(fingerprints)
     }
 
@@ -496,9 +553,9 @@ pub struct Existing {
 
 impl KeyLookup {
     /// A look-up by the unique constraint at this place among the table's constraints.
-    pub fn new(target: &Target, constraint: usize) -> Result<Self> {
+    pub fn new(context: &QueryContext, target: &Target, constraint: usize) -> Result<Self> {
         let constraint = target.definition.constraints.get(constraint);
-        let key = constraint.map(|constraint| Key::new(target, constraint)).transpose()?.flatten();
+        let key = constraint.map(|constraint| Key::new(context, target, constraint)).transpose()?.flatten();
         let key = key.ok_or_else(|| SqlError::internal("a unique constraint was expected"))?;
         Ok(Self { key, hasher: RandomState::new() })
     }
@@ -534,16 +591,16 @@ impl KeyLookup {
     }
 
     fn request(&self, target: &Target, batches: &[RecordBatch]) -> Result<ScanRequest> {
-        let mut values = self.key.specs.iter().map(KeyValues::new).collect::<Result<Vec<_>>>()?;
+        let mut values = self.key.values()?;
         for batch in batches {
-            for (values, column) in values.iter_mut().zip(&self.key.columns) {
-                values.add(batch.column(*column))?;
+            for (input, values) in &mut values {
+                values.add(batch.column(self.key.columns[*input]))?;
             }
         }
-        let predicates = self.key.specs.iter().cloned().zip(values.into_iter().map(|values| Arc::new(values) as Arc<dyn ColumnPredicate>));
+        let predicates = self.key.predicates(values.into_iter());
         let projection = columns::storage_columns(&target.definition)?;
         let schema = scan_schema(&projection, true);
-        Ok(ScanRequest { projection, schema, predicates: predicates.collect(), row_ids: true, batch_rows: PROBE_BATCH_ROWS })
+        Ok(ScanRequest { projection, schema, predicates, row_ids: true, batch_rows: PROBE_BATCH_ROWS })
     }
 
     fn keep(&self, wanted: &HashSet<u128>, batch: RecordBatch, existing: &mut Existing, memory: &MemoryReservation) -> Result<()> {

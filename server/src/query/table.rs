@@ -181,7 +181,7 @@ fn row_id_fields() -> [Field; 2] {
 fn constraints(definition: &TableDefinition) -> Constraints {
     let position = |id| definition.columns.iter().position(|column| column.id == id);
     let keys = definition.constraints.iter().filter_map(|constraint| match constraint {
-        TableConstraint::Unique { columns, primary: true, .. } => {
+        TableConstraint::Unique { columns, primary: true, options, .. } if !options.deferrable => {
             columns.iter().map(|id| position(*id)).collect::<Option<Vec<_>>>().map(Constraint::PrimaryKey)
         }
         _ => None,

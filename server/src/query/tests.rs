@@ -88,6 +88,7 @@ fn column(id: u32, name: &str, sql_type: SqlType) -> ColumnDefinition {
         identity: None,
         missing: None,
         digits: None,
+        generated: None,
     }
 }
 

@@ -5,10 +5,16 @@
 //! - `CREATE TABLE name (..., LIKE source INCLUDING ..., ...)`: kept as a column of a type of its own, see [`like`].
 //! - `CREATE VIEW ... WITH (option)`: `option = true`.
 //! - `ON DELETE SET NULL (columns)`, see [`set_columns`].
+//! - `UNIQUE (columns) INCLUDE (columns)`, see [`included`].
+//! - `ON CONFLICT (expressions) WHERE condition`, see [`inferred`].
 //! - `CREATE UNLOGGED TABLE`: a table as any other. It survives a crash, which is more than was asked for.
 
+mod arbiters;
+mod include;
 mod set_columns;
 
+pub use arbiters::{Inferred, inferred};
+pub use include::included;
 pub use set_columns::set_columns;
 
 use super::parse;
@@ -55,8 +61,10 @@ pub fn cut(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Cut) {
     let mut cut = Cut::default();
     if is_word(tokens.first(), "INSERT") || is_word(tokens.first(), "WITH") {
         cut.overriding = cut_overriding(&mut tokens);
+        arbiters::cut(&mut tokens);
     } else if is_word(tokens.first(), "ALTER") {
         set_columns::cut(&mut tokens);
+        include::cut(&mut tokens);
     } else if is_word(tokens.first(), "CREATE") {
         set_columns::cut(&mut tokens);
         if is_word(tokens.get(1), "UNLOGGED") {
@@ -66,6 +74,7 @@ pub fn cut(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Cut) {
             write_values(&mut tokens, open);
         }
         if let Some(open) = table_list(&tokens) {
+            include::cut(&mut tokens);
             cut.no_data = cut_with_data(&mut tokens);
             cut.column_names = cut_column_names(&mut tokens, open);
             cut.likes = cut_likes(&mut tokens, open);

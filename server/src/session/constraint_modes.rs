@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Constraint};
 use crate::error::{Result, SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::ObjectName;
 
-/// Sets when foreign keys are checked, until the block ends; no names: all that can be deferred.
+/// Sets when constraints are checked, until the block ends; no names: all that can be deferred.
 pub(super) async fn set(session: &mut Session, names: &[ObjectName], deferred: bool) -> Result<Outcome> {
     let outcome = Ok(Outcome::Done("SET CONSTRAINTS".into()));
     if session.block.as_ref().is_none_or(|block| block.implicit) {
@@ -27,7 +27,7 @@ pub(super) async fn set(session: &mut Session, names: &[ObjectName], deferred: b
     outcome
 }
 
-/// The foreign keys of a name, in the first schema that has a constraint of it: (OID of the table, name).
+/// The deferrable constraints of a name, in the first schema that has a constraint of it: (OID of the table, name).
 fn found(catalog: &Catalog, name: &QualifiedName, search_path: &[String]) -> Result<Vec<(u32, String)>> {
     let schemas: Vec<&String> = match &name.schema {
         Some(schema) if !catalog.schemas.contains_key(schema) => {
@@ -46,6 +46,7 @@ fn found(catalog: &Catalog, name: &QualifiedName, search_path: &[String]) -> Res
         }
         let deferrable = |(table, constraint): (u32, &Constraint)| match constraint {
             Constraint::Foreign(key) if key.deferrable => Ok((table, key.name.clone())),
+            Constraint::Unique { name, options, .. } if options.deferrable => Ok((table, name.clone())),
             _ => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("constraint \"{}\" is not deferrable", name.name))),
         };
         return named.into_iter().map(deferrable).collect();

@@ -11,7 +11,7 @@ use crate::copy::to_file;
 use crate::error::{Result, SqlError, SqlState};
 use crate::ingest::Target;
 use crate::ingest::copy_file::{copy_file, copy_parquet};
-use crate::ingest::copy_in::CopyInto;
+use crate::ingest::copy_in::{CopyInto, refuse_generated};
 use crate::ingest::copy_json::copy_json;
 use crate::query::QueryContext;
 use crate::session::parse::parse_query;
@@ -79,9 +79,10 @@ fn source_query(context: &QueryContext, source: &CopySource) -> Result<ast::Stat
 
 /// The columns that a list names, or all.
 fn copied_columns(relation: &str, table: &TableDefinition, listed: Option<&[String]>) -> Result<Vec<String>> {
-    let Some(listed) = listed else { return Ok(table.columns.iter().map(|column| column.name.clone()).collect()) };
+    let given = || table.columns.iter().filter(|column| column.generated.is_none());
+    let Some(listed) = listed else { return Ok(given().map(|column| column.name.clone()).collect()) };
     for (at, name) in listed.iter().enumerate() {
-        table.require_column(relation, name)?;
+        refuse_generated(table.require_column(relation, name)?)?;
         if listed[..at].contains(name) {
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
         }

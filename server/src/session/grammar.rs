@@ -618,7 +618,7 @@ pub fn refusal_of(tokens: &[TokenWithSpan]) -> Option<GrammarError> {
     if (starts("CREATE", "TABLE") || starts("ALTER", "TABLE")) && (has("EXCLUDE", "USING")) {
         return Some(SqlError::unsupported("EXCLUDE").with_hint("Only UNIQUE, PRIMARY KEY and CHECK constraints are supported.").into());
     }
-    if starts("ALTER", "TABLE") && (has("SET", "GENERATED") || has("DROP", "IDENTITY")) {
+    if starts("ALTER", "TABLE") && (has("SET", "GENERATED") || has("DROP", "IDENTITY") || has("DROP", "EXPRESSION")) {
         return Some(SqlError::unsupported("this form of ALTER TABLE").into());
     }
     None

@@ -11,12 +11,12 @@ use tokio::task::JoinHandle;
 const LOST: &str = "could not serialize access due to concurrent update";
 
 /// A statement of another session, which waits.
-struct Waiter {
+pub(super) struct Waiter {
     task: JoinHandle<(Session, Result<String>)>,
 }
 
 /// Begins a statement and sees it wait for a lock.
-async fn waiting(mut session: Session, sql: &'static str) -> Waiter {
+pub(super) async fn waiting(mut session: Session, sql: &'static str) -> Waiter {
     let (engine, process_id) = (session.engine.clone(), session.identity.process_id);
     let task = tokio::spawn(async move {
         let outcome = run(&mut session, sql).await;
@@ -30,7 +30,7 @@ async fn waiting(mut session: Session, sql: &'static str) -> Waiter {
 }
 
 impl Waiter {
-    async fn ends(self) -> (Session, Result<String>) {
+    pub(super) async fn ends(self) -> (Session, Result<String>) {
         self.task.await.unwrap()
     }
 }

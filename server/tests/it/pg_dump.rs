@@ -119,3 +119,37 @@ fn a_dump_keeps_foreign_keys() {
     load(&second, &dumped);
     assert_eq!(dump(&second, &[]).as_deref(), Some(&*dumped));
 }
+
+const COMPUTED: &str = "
+create table people (id int generated always as identity, email varchar(40), name text, gone timestamptz, price numeric(10,2), amount int,
+    total numeric(12,2) generated always as (price * amount) stored, shout text generated always as (upper(name) || '!') stored,
+    at date generated always as ((gone at time zone 'UTC')::date) stored,
+    primary key (id) include (name), unique nulls not distinct (name, amount) include (price), unique (amount) deferrable initially deferred);
+create unique index people_email on people (lower(email)) where gone is null;
+create unique index people_two on people ((name || ' ' || email) desc, amount) include (id) nulls not distinct where amount > 5 and name <> 'x';
+create unique index people_three on people ((amount + 1), (coalesce(name, '')));
+insert into people (email, name, price, amount) values ('A', 'a', 1.5, 2), (null, null, null, 7);
+";
+
+#[test]
+fn a_dump_keeps_computed_keys_and_columns() {
+    if program().is_none() {
+        return;
+    }
+    let (first, second) = (ServerProcess::start(), ServerProcess::start());
+    load(&first, COMPUTED);
+    let Some(dumped) = dump(&first, &[]) else { return };
+    for line in [
+        "    total numeric(12,2) GENERATED ALWAYS AS ((price * (amount)::numeric)) STORED,",
+        "    shout text GENERATED ALWAYS AS ((upper(name) || '!'::text)) STORED,",
+        "    ADD CONSTRAINT people_amount_key UNIQUE (amount) DEFERRABLE INITIALLY DEFERRED;",
+        "    ADD CONSTRAINT people_name_amount_price_key UNIQUE NULLS NOT DISTINCT (name, amount) INCLUDE (price);",
+        "    ADD CONSTRAINT people_pkey PRIMARY KEY (id) INCLUDE (name);",
+        "CREATE UNIQUE INDEX people_email ON public.people USING btree (lower((email)::text)) WHERE (gone IS NULL);",
+        "COPY public.people (id, email, name, gone, price, amount) FROM stdin;",
+    ] {
+        assert!(dumped.contains(line), "no line {line:?} in:\n{dumped}");
+    }
+    load(&second, &dumped);
+    assert_eq!(dump(&second, &[]).as_deref(), Some(&*dumped));
+}

@@ -1,6 +1,6 @@
 //! The tables about what belongs to a table: defaults, constraints, indexes, dependencies.
 
-use super::{built_in, describe, foreign_keys, oids, plain_indexes, relations};
+use super::{built_in, describe, expression_text, foreign_keys, oids, plain_indexes, relations};
 use crate::catalog::built_table::{Cell, Row};
 use crate::catalog::{Constraint, TableDefinition};
 use crate::query::Scope;
@@ -34,7 +34,7 @@ fn defaults(scope: &Scope) -> Vec<Row> {
     let tables = scope.view.catalog.all().filter_map(|found| found.relation().as_table());
     let of_table = |table: &TableDefinition| {
         let row = |column: &crate::catalog::ColumnDefinition| {
-            let text = describe::default_text(column, &scope.search_path)?;
+            let text = describe::default_text(table, column, &scope.search_path)?;
             Some(row![oids::default(table.oid, column.id), table.oid, column.id.0, text])
         };
         table.columns.iter().filter_map(row).collect::<Vec<_>>()
@@ -62,8 +62,8 @@ fn constraints(scope: &Scope) -> Vec<Row> {
             numbered.constraint.name(),
             schema,
             kind,
-            false,
-            false,
+            numbered.constraint.key_options().is_some_and(|options| options.deferrable),
+            numbered.constraint.key_options().is_some_and(|options| options.deferred),
             true,
             numbered.table.oid,
             0,
@@ -91,27 +91,28 @@ fn constraints(scope: &Scope) -> Vec<Row> {
 
 fn indexes(scope: &Scope) -> Vec<Row> {
     let row = |numbered: oids::Numbered<'_>| {
-        let Constraint::Unique { columns, primary, .. } = numbered.constraint else { return None };
-        let collations =
-            columns.iter().filter_map(|id| numbered.table.column_by_id(*id)).map(|column| relations::collation(&column.sql_type));
-        let classes = columns.iter().filter_map(|id| numbered.table.column_by_id(*id)).map(|column| operator_class(&column.sql_type));
+        let Constraint::Unique { columns, primary, options, .. } = numbered.constraint else { return None };
+        let definitions = || columns.iter().filter_map(|id| numbered.table.column_by_id(*id));
+        let collations = definitions().map(|column| relations::collation(&column.sql_type));
+        let classes = definitions().map(|column| operator_class(&column.sql_type));
+        let all: Vec<ColumnId> = columns.iter().chain(&options.include).copied().collect();
         Some(row![
             numbered.oid,
             numbered.table.oid,
-            columns.len(),
+            all.len(),
             columns.len(),
             true,
-            false,
+            options.nulls_equal,
             *primary,
             false,
-            true,
+            !options.deferrable,
             false,
             true,
             false,
             true,
             true,
             false,
-            numbers(columns),
+            numbers(&all),
             collations.collect::<Vec<_>>(),
             classes.collect::<Vec<_>>(),
             vec![0; columns.len()],
@@ -129,15 +130,16 @@ fn recorded_index(index: &plain_indexes::PlainIndex<'_>) -> Row {
     let (parts, included) = (index.parts(), index.included());
     let of =
         |value: fn(&SqlType) -> u32| parts.iter().map(|part| part.column.map_or(0, |column| value(&column.sql_type))).collect::<Vec<_>>();
-    let expressions: Vec<&str> = parts.iter().filter(|part| part.column.is_none()).map(|part| part.text).collect();
-    let condition = index.index.definition.split_once(" WHERE ").map(|(_, condition)| condition.to_string());
+    let expressions = parts.iter().filter(|part| part.column.is_none());
+    let expressions: Vec<String> = expressions.map(|part| expression_text::alone(index.table, &part.expression(), false)).collect();
+    let condition = index.condition().map(|condition| expression_text::condition(index.table, condition, false));
     row![
         index.oid,
         index.table.oid,
         parts.len() + included.len(),
         parts.len(),
         index.index.unique,
-        false,
+        index.nulls_equal(),
         false,
         false,
         true,
@@ -173,7 +175,7 @@ fn index_views(scope: &Scope) -> Vec<Row> {
         row![schema, table, numbered.constraint.name(), Cell::Null, describe::index_text(&numbered)]
     };
     let recorded =
-        |index: plain_indexes::PlainIndex<'_>| row![index.found.schema, index.found.name, &index.index.name, Cell::Null, index.text()];
+        |index: plain_indexes::PlainIndex<'_>| row![index.found.schema, index.found.name, &index.index.name, Cell::Null, index.text(false)];
     let catalog = &scope.view.catalog;
     oids::indexes(catalog).into_iter().map(row).chain(plain_indexes::all(catalog).into_iter().map(recorded)).collect()
 }

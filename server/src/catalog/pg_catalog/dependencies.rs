@@ -63,6 +63,12 @@ fn of_defaults(scope: &Scope) -> Vec<Row> {
         for column in &table.columns {
             let Some(default) = describe::shown_default(column) else { continue };
             let oid = oids::default(table.oid, column.id);
+            if let Some(generated) = &column.generated {
+                let used = describe::columns_in(table, generated).into_iter();
+                all.extend(used.map(|used| row![PG_ATTRDEF, oid, 0, PG_CLASS, table.oid, used.0, "n"]));
+                all.push(row![PG_ATTRDEF, oid, 0, PG_CLASS, table.oid, column.id.0, "i"]);
+                continue;
+            }
             all.push(row![PG_ATTRDEF, oid, 0, PG_CLASS, table.oid, column.id.0, "a"]);
             let name = nextval_argument(default).and_then(|text| QualifiedName::from_text(&text).ok());
             let sequence = name.and_then(|name| catalog.find(&name, &[found.schema.to_string()]));

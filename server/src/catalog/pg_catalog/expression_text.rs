@@ -6,7 +6,10 @@ use crate::catalog::TableDefinition;
 use crate::catalog::names::{fold, literal, quote};
 use crate::session::parse::parse_expression;
 use crate::types::SqlType;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, UnaryOperator, Value, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, UnaryOperator, Value,
+    visit_expressions_mut,
+};
 use std::ops::ControlFlow;
 
 /// A DEFAULT of a column of this type.
@@ -100,6 +103,34 @@ pub fn condition(table: &TableDefinition, text: &str, pretty: bool) -> String {
     }
 }
 
+/// A part of an index's key that is no column: in parentheses, unless it is a call of a function.
+pub fn key_part(table: &TableDefinition, text: &str, pretty: bool) -> String {
+    let Ok(mut expression) = parse_expression(text) else { return text.to_string() };
+    while let Expr::Nested(inner) = expression {
+        expression = *inner;
+    }
+    let is_call = matches!(expression, Expr::Function(_));
+    let printed = (Printer { table, pretty }).print(&expression).unwrap_or_else(|| {
+        let text = with_small_types(expression);
+        if pretty || is_call { text } else { format!("({text})") }
+    });
+    if is_call { printed } else { format!("({printed})") }
+}
+
+/// An expression that stands alone: a generated column's, or that of an index in `pg_index`.
+pub fn alone(table: &TableDefinition, text: &str, pretty: bool) -> String {
+    let Ok(expression) = parse_expression(text) else { return text.to_string() };
+    (Printer { table, pretty }).print(&expression).unwrap_or_else(|| {
+        let mut bare = expression;
+        while let Expr::Nested(inner) = bare {
+            bare = *inner;
+        }
+        let is_call = matches!(bare, Expr::Function(_) | Expr::Identifier(_) | Expr::Value(_) | Expr::Case { .. });
+        let text = with_small_types(bare);
+        if pretty || is_call { text } else { format!("({text})") }
+    })
+}
+
 struct Printer<'a> {
     table: &'a TableDefinition,
     pretty: bool,
@@ -126,7 +157,16 @@ impl Printer<'_> {
                 let (left, right) = (self.branch(left, op)?, self.branch(right, op)?);
                 Some(self.wrapped(format!("{left} {op} {right}")))
             }
+            Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
+                Some(self.wrapped(format!("{} || {}", self.text(left)?, self.text(right)?)))
+            }
+            Expr::BinaryOp { left, op, right } if arithmetic(op).is_some() => self.arithmetic(left, arithmetic(op)?, right),
             Expr::BinaryOp { left, op, right } => self.comparison(left, operator(op)?, right),
+            Expr::Function(function) => self.call(function),
+            Expr::Cast { expr, data_type, format: None, array: false, .. } => {
+                let to = SqlType::from_ast(data_type).ok()?.name();
+                Some(self.cast(&self.print(expr)?, &to))
+            }
             Expr::Between { expr, negated: false, low, high } => {
                 let (low, high) = (self.comparison(expr, ">=", low)?, self.comparison(expr, "<=", high)?);
                 Some(self.wrapped(format!("{low} AND {high}")))
@@ -147,7 +187,125 @@ impl Printer<'_> {
         Some(if loose && self.pretty { format!("({text})") } else { text })
     }
 
+    /// A call of a function whose arguments are texts, or of one that takes what it is given.
+    fn call(&self, function: &Function) -> Option<String> {
+        let name = function.name.0.last().and_then(|part| part.as_ident()).map(fold)?;
+        let FunctionArguments::List(list) = &function.args else { return None };
+        let is_plain =
+            function.over.is_none() && function.filter.is_none() && list.clauses.is_empty() && list.duplicate_treatment.is_none();
+        let is_known = [&OF_TEXTS[..], &OF_ANY, &OF_GRAMMAR].concat().contains(&name.as_str());
+        if !is_plain || !is_known {
+            return None;
+        }
+        if OF_GRAMMAR.contains(&name.as_str()) {
+            return self.call_of_grammar(&name, &list.args);
+        }
+        let argument = |argument: &FunctionArg| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if OF_TEXTS.contains(&name.as_str()) => self.text(value),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => self.print(value),
+            _ => None,
+        };
+        let arguments = list.args.iter().map(argument).collect::<Option<Vec<_>>>()?;
+        Some(format!("{name}({})", arguments.join(", ")))
+    }
+
+    /// `COALESCE` and the like: values of one type, which a column says.
+    fn call_of_grammar(&self, name: &str, arguments: &[FunctionArg]) -> Option<String> {
+        let values = arguments.iter().map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value),
+            _ => None,
+        });
+        let values = values.collect::<Option<Vec<_>>>()?;
+        let sql_type = values.iter().find_map(|value| self.column_type(value))?;
+        let printed = values.iter().map(|value| match (self.column_type(value), value) {
+            (Some(of), _) if of == sql_type => self.print(value),
+            (None, Expr::Value(literal)) => match &literal.value {
+                Value::Number(digits, _) => self.number(digits, sql_type),
+                Value::SingleQuotedString(_) => self.list_value(value, sql_type),
+                _ => None,
+            },
+            _ => None,
+        });
+        Some(format!("{}({})", name.to_uppercase(), printed.collect::<Option<Vec<_>>>()?.join(", ")))
+    }
+
+    /// An operand that is a text.
+    fn text(&self, expression: &Expr) -> Option<String> {
+        match expression {
+            Expr::Nested(inner) => self.text(inner),
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) => Some(format!("{}::text", literal(text))),
+                _ => None,
+            },
+            other => match self.column_type(other) {
+                Some(SqlType::Varchar(_) | SqlType::Char(_)) => Some(self.cast(&self.print(other)?, "text")),
+                // What is no text is joined to one as it is.
+                Some(_) => self.print(other),
+                None => {
+                    let printed = self.print(other)?;
+                    let operates = self.pretty && matches!(other, Expr::BinaryOp { .. });
+                    Some(if operates { format!("({printed})") } else { printed })
+                }
+            },
+        }
+    }
+
+    /// Numbers of one type.
+    fn arithmetic(&self, left: &Expr, op: &str, right: &Expr) -> Option<String> {
+        let wanted = wider(self.number_of(left)?, self.number_of(right)?)?;
+        let side = |side: &Expr| {
+            let printed = self.print_number(side, &wanted)?;
+            let operates = self.pretty && matches!(side, Expr::Nested(_) | Expr::BinaryOp { .. });
+            Some(if operates { format!("({printed})") } else { printed })
+        };
+        Some(self.wrapped(format!("{} {op} {}", side(left)?, side(right)?)))
+    }
+
+    /// The type of a number: of a column, a literal, or what is computed of these.
+    fn number_of(&self, expression: &Expr) -> Option<SqlType> {
+        match expression {
+            Expr::Nested(inner) => self.number_of(inner),
+            Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) => Some(match number_type(digits) {
+                    "integer" => SqlType::Int4,
+                    "bigint" => SqlType::Int8,
+                    _ => SqlType::Numeric(None),
+                }),
+                _ => None,
+            },
+            Expr::BinaryOp { left, op, right } if arithmetic(op).is_some() => wider(self.number_of(left)?, self.number_of(right)?),
+            other => match self.column_type(other)? {
+                SqlType::Numeric(_) => Some(SqlType::Numeric(None)),
+                of @ (SqlType::Int4 | SqlType::Int8 | SqlType::Float8) => Some(of.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// A number as an operand of a type.
+    fn print_number(&self, expression: &Expr, wanted: &SqlType) -> Option<String> {
+        let own = self.number_of(expression)?;
+        let printed = match expression {
+            Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) => digits.clone(),
+                _ => return None,
+            },
+            other => self.print(other)?,
+        };
+        match (&own, wanted) {
+            (own, wanted) if own == wanted => Some(printed),
+            // PostgreSQL has operators for these pairs.
+            (SqlType::Int4, SqlType::Int8) => Some(printed),
+            (_, SqlType::Numeric(_)) => Some(self.cast(&printed, "numeric")),
+            (_, SqlType::Float8) => Some(self.cast(&printed, "double precision")),
+            _ => None,
+        }
+    }
+
     fn comparison(&self, left: &Expr, op: &str, right: &Expr) -> Option<String> {
+        if let (Expr::Function(_), Expr::Value(_)) = (left, right) {
+            return Some(self.wrapped(format!("{} {op} {}", self.text(left)?, self.text(right)?)));
+        }
         let (left_type, right_type) = (self.column_type(left), self.column_type(right));
         let compared = left_type.or(right_type)?;
         if left_type.is_some_and(|t| right_type.is_some_and(|other| t != other)) {
@@ -218,6 +376,36 @@ impl Printer<'_> {
     }
 }
 
+/// Functions of texts, and of nothing else.
+const OF_TEXTS: [&str; 9] = ["lower", "upper", "md5", "btrim", "ltrim", "rtrim", "initcap", "reverse", "length"];
+/// Functions that are words of the grammar.
+const OF_GRAMMAR: [&str; 4] = ["coalesce", "greatest", "least", "nullif"];
+/// Functions that take a number as it is.
+const OF_ANY: [&str; 1] = ["abs"];
+
+fn arithmetic(op: &BinaryOperator) -> Option<&'static str> {
+    Some(match op {
+        BinaryOperator::Plus => "+",
+        BinaryOperator::Minus => "-",
+        BinaryOperator::Multiply => "*",
+        BinaryOperator::Divide => "/",
+        BinaryOperator::Modulo => "%",
+        _ => return None,
+    })
+}
+
+/// The type in which two numbers meet.
+fn wider(left: SqlType, right: SqlType) -> Option<SqlType> {
+    let rank = |of: &SqlType| match of {
+        SqlType::Int4 => Some(0),
+        SqlType::Int8 => Some(1),
+        SqlType::Numeric(_) => Some(2),
+        SqlType::Float8 => Some(3),
+        _ => None,
+    };
+    Some(if rank(&left)? >= rank(&right)? { left } else { right })
+}
+
 /// PostgreSQL's name of an operator.
 fn operator(op: &BinaryOperator) -> Option<&'static str> {
     Some(match op {
@@ -249,6 +437,7 @@ mod tests {
             identity: None,
             missing: None,
             digits: None,
+            generated: None,
         };
         let columns = types.iter().zip(1..).map(column).collect();
         TableDefinition {

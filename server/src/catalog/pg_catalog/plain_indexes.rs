@@ -1,10 +1,13 @@
 //! What CREATE INDEX leaves: indexes that no constraint of the table stands for. Those without UNIQUE are recorded and not built. Clients find
 //! them in `pg_class`, `pg_index`, `pg_indexes`, as they would in PostgreSQL. Their OIDs are made as those of constraints are ([`super::oids`]).
 
-use super::oids;
+use super::{expression_text, oids};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::quote;
-use crate::catalog::{Catalog, ColumnDefinition, IndexDefinition, TableDefinition};
+use crate::catalog::{Catalog, ColumnDefinition, Constraint, IndexDefinition, TableDefinition};
+use datafusion::sql::sqlparser::ast::IndexColumn;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 /// Access methods and their OIDs.
 const METHODS: [(&str, u32); 6] = [("btree", 403), ("hash", 405), ("gist", 783), ("gin", 2742), ("spgist", 4000), ("brin", 3580)];
@@ -46,28 +49,71 @@ pub fn all(catalog: &Catalog) -> Vec<PlainIndex<'_>> {
 }
 
 /// CREATE INDEX, or a part of the key of the index of an OID.
-pub fn text(catalog: &Catalog, oid: u32, column: usize) -> Option<String> {
+pub fn text(catalog: &Catalog, oid: u32, column: usize, pretty: bool) -> Option<String> {
     let index = all(catalog).into_iter().find(|index| index.oid == oid)?;
     match column.checked_sub(1) {
-        None => Some(index.text()),
-        Some(at) => index
-            .parts()
-            .iter()
-            .chain(&index.included())
-            .nth(at)
-            .map(|part| part.column.map_or_else(|| part.text.to_string(), |column| quote(&column.name))),
+        None => Some(index.text(pretty)),
+        Some(at) => index.parts().iter().chain(&index.included()).nth(at).map(|part| match part.column {
+            Some(column) => quote(&column.name),
+            None => expression_text::key_part(index.table, &part.expression(), pretty),
+        }),
+    }
+}
+
+impl KeyPart<'_> {
+    fn parsed(&self) -> Option<IndexColumn> {
+        Parser::new(&PostgreSqlDialect {}).try_with_sql(self.text).ok()?.parse_create_index_expr().ok()
+    }
+    /// The expression that it is, as it was written.
+    pub fn expression(&self) -> String {
+        self.parsed().map_or_else(|| self.text.to_string(), |part| part.column.expr.to_string())
+    }
+    /// As PostgreSQL prints it in CREATE INDEX.
+    fn printed(&self, table: &TableDefinition, pretty: bool) -> String {
+        match (self.column, self.parsed()) {
+            (None, Some(part)) => {
+                let class = part.operator_class.map(|class| format!(" {class}")).unwrap_or_default();
+                format!("{}{class}{}", expression_text::key_part(table, &part.column.expr.to_string(), pretty), part.column.options)
+            }
+            _ => self.text.to_string(),
+        }
     }
 }
 
 impl<'a> PlainIndex<'a> {
     /// CREATE INDEX.
-    pub fn text(&self) -> String {
+    pub fn text(&self, pretty: bool) -> String {
         let unique = if self.index.unique { "UNIQUE " } else { "" };
-        format!("CREATE {unique}INDEX {} ON {} {}", quote(&self.index.name), self.found.quoted(), self.index.definition)
+        let parts: Vec<String> = self.parts().iter().map(|part| part.printed(self.table, pretty)).collect();
+        let mut text = format!("CREATE {unique}INDEX {} ON {} USING {}", quote(&self.index.name), self.found.quoted(), self.method_name());
+        text.push_str(&format!(" ({})", parts.join(", ")));
+        let included: Vec<&str> = self.included().iter().map(|part| part.text).collect();
+        if !included.is_empty() {
+            text.push_str(&format!(" INCLUDE ({})", included.join(", ")));
+        }
+        if self.nulls_equal() {
+            text.push_str(" NULLS NOT DISTINCT");
+        }
+        if let Some(condition) = self.condition() {
+            text.push_str(&format!(" WHERE {}", expression_text::condition(self.table, condition, pretty)));
+        }
+        text
+    }
+    /// Its condition, as it was written.
+    pub fn condition(&self) -> Option<&'a str> {
+        self.index.definition.split_once(" WHERE ").map(|(_, condition)| condition)
+    }
+    /// NULLS NOT DISTINCT.
+    pub fn nulls_equal(&self) -> bool {
+        let key = self.table.constraints.iter().find(|constraint| self.index.unique && constraint.name() == self.index.name);
+        key.and_then(Constraint::key_options).is_some_and(|options| options.nulls_equal)
+    }
+    fn method_name(&self) -> &'a str {
+        self.index.definition.split_ascii_whitespace().nth(1).unwrap_or_default()
     }
     /// The OID of its access method.
     pub fn method(&self) -> u32 {
-        let name = self.index.definition.split_ascii_whitespace().nth(1).unwrap_or_default();
+        let name = self.method_name();
         METHODS.iter().find(|(known, _)| *known == name).map_or(METHODS[0].1, |(_, oid)| *oid)
     }
     /// The parts of its key.
@@ -77,6 +123,7 @@ impl<'a> PlainIndex<'a> {
     /// The columns of its INCLUDE.
     pub fn included(&self) -> Vec<KeyPart<'a>> {
         let after = self.index.definition.split_once(") INCLUDE ").map_or("", |(_, list)| list);
+        let after = after.split_once(" WHERE ").map_or(after, |(list, _)| list);
         split(after).into_iter().map(|text| self.part(text)).collect()
     }
     fn part(&self, text: &'a str) -> KeyPart<'a> {

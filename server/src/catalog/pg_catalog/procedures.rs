@@ -76,6 +76,14 @@ pub fn names() -> BTreeSet<&'static str> {
     ALL.values().map(|procedure| procedure.name).collect()
 }
 
+/// Which volatilities the functions of a name have: `i`, `s`, `v`.
+pub fn volatilities(name: &str) -> BTreeSet<&'static str> {
+    ALL.values().filter(|procedure| procedure.name == name).filter_map(|procedure| procedure.fields.get(VOLATILITY).copied()).collect()
+}
+
+/// Where `provolatile` is among a function's fields.
+const VOLATILITY: usize = 14;
+
 /// All functions of a name, with their OIDs.
 pub fn named(name: &str) -> Vec<u32> {
     ALL.iter().filter(|(_, procedure)| procedure.name == name).map(|(oid, _)| *oid).collect()

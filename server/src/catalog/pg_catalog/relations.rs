@@ -240,10 +240,11 @@ pub fn bytes(scope: &Scope, table: u32) -> u64 {
     scope.view.units(table).iter().map(crate::catalog::system_views::disk_bytes).sum()
 }
 
-fn index_columns(constraint: &Constraint) -> &[storage::ColumnId] {
+/// The columns of a unique constraint's index, those of INCLUDE last.
+fn index_columns(constraint: &Constraint) -> Vec<storage::ColumnId> {
     match constraint {
-        Constraint::Unique { columns, .. } => columns,
-        Constraint::Check { .. } | Constraint::Foreign(_) => &[],
+        Constraint::Unique { columns, options, .. } => columns.iter().chain(&options.include).copied().collect(),
+        Constraint::Check { .. } | Constraint::Foreign(_) => Vec::new(),
     }
 }
 
@@ -294,7 +295,7 @@ impl Attribute<'_> {
             has_default,
             missing,
             self.declared.map_or("", identity),
-            "",
+            if self.declared.is_some_and(|column| column.generated.is_some()) { "s" } else { "" },
             false,
             true,
             0,
@@ -350,7 +351,7 @@ fn attributes(scope: &Scope) -> Vec<Row> {
     let catalog = &scope.view.catalog;
     let mut all: Vec<Row> = catalog.all().flat_map(|found| attributes_of(catalog, &found)).collect();
     for index in oids::indexes(catalog) {
-        let columns = index_columns(index.constraint).iter().filter_map(|id| index.table.column_by_id(*id)).zip(1..);
+        let columns = index_columns(index.constraint).into_iter().filter_map(|id| index.table.column_by_id(id)).zip(1..);
         all.extend(columns.map(|(column, number)| {
             let (name, sql_type) = (column.name.as_str(), &column.sql_type);
             Attribute { relation: index.oid, name, sql_type, number, declared: None, not_null: false, acl: None }.row()

@@ -223,7 +223,7 @@ fn inserted(target: &Target, insert: &MergeInsertExpr) -> Result<Then> {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more target columns than expressions").at(missing));
     }
     let given = &positions[..row.content.len()];
-    check_identity(target, given, |index| is_default(&row.content[index]))?;
+    check_identity(target, given, false, |index| is_default(&row.content[index]))?;
     Ok(Then::Insert(values(given.iter().copied().zip(row.content.iter().cloned()))))
 }
 

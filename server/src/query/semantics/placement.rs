@@ -24,6 +24,12 @@ impl Clause {
     pub const CHECK: Clause = Clause { subqueries: false, ..Self::without_both("check constraints") };
     /// USING of ALTER COLUMN TYPE.
     pub const TRANSFORM: Clause = Clause { subqueries: false, ..Self::without_both("transform expressions") };
+    /// A part of an index's key.
+    pub const INDEX_EXPRESSION: Clause = Clause { subqueries: false, ..Self::without_both("index expressions") };
+    /// WHERE of CREATE INDEX.
+    pub const INDEX_PREDICATE: Clause = Clause { subqueries: false, ..Self::without_both("index predicates") };
+    /// A generated column.
+    pub const GENERATION: Clause = Clause { subqueries: false, ..Self::without_both("column generation expressions") };
     const SELECT: Clause = Clause { aggregates: true, windows: true, ..Self::without_both("SELECT") };
     const HAVING: Clause = Clause { aggregates: true, ..Self::without_both("HAVING") };
 

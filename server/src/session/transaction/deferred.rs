@@ -1,4 +1,4 @@
-//! Foreign keys in a transaction: which are checked later, what is to be checked then, and how it waits for the keys of others.
+//! Foreign keys and unique constraints in a transaction: which are checked later, what is to be checked then, and how it waits for the keys of others.
 
 use super::Transaction;
 use crate::catalog::lookup::Found;
@@ -8,6 +8,7 @@ use crate::foreign_keys::key_set::KeySet;
 use crate::foreign_keys::link::Link;
 use crate::foreign_keys::pending::{self, Mode, Owed};
 use crate::foreign_keys::queue::Event;
+use crate::ingest::unique::OwedKeys;
 use crate::session::context::SessionFacts;
 use crate::view::View;
 use std::sync::Arc;
@@ -108,6 +109,17 @@ impl Transaction {
         Arc::make_mut(&mut self.pending).owed(link.id()).gone.add(keys, link.keys.positions.len())
     }
 
+    /// Whether a deferrable unique constraint is checked later; `deferred` is what it says of itself.
+    pub fn defers_key(&self, table: u32, constraint: &str, deferred: bool) -> bool {
+        self.pending.modes.of(&(table, constraint.to_string())).unwrap_or(deferred)
+    }
+
+    /// Remembers keys to be looked for later.
+    pub fn defer_keys(&mut self, owed: Vec<OwedKeys>) {
+        let pending = Arc::make_mut(&mut self.pending);
+        owed.into_iter().for_each(|keys| pending.owe_keys(keys));
+    }
+
     /// SET CONSTRAINTS: sets when foreign keys are checked (`None`: all of them), and checks what is owed of those that are immediate now.
     pub async fn set_constraint_modes(&mut self, of: Option<&[(u32, String)]>, deferred: bool) -> Result<()> {
         let mode = if deferred { Mode::Deferred } else { Mode::Immediate };
@@ -122,6 +134,14 @@ impl Transaction {
     pub(super) async fn check_deferred(&mut self, wanted: impl Fn(&(u32, String)) -> bool) -> Result<()> {
         if self.pending.is_empty() {
             return Ok(());
+        }
+        for (id, keys) in Arc::make_mut(&mut self.pending).take_keys(&wanted) {
+            // What others have committed since counts too: they had the key before this transaction locked it.
+            let view = self.newest_view();
+            let is_there = view.catalog.by_oid(id.0).and_then(|found| found.relation().as_table());
+            if is_there.is_some_and(|table| table.constraints.iter().any(|constraint| constraint.name() == id.1)) {
+                keys.check(self.engine.store.clone(), view.units(id.0)).await?;
+            }
         }
         let owed = Arc::make_mut(&mut self.pending).take(wanted);
         for (id, owed) in owed {
