@@ -6,7 +6,7 @@ use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::QualifiedName;
 use crate::catalog::temporary;
-use crate::catalog::{Catalog, Relation, SchemaDefinition};
+use crate::catalog::{Catalog, ExtensionDefinition, Relation, SchemaDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::Notice;
 use crate::types::SqlType;
@@ -125,6 +125,8 @@ pub enum Change {
     DropRelation(String, String),
     /// Gives a relation another (schema, name).
     RenameRelation((String, String), (String, String)),
+    /// Creates an extension, or drops it.
+    PutExtension(String, Option<ExtensionDefinition>),
     /// Says something of the object with this OID.
     PutComments(u32, Comments),
     /// Marks a relation as changed, for whoever relies on its staying as it is: (schema, name).

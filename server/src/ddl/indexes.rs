@@ -8,9 +8,10 @@ use super::decision::{Check, Decision, SUCCESS, Scope, notice, place, put, relat
 use super::{expressions, foreign_keys};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::{fold, quote};
+use crate::catalog::pg_catalog::expression_text;
 use crate::catalog::{Constraint, IndexDefinition, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
-use datafusion::sql::sqlparser::ast::{CreateIndex, Expr, Ident, IndexColumn, ObjectName};
+use datafusion::sql::sqlparser::ast::{CreateIndex, Expr, Ident, IndexColumn, ObjectName, Value};
 use std::collections::BTreeSet;
 use storage::ColumnId;
 
@@ -176,17 +177,17 @@ fn definition(table: &TableDefinition, create: &CreateIndex, name: &str) -> Resu
         table.column(name).map(|column| column.id).ok_or_else(missing)
     };
     let ids = columns.iter().map(id).collect::<Result<_>>()?;
-    Ok(IndexDefinition { name: name.to_string(), unique: create.unique, columns: ids, definition: definition_text(create, &method) })
+    Ok(IndexDefinition { name: name.to_string(), unique: create.unique, columns: ids, definition: definition_text(table, create, &method) })
 }
 
-fn definition_text(create: &CreateIndex, method: &str) -> String {
+fn definition_text(table: &TableDefinition, create: &CreateIndex, method: &str) -> String {
     let list = |items: Vec<String>| items.join(", ");
     let mut text = format!("USING {method} ({})", list(create.columns.iter().map(part_text).collect()));
     if !create.include.is_empty() {
         text.push_str(&format!(" INCLUDE ({})", list(create.include.iter().map(|name| quote(&fold(name))).collect())));
     }
     if let Some(predicate) = &create.predicate {
-        text.push_str(&format!(" WHERE ({predicate})"));
+        text.push_str(&format!(" WHERE {}", expression_text::condition(table, &predicate.to_string(), false)));
     }
     text
 }
@@ -198,6 +199,8 @@ fn part_text(part: &IndexColumn) -> String {
         let name = fold(ident);
         *ident = if quote(&name) == name { Ident::new(name) } else { Ident::with_quote('"', name) };
     }
+    let written = std::mem::replace(&mut part.column.expr, Expr::value(Value::Null));
+    part.column.expr = expression_text::in_small_letters(written);
     let options = &mut part.column.options;
     options.asc = options.asc.filter(|ascending| !ascending);
     let descending = options.asc == Some(false);
