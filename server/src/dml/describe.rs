@@ -46,6 +46,9 @@ pub(super) async fn of_single(context: &QueryContext, statement: &Statement) -> 
             for (position, expression) in &assigned {
                 described.note(expression, &target.definition.columns[*position].sql_type);
             }
+            for (expression, sql_type) in update::parts(&target, &update.assignments)? {
+                described.note(&expression, &sql_type);
+            }
             described.returns(context, &target, &alias, update::from_tables(update), update.returning.as_deref(), with).await
         }
         Statement::Delete(delete) => {

@@ -23,6 +23,24 @@ pub(super) fn value(column: &ColumnDefinition, current: Expr, subscripts: &[Subs
     }
 }
 
+/// What is assigned, and the subscripts, each with its type.
+pub(super) fn types(column: &ColumnDefinition, subscripts: &[Subscript], given: Expr) -> Vec<(Expr, SqlType)> {
+    let is_json = column.sql_type == SqlType::Jsonb;
+    let step = if is_json { SqlType::Text } else { SqlType::Int4 };
+    let (mut all, mut sliced) = (Vec::new(), is_json);
+    for subscript in subscripts {
+        match subscript {
+            Subscript::Index { index } => all.push((index.clone(), step.clone())),
+            Subscript::Slice { lower_bound, upper_bound, .. } => {
+                sliced = true;
+                all.extend(lower_bound.iter().chain(upper_bound).map(|bound| (bound.clone(), step.clone())));
+            }
+        }
+    }
+    all.push((given, if sliced { column.sql_type.clone() } else { column.sql_type.scalar().clone() }));
+    all
+}
+
 fn json(column: &ColumnDefinition, current: Expr, subscripts: &[Subscript], given: Expr) -> Result<Expr> {
     let mut args = vec![current, assigned(&given, column)];
     for subscript in subscripts {

@@ -20,6 +20,7 @@ use crate::query::{QueryContext, casts};
 use crate::session::Outcome;
 use crate::session::subscripted::subscripts_of;
 use crate::session::transaction::Transaction;
+use crate::types::SqlType;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
@@ -161,6 +162,20 @@ pub(super) fn assignments(target: &Target, alias: Option<&Ident>, list: &[Assign
         }
     }
     Ok(assigned)
+}
+
+/// What is assigned to parts of columns, and the subscripts, each with the type that it has there: parameters have no other.
+pub(super) fn parts(target: &Target, list: &[Assignment]) -> Result<Vec<(Expr, SqlType)>> {
+    let mut parts = Vec::new();
+    for assignment in list {
+        for (name, expression) in singles(assignment)? {
+            if let Some((name, subscripts)) = subscripts_of(name)? {
+                let definition = &target.definition.columns[target::position(target, &name)?];
+                parts.extend(subscripted::types(definition, &subscripts, expression));
+            }
+        }
+    }
+    Ok(parts)
 }
 
 fn assigned_twice(column: &str) -> SqlError {
