@@ -48,6 +48,17 @@ pub struct Catalog {
     pub access: BTreeMap<u32, Entry<ObjectAccess>>,
     /// COMMENT ON, by the OID of what it is about; see [`Catalog::comment`].
     pub comments: BTreeMap<u32, Entry<comments::Comments>>,
+    /// Extensions that were created, by name; the one that every database has is not among them.
+    pub extensions: BTreeMap<String, Entry<ExtensionDefinition>>,
+}
+
+/// An extension that was created. Its functions are the server's, and there without it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExtensionDefinition {
+    /// Stable OID.
+    pub oid: u32,
+    /// The OID of the schema that it was created in.
+    pub schema: u32,
 }
 
 /// A definition, and the version that compare-and-set expects (`None`: new in this transaction, or built in).
@@ -237,11 +248,19 @@ pub struct SequenceDefinition {
     pub max: i64,
     /// Whether it starts over at the end.
     pub cycle: bool,
+    /// CACHE: how many numbers a session of PostgreSQL takes at once. It is kept to be shown; the server takes numbers ahead by itself.
+    #[serde(default = "one")]
+    pub cache: i64,
     /// The column it belongs to, with which it is dropped: (table OID, column).
     pub owned_by: Option<(u32, ColumnId)>,
     /// Where the numbers go on from after `setval` or RESTART; `None`: from `start`, at the counter's zero.
     #[serde(default)]
     pub restart: Option<Restart>,
+}
+
+/// CACHE where nothing is said.
+fn one() -> i64 {
+    1
 }
 
 /// `setval`, or RESTART.
@@ -331,6 +350,10 @@ impl Catalog {
                 self.access.insert(oid, Entry { version, definition });
             }
             ObjectName::Dependent => {}
+            ObjectName::Extension(name) => {
+                let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
+                self.extensions.insert(name, Entry { version, definition });
+            }
             ObjectName::Comments(oid) => {
                 let definition = Arc::new(keys::decode(&object.value).map_err(damaged)?);
                 self.comments.insert(oid, Entry { version, definition });

@@ -18,7 +18,7 @@ use crate::query::QueryContext;
 use crate::session::clauses;
 use crate::session::context::ContextSource;
 use crate::session::grammar::{Ours, RelationKind};
-use crate::session::parse::{parse_expression, parse_query};
+use crate::session::parse::parse_expression;
 use crate::session::role_grammar::RoleName;
 use crate::session::transaction::Transaction;
 use crate::session::{Notice, Statement};
@@ -38,6 +38,7 @@ pub mod decision;
 pub mod dependencies;
 pub mod drop;
 pub mod expressions;
+pub mod extensions;
 pub mod foreign_keys;
 pub mod generated;
 pub mod immutability;
@@ -62,6 +63,8 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Ours::SetSchema { .. }
             | Ours::Access(_)
             | Ours::AlterConstraint { .. }
+            | Ours::CreateExtension(_)
+            | Ours::DropExtension(_)
             | Ours::CommentOnConstraint { .. },
         ) => true,
         Some(_) => false,
@@ -136,6 +139,15 @@ impl Execution<'_> {
                 .await
             }
             Ours::Access(statement) => access::statements::execute(self, statement).await,
+            Ours::CreateExtension(create) => {
+                let mut ids = self.ids(1).await?;
+                self.decide(|scope| extensions::create(scope, &mut ids, create)).await?;
+                Ok("CREATE EXTENSION".into())
+            }
+            Ours::DropExtension(dropped) => {
+                self.decide(|scope| extensions::drop(scope, dropped)).await?;
+                Ok("DROP EXTENSION".into())
+            }
             Ours::CommentOnConstraint { constraint, table, text } => {
                 self.decide(|scope| comments::comment_constraint(scope, constraint, table, text.as_deref())).await?;
                 Ok("COMMENT".into())
@@ -235,9 +247,13 @@ impl Execution<'_> {
         let scope = self.source.scope(&before.catalog);
         decision.changes.iter().try_for_each(|change| permission::permit(scope, change))?;
         self.make_temporary_schema(&decision.changes).await?;
+        let drops_schemas = decision.changes.iter().any(|change| matches!(change, Change::DropSchema(_)));
         for change in decision.changes {
             apply(self.transaction, change.clone());
             permission::adopt(scope, self.transaction, &change);
+        }
+        if drops_schemas {
+            access::defaults::forget_dropped_schemas(self.transaction);
         }
         let context = self.context();
         for check in &decision.after {
@@ -327,10 +343,11 @@ impl Execution<'_> {
         let columns = output.fields().iter().map(|field| (field.name().clone(), SqlType::of_field(field))).collect();
         let depends_on = dependencies::of_query(self.source.scope(&context.view.catalog), &create.query)?;
         let mut create = create.clone();
-        if let Some(frozen) = dependencies::without_wildcards(&create.query, &output)
-            && context.plan(&ast::Statement::Query(Box::new(parse_query(&frozen)?))).await.is_ok()
+        if let Some(spelled) = dependencies::without_wildcards(&create.query, &output).map(Box::new)
+            && let Ok(plan) = context.plan(&ast::Statement::Query(spelled.clone())).await
+            && same_columns(&context.output_schema(&plan), &output)
         {
-            *create.query = parse_query(&frozen)?;
+            create.query = spelled;
         }
         let mut ids = self.ids(1).await?;
         self.need(&depends_on);
@@ -432,6 +449,11 @@ impl Execution<'_> {
     }
 }
 
+fn same_columns(left: &arrow::datatypes::Schema, right: &arrow::datatypes::Schema) -> bool {
+    let column = |field: &arrow::datatypes::FieldRef| (field.name().clone(), field.data_type().clone());
+    left.fields().iter().map(column).eq(right.fields().iter().map(column))
+}
+
 fn count(state: &State, oid: u32) -> u64 {
     state.counters.get(&keys::sequence_counter(oid)).copied().unwrap_or(0)
 }
@@ -442,6 +464,7 @@ fn apply(transaction: &mut Transaction, change: Change) {
         Change::DropSchema(name) => transaction.drop_schema(&name),
         Change::PutRelation(schema, name, relation) => transaction.put_relation(&schema, &name, relation),
         Change::DropRelation(schema, name) => transaction.drop_relation(&schema, &name),
+        Change::PutExtension(name, definition) => transaction.put_extension(&name, definition),
         Change::PutComments(oid, comments) => transaction.put_comments(oid, comments),
         Change::Need((schema, name)) => transaction.depends_on(&schema, &name),
         Change::Touch((schema, name)) => transaction.touch_relation(&schema, &name),

@@ -66,6 +66,8 @@ pub struct Engine {
     pub plans: crate::query::plan_cache::PlanCache,
     /// Numbers of sequences leased by this process.
     pub sequences: Arc<crate::session::sequences::SequenceCache>,
+    /// `pg_reload_conf()`: the rules and the certificate are to be read again.
+    pub reload: Arc<tokio::sync::Notify>,
     /// What background work has to look at.
     pub changes: Changes,
     /// Tables that statements write, with what was compiled for them.
@@ -143,6 +145,7 @@ impl Engine {
             advisory,
             cancels: Arc::default(),
             counters: Arc::default(),
+            reload: Arc::default(),
             threads: threads::QueryThreads::start(config.query_threads)?,
             writers: Arc::default(),
             plans: crate::query::plan_cache::PlanCache::new(config.plan_cache_entries_max),

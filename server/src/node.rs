@@ -74,7 +74,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let background = Maintenance::start(&engine);
     stop_on_signal(shutdown.clone())?;
     println!("plimsoll {} is ready, with its data in {}", env!("CARGO_PKG_VERSION"), data_dir.display());
-    entrance::reload_on_signal(engine.config.clone(), door.clone(), tls.clone())?;
+    entrance::reload_on_signal(&engine, door.clone(), tls.clone())?;
     println!("connect with: {}", entrance::how_to_connect(&engine.config, &credentials, address));
     let options = Options { connections_max: engine.config.connections_max, grace: DRAIN_TIMEOUT };
     serve_engine(engine.clone(), listener, options, Entrance { door, tls }, shutdown.cancelled_owned()).await;

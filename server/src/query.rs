@@ -41,6 +41,7 @@ pub mod cardinality;
 pub mod casts;
 mod char_extremes;
 pub mod common_types;
+mod compared_case;
 pub mod date_arithmetic;
 pub mod dependencies;
 pub mod desugar;
@@ -145,6 +146,17 @@ pub struct QueryContext {
     pub ran: Option<explain::Ran>,
     /// Rows that parts of the statement have left for the rest of it, by number: see [`held`].
     pub held: Arc<[HeldRows]>,
+    /// The table that the statement changes, if the role may not read all of it.
+    pub changed: Option<ChangedTable>,
+}
+
+/// A table that a statement changes, by its OID, and how its columns are guarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangedTable {
+    /// A plan fails that needs a column which the role may not read; one that needs none is allowed.
+    Asked(u32),
+    /// What the statement names was looked at: it reads whole rows.
+    Checked(u32),
 }
 
 /// Sequences, as the functions `nextval`, `currval`, `setval` and `lastval` use them. Blocking: called from a query's thread.
@@ -180,6 +192,8 @@ pub trait ActivitySource: Send + Sync {
     fn cancel(&self, process_id: i32) -> bool;
     /// Ends a session; false if there is none.
     fn terminate(&self, process_id: i32) -> bool;
+    /// Has the access rules and the certificate read again.
+    fn reload(&self);
     /// What the sessions have done.
     fn counters(&self) -> Arc<Counters>;
     /// The advisory locks.
@@ -201,6 +215,9 @@ impl ActivitySource for Engine {
     }
     fn terminate(&self, process_id: i32) -> bool {
         self.cancels.terminate_session(process_id)
+    }
+    fn reload(&self) {
+        self.reload.notify_one();
     }
     fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
@@ -276,6 +293,7 @@ impl QueryContext {
             keys_visible: false,
             ended: CancellationToken::new(),
             held: Arc::clone(&self.held),
+            changed: self.changed,
         }
     }
     /// A scope, and what tells those who work within it to stop, once it is dropped.
@@ -318,6 +336,11 @@ impl QueryContext {
         let ((scope, guard), ran) = (self.guarded_scope(), self.ran.clone());
         let stream = self.engine.threads.run(async move { scope.run(plan, ran).await }).await?;
         Ok(self.engine.threads.drive(stream, guard))
+    }
+    /// Whether a plan could be started, and may read what it reads; nothing is run.
+    pub async fn check_runs(&self, plan: LogicalPlan) -> Result<()> {
+        let (scope, _guard) = self.guarded_scope();
+        self.engine.threads.run(async move { scope.check_runs(plan).await }).await
     }
     /// An expression over the columns of a table (`None`: over none), cast to `target` where given: CHECK conditions, DEFAULTs.
     pub fn plan_expression(

@@ -4,13 +4,14 @@
 
 use super::acl::{self, Grant, Kind, ObjectAccess};
 use super::grants::{edit, whole_privileges};
-use super::rights::{Rights, denied};
+use super::rights::Rights;
 use super::role::{DefaultGrants, RoleDefinition};
 use super::statements::{catalog, definition, refused, resolve};
 use crate::catalog::Catalog;
 use crate::ddl::Execution;
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::role_grammar::{DefaultTarget, PrivilegeChange};
+use crate::session::transaction::Transaction;
 
 /// ALTER DEFAULT PRIVILEGES.
 pub(super) async fn change(execution: &mut Execution<'_>, change: &PrivilegeChange, target: &DefaultTarget) -> Result<()> {
@@ -29,7 +30,7 @@ pub(super) async fn change(execution: &mut Execution<'_>, change: &PrivilegeChan
         if !rights.has_role(oid) {
             return Err(refused(format!("must be member of role \"{name}\"")));
         }
-        let schemas = schemas(&seen, &name, &target.schemas)?;
+        let schemas = schemas(&seen, &target.schemas)?;
         let mut role = definition(&catalog(execution), &name)?;
         for schema in schemas {
             let mut grants = present(&role, schema, target.kind);
@@ -45,16 +46,14 @@ pub(super) async fn change(execution: &mut Execution<'_>, change: &PrivilegeChan
     Ok(())
 }
 
-/// The OIDs of the schemas; 0 stands for all of them. The role must be able to make something there.
-fn schemas(catalog: &Catalog, role: &str, names: &[String]) -> Result<Vec<u32>> {
+/// The OIDs of the schemas; 0 stands for all of them. Whether the role may make something there is not asked, as in PostgreSQL.
+fn schemas(catalog: &Catalog, names: &[String]) -> Result<Vec<u32>> {
     if names.is_empty() {
         return Ok(vec![0]);
     }
-    let rights = Rights::of(catalog, role);
     let oid = |name: &String| {
         catalog.require_schema(name)?;
-        let oid = catalog.schemas.get(name).map(|entry| entry.definition.oid);
-        oid.filter(|oid| rights.has(Kind::Schema, *oid, acl::CREATE)).ok_or_else(|| denied("schema", name))
+        Ok(catalog.schemas.get(name).map_or(0, |entry| entry.definition.oid))
     };
     names.iter().map(oid).collect()
 }
@@ -121,11 +120,31 @@ pub(super) fn forget(execution: &mut Execution<'_>, role: u32) {
     }
 }
 
+/// What was said of schemas that are gone goes with them; a schema that was renamed is still there.
+pub fn forget_dropped_schemas(transaction: &mut Transaction) {
+    let seen = transaction.view().catalog;
+    let is_left = |schema: u32| schema == 0 || seen.schemas.values().any(|entry| entry.definition.oid == schema);
+    for (name, entry) in &seen.roles {
+        if entry.definition.default_grants.iter().all(|it| is_left(it.schema)) {
+            continue;
+        }
+        let mut definition = RoleDefinition::clone(&entry.definition);
+        definition.default_grants.retain(|it| is_left(it.schema));
+        transaction.put_role(name, definition);
+    }
+}
+
+/// The defaults of a role that still mean something: a schema that another statement has dropped meanwhile has none.
+pub fn standing<'a>(catalog: &'a Catalog, role: &'a RoleDefinition) -> impl Iterator<Item = &'a DefaultGrants> {
+    let is_left = |schema: u32| schema == 0 || catalog.schemas.values().any(|entry| entry.definition.oid == schema);
+    role.default_grants.iter().filter(move |it| is_left(it.schema))
+}
+
 /// Where a role is mentioned: what DROP ROLE says of it.
 pub(super) fn dependencies(catalog: &Catalog, role: u32) -> Vec<String> {
     let mut reasons = Vec::new();
     for (name, entry) in &catalog.roles {
-        for it in &entry.definition.default_grants {
+        for it in standing(catalog, &entry.definition) {
             let owns = entry.definition.oid == role;
             if !owns && !it.grants.iter().any(|grant| grant.grantee == role) {
                 continue;

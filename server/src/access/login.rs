@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// The only database.
 pub const DATABASE: &str = "plimsoll";
 
+/// The database that tools connect to first, to see which others there are. It is another name for [`DATABASE`].
+pub const MAINTENANCE_DATABASE: &str = "postgres";
+
 /// What a client must show.
 #[derive(Debug)]
 pub enum Demand {

@@ -159,6 +159,11 @@ pub(super) async fn drop(execution: &mut Execution<'_>, of: &[RoleName], cascade
     }
     let targets = owned_by(&seen, &roles);
     execution.decide(|scope| drop::decide(scope, targets, cascade)).await?;
+    for (name, entry) in seen.extensions.iter() {
+        if roles.contains(&access(&seen, entry.definition.oid).owner) {
+            execution.transaction.put_extension(name, None);
+        }
+    }
     for role in roles {
         revoke_everything(execution, role);
         defaults::forget(execution, role);

@@ -385,6 +385,9 @@ fn described(catalog: &Catalog, oid: u32) -> String {
             if found.schema == crate::catalog::PUBLIC_SCHEMA { found.name.to_string() } else { format!("{}.{}", found.schema, found.name) };
         return format!("{} {name}", found.relation().kind());
     }
+    if let Some((name, _)) = catalog.extensions.iter().find(|(_, entry)| entry.definition.oid == oid) {
+        return format!("extension {name}");
+    }
     let schema = catalog.schemas.iter().find(|(_, entry)| entry.definition.oid == oid);
     schema.map_or_else(|| format!("object {oid}"), |(name, _)| format!("schema {name}"))
 }

@@ -19,6 +19,8 @@ pub enum ObjectName {
     Comments(u32),
     /// The mark of a view under a relation that it reads.
     Dependent,
+    /// An extension that was created.
+    Extension(String),
 }
 
 /// The key of a schema.
@@ -61,6 +63,11 @@ pub fn comments(oid: u32) -> ObjectKey {
     ObjectKey(format!("comment/{oid}").into())
 }
 
+/// The key of an extension.
+pub fn extension(name: &str) -> ObjectKey {
+    ObjectKey(format!("extension/{}", escape(name)).into())
+}
+
 /// The key of a sequence's counter.
 pub fn sequence_counter(oid: u32) -> ObjectKey {
     ObjectKey(format!("sequence/{oid}").into())
@@ -83,6 +90,7 @@ pub fn parse(key: &ObjectKey) -> Option<ObjectName> {
         "comment" => ObjectName::Comments(parts.next()?.parse().ok()?),
         "relation" => ObjectName::Relation(unescape(parts.next()?)?, unescape(parts.next()?)?),
         "role" => ObjectName::Role(unescape(parts.next()?)?),
+        "extension" => ObjectName::Extension(unescape(parts.next()?)?),
         "access" => ObjectName::Access(parts.next()?.parse().ok()?),
         _ => return None,
     };

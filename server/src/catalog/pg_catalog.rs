@@ -56,7 +56,7 @@ pub fn table(scope: &Scope, name: &str, system_columns: bool) -> Result<Option<A
         .or_else(|| activity::table(scope, name))
         .or_else(|| roles::table(scope, name))
         .or_else(|| server::table(scope, name))
-        .or_else(|| extensions::table(name))
+        .or_else(|| extensions::table(scope, name))
         .or_else(|| time_zones::table(name));
     let (columns, rows) = made.unwrap_or_default();
     // Half the digits of a place in the log tell changes apart well enough.

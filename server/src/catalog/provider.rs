@@ -4,13 +4,13 @@
 
 use super::lookup::Found;
 use super::temporary::resolved;
-use super::{Relation, ViewDefinition, information_schema, pg_catalog, system_columns, system_views};
+use super::{Relation, TableDefinition, ViewDefinition, information_schema, pg_catalog, system_columns, system_views};
 use crate::access::acl::{self, Kind as ObjectKind};
 use crate::access::rights::{access, denied};
 use crate::error::SqlError;
 use crate::query::held::HELD_CATALOG;
 use crate::query::table::SegmentTable;
-use crate::query::{ROWS_CATALOG, Scope, files};
+use crate::query::{ChangedTable, ROWS_CATALOG, Scope, files};
 use crate::session::parse::parse_query;
 use async_trait::async_trait;
 use datafusion::catalog::view::ViewTable;
@@ -146,7 +146,9 @@ impl ViewSchema {
     fn table_with_row_ids(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
         self.scope.rights().require_on_schema(schema, acl::USAGE)?;
         let Some(found) = self.scope.view.catalog.get(schema, name) else { return Ok(None) };
-        self.scope.rights().require_on(&found, acl::SELECT)?;
+        if self.scope.changed != Some(ChangedTable::Checked(found.relation().oid())) {
+            self.scope.rights().require_on(&found, acl::SELECT)?;
+        }
         let Some(table) = self.scope.view.table(schema, name) else { return Ok(None) };
         let table = SegmentTable::new(table, Arc::clone(&self.scope.store))?;
         match self.kind {
@@ -194,11 +196,17 @@ async fn resolve(scope: &Arc<Scope>, kind: Kind, schema: &str, name: &str) -> Re
 /// Which columns of a relation may be read; `None`: all. 42501 if none may.
 fn readable_columns(scope: &Scope, found: &Found<'_>) -> Result<Option<Vec<bool>>, SqlError> {
     let rights = scope.rights();
+    let readable = |table: &TableDefinition| {
+        let columns = table.columns.iter().map(|column| rights.has_on_column(table.oid, column.id, acl::SELECT));
+        Ok(Some(columns.collect()))
+    };
     match found.relation() {
+        Relation::Table(table) if scope.changed == Some(ChangedTable::Checked(table.oid)) => Ok(None),
+        Relation::Table(table) if scope.changed == Some(ChangedTable::Asked(table.oid)) => readable(table),
         Relation::Table(table)
             if !rights.has(ObjectKind::Table, table.oid, acl::SELECT) && rights.has_on_any_column(table.oid, acl::SELECT) =>
         {
-            Ok(Some(table.columns.iter().map(|column| rights.has_on_column(table.oid, column.id, acl::SELECT)).collect()))
+            readable(table)
         }
         _ => rights.require_on(found, acl::SELECT).map(|()| None),
     }

@@ -4,6 +4,7 @@ use super::decision::{Change, Decision, Scope, place};
 use crate::catalog::comments::Comments;
 use crate::catalog::lookup::Found;
 use crate::catalog::names::fold;
+use crate::catalog::pg_catalog::extensions;
 use crate::catalog::pg_catalog::server::DATABASE_OID;
 use crate::catalog::{Constraint, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
@@ -19,6 +20,7 @@ pub fn comment(scope: Scope<'_>, kind: &CommentObject, name: &ObjectName, text: 
         CommentObject::Index => index(scope, name, text),
         CommentObject::Schema => schema(scope, name, text),
         CommentObject::Database => database(scope, name, text),
+        CommentObject::Extension => extension(scope, name, text),
         other => Err(SqlError::unsupported(format!("COMMENT ON {other}"))),
     }
 }
@@ -94,6 +96,20 @@ fn schema(scope: Scope<'_>, name: &ObjectName, text: Option<&str>) -> Result<Dec
     let name = single(name);
     let missing = || SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist"));
     let oid = scope.catalog.schemas.get(&name).ok_or_else(missing)?.definition.oid;
+    let mut comments = present(scope, oid);
+    comments.object = said(text);
+    Ok(changed(None, oid, comments))
+}
+
+fn extension(scope: Scope<'_>, name: &ObjectName, text: Option<&str>) -> Result<Decision> {
+    let name = single(name);
+    let Some(entry) = scope.catalog.extensions.get(&name) else {
+        return Err(match extensions::find(&name).is_some_and(|known| known.from_the_start) {
+            true => SqlError::unsupported(format!("COMMENT ON EXTENSION {name}")),
+            false => SqlError::new(SqlState::UNDEFINED_OBJECT, format!("extension \"{name}\" does not exist")),
+        });
+    };
+    let oid = entry.definition.oid;
     let mut comments = present(scope, oid);
     comments.object = said(text);
     Ok(changed(None, oid, comments))

@@ -8,7 +8,7 @@ use crate::catalog::names::{QualifiedName, quote};
 use crate::catalog::pg_catalog::expression_text;
 use crate::catalog::temporary;
 use crate::catalog::unique_key::KeyPart;
-use crate::catalog::{Catalog, Constraint, Relation, SchemaDefinition, TableDefinition};
+use crate::catalog::{Catalog, Constraint, ExtensionDefinition, Relation, SchemaDefinition, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
 use crate::session::Notice;
 use crate::types::SqlType;
@@ -127,6 +127,8 @@ pub enum Change {
     DropRelation(String, String),
     /// Gives a relation another (schema, name).
     RenameRelation((String, String), (String, String)),
+    /// Creates an extension, or drops it.
+    PutExtension(String, Option<ExtensionDefinition>),
     /// Says something of the object with this OID.
     PutComments(u32, Comments),
     /// Marks a relation as changed, for whoever relies on its staying as it is: (schema, name).

@@ -6,8 +6,11 @@ use super::decision::Scope;
 use crate::catalog::names::{QualifiedName, fold, quote};
 use crate::catalog::{Dependency, Relation};
 use crate::error::Result;
+use crate::session::parse::parse_query;
 use arrow::datatypes::Schema;
-use datafusion::sql::sqlparser::ast::{Query, Visit, Visitor, visit_relations};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Visit, Visitor, WildcardAdditionalOptions, visit_relations,
+};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,17 +41,75 @@ fn add(scope: Scope<'_>, name: &QualifiedName, words: &Words, found: &mut BTreeM
     }
 }
 
-/// The query with its result's columns spelled out, so that a column added later to a table does not change it; `None` if it has no `*`.
-pub fn without_wildcards(query: &Query, output: &Schema) -> Option<String> {
-    if !Words::of(query).all {
+/// The query with its result's columns spelled out, so that a column added later to a table does not change it; `None` if it names them itself.
+///
+/// A star that stands alone, or is the only one, is replaced by the columns; around any other query comes a SELECT of them.
+pub fn without_wildcards(query: &Query, output: &Schema) -> Option<Query> {
+    if !has_star(&query.body) {
         return None;
     }
-    let names: BTreeSet<&str> = output.fields().iter().map(|field| field.name().as_str()).collect();
-    if names.len() < output.fields().len() {
+    let columns: Vec<Ident> = output.fields().iter().map(|field| ident(field.name())).collect();
+    if columns.iter().collect::<BTreeSet<_>>().len() < columns.len() {
         return None;
     }
-    let list: Vec<String> = output.fields().iter().map(|field| quote(field.name())).collect();
-    Some(format!("SELECT {} FROM ({query}) AS view_columns", list.join(", ")))
+    let mut spelled = query.clone();
+    if let SetExpr::Select(select) = &mut *spelled.body
+        && let Some(list) = spelled_out(&select.projection, &columns)
+    {
+        select.projection = list;
+        return Some(spelled);
+    }
+    let list: Vec<String> = columns.iter().map(Ident::to_string).collect();
+    parse_query(&format!("SELECT {} FROM ({query}) AS view_columns", list.join(", "))).ok()
+}
+
+fn ident(name: &str) -> Ident {
+    if quote(name) == name { Ident::new(name) } else { Ident::with_quote('"', name) }
+}
+
+/// Whether some of a query's SELECTs has a star in its list.
+fn has_star(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select.projection.iter().any(is_star),
+        SetExpr::Query(query) => has_star(&query.body),
+        SetExpr::SetOperation { left, right, .. } => has_star(left) || has_star(right),
+        SetExpr::Table(_) => true,
+        _ => false,
+    }
+}
+
+fn is_star(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
+/// A list whose only star is replaced by the columns that it stands for; `None` if there are more, or it says more than a star.
+fn spelled_out(list: &[SelectItem], columns: &[Ident]) -> Option<Vec<SelectItem>> {
+    let at = list.iter().position(is_star)?;
+    let plain = |options: &WildcardAdditionalOptions| {
+        options.opt_ilike.is_none() && options.opt_exclude.is_none() && options.opt_except.is_none() && options.opt_replace.is_none()
+    };
+    let prefix = match &list[at] {
+        SelectItem::Wildcard(options) if plain(options) => None,
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) if plain(options) => Some(name),
+        _ => return None,
+    };
+    let stands_for = (columns.len() + 1).checked_sub(list.len())?;
+    if list[at + 1..].iter().any(is_star) {
+        return None;
+    }
+    let column = |name: &Ident| match prefix {
+        None => Some(Expr::Identifier(name.clone())),
+        Some(prefix) => {
+            let parts = prefix.0.iter().map(|part| part.as_ident().cloned()).chain([Some(name.clone())]);
+            parts.collect::<Option<Vec<_>>>().map(Expr::CompoundIdentifier)
+        }
+    };
+    let mut spelled = list[..at].to_vec();
+    for name in &columns[at..at + stands_for] {
+        spelled.push(SelectItem::UnnamedExpr(column(name)?));
+    }
+    spelled.extend_from_slice(&list[at + 1..]);
+    Some(spelled)
 }
 
 /// The words of a query.
@@ -106,7 +167,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::tests::{catalog, scope};
     use super::*;
-    use crate::session::parse::parse_query;
 
     fn read(sql: &str) -> Vec<(u32, Vec<u32>)> {
         let catalog = catalog();
@@ -128,9 +188,14 @@ mod tests {
             SqlField::new("a", arrow::datatypes::DataType::Int32, true),
             SqlField::new("B", arrow::datatypes::DataType::Int32, true),
         ]);
-        let query = parse_query("select * from t").unwrap();
-        assert_eq!(without_wildcards(&query, &schema).unwrap(), "SELECT a, \"B\" FROM (SELECT * FROM t) AS view_columns");
-        assert_eq!(without_wildcards(&parse_query("select count(*) from t").unwrap(), &schema), None);
+        let spelled = |sql: &str| without_wildcards(&parse_query(sql).unwrap(), &schema).map(|query| query.to_string());
+        assert_eq!(spelled("select * from t").unwrap(), "SELECT a, \"B\" FROM t");
+        assert_eq!(spelled("select t.* from t, u order by 1").unwrap(), "SELECT t.a, t.\"B\" FROM t, u ORDER BY 1");
+        assert_eq!(spelled("select 1 as a, u.* from u").unwrap(), "SELECT 1 AS a, u.\"B\" FROM u");
+        let union = spelled("select * from t union select * from u").unwrap();
+        assert_eq!(union, "SELECT a, \"B\" FROM (SELECT * FROM t UNION SELECT * FROM u) AS view_columns");
+        assert_eq!(spelled(&union), None);
+        assert_eq!(spelled("select count(*) from t"), None);
     }
     use arrow::datatypes::Field as SqlField;
 }

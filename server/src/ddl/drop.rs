@@ -32,6 +32,8 @@ pub enum Target {
 enum Dependent {
     Relation((String, String)),
     Default((String, String), ColumnId),
+    /// An extension in a schema.
+    Extension(String),
     /// A foreign key of a table: its place among the constraints, and its name.
     ForeignKey((String, String), usize, String),
 }
@@ -167,6 +169,7 @@ impl<'a> Closure<'a> {
         closure.dependents.retain(|dependent, _| match dependent {
             Dependent::Relation(place) | Dependent::Default(place, _) => !gone.contains(place),
             Dependent::ForeignKey(place, ..) => !gone.contains(place) && !going.contains(place),
+            Dependent::Extension(_) => true,
         });
         closure
     }
@@ -176,6 +179,10 @@ impl<'a> Closure<'a> {
             let why = format!("{} {} depends on schema {schema}", found.relation().kind(), self.scope.shown(&found));
             self.dependents.insert(Dependent::Relation(place(&found)), why);
             doomed.push(place(&found));
+        }
+        let oid = self.scope.catalog.schemas.get(schema).map(|entry| entry.definition.oid);
+        for (name, _) in self.scope.catalog.extensions.iter().filter(|(_, entry)| Some(entry.definition.schema) == oid) {
+            self.dependents.insert(Dependent::Extension(name.clone()), format!("extension {name} depends on schema {schema}"));
         }
     }
 
@@ -289,6 +296,7 @@ impl<'a> Closure<'a> {
     fn notices(&self) -> Vec<Notice> {
         let describe = |dependent: &Dependent| match dependent {
             Dependent::Relation((schema, name)) => self.describe_relation(schema, name),
+            Dependent::Extension(name) => format!("extension {name}"),
             Dependent::Default(table, id) => format!("default value for {}", self.describe(&Target::Column(table.clone(), *id))),
             Dependent::ForeignKey(table, _, name) => self.describe(&Target::Key(table.clone(), name.clone())),
         };
@@ -330,6 +338,10 @@ impl<'a> Closure<'a> {
             }
         }
         changes.extend(gone.into_iter().map(|(schema, name)| Change::DropRelation(schema, name)));
+        changes.extend(self.dependents.keys().filter_map(|dependent| match dependent {
+            Dependent::Extension(name) => Some(Change::PutExtension(name.clone(), None)),
+            _ => None,
+        }));
         changes.extend(targets.iter().filter_map(|target| match target {
             Target::Schema(name) => Some(Change::DropSchema(name.clone())),
             _ => None,
@@ -366,12 +378,12 @@ impl Dependent {
     fn relation(&self) -> Option<&(String, String)> {
         match self {
             Self::Relation(place) => Some(place),
-            Self::Default(..) | Self::ForeignKey(..) => None,
+            Self::Default(..) | Self::ForeignKey(..) | Self::Extension(_) => None,
         }
     }
     fn leave(&self, table: &mut TableDefinition) {
         match self {
-            Self::Relation(_) => {}
+            Self::Relation(_) | Self::Extension(_) => {}
             Self::Default(_, id) => table.columns.iter_mut().filter(|column| column.id == *id).for_each(|column| column.default = None),
             Self::ForeignKey(_, _, name) => table.constraints.retain(|constraint| constraint.name() != name),
         }

@@ -8,10 +8,11 @@ use super::decision::{Check, Decision, KeyText, SUCCESS, Scope, notice, place, p
 use super::{expressions, foreign_keys};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::{fold, quote};
+use crate::catalog::pg_catalog::expression_text;
 use crate::catalog::unique_key::{KeyOptions, KeyPart};
 use crate::catalog::{Constraint, IndexDefinition, Relation, TableDefinition};
 use crate::error::{Result, SqlError, SqlState};
-use datafusion::sql::sqlparser::ast::{CreateIndex, Expr, Ident, IndexColumn, ObjectName};
+use datafusion::sql::sqlparser::ast::{CreateIndex, Expr, Ident, IndexColumn, ObjectName, Value};
 use std::collections::BTreeSet;
 use storage::ColumnId;
 
@@ -216,10 +217,10 @@ fn definition(table: &TableDefinition, create: &CreateIndex, name: &str) -> Resu
     columns.extend(create.include.iter().map(fold));
     columns.extend(create.predicate.iter().flat_map(expressions::columns));
     let ids = columns.iter().map(|name| column_id(table, name)).collect::<Result<_>>()?;
-    Ok(IndexDefinition { name: name.to_string(), unique: create.unique, columns: ids, definition: definition_text(create, &method) })
+    Ok(IndexDefinition { name: name.to_string(), unique: create.unique, columns: ids, definition: definition_text(table, create, &method) })
 }
 
-fn definition_text(create: &CreateIndex, method: &str) -> String {
+fn definition_text(table: &TableDefinition, create: &CreateIndex, method: &str) -> String {
     let list = |items: Vec<String>| items.join(", ");
     let mut text = format!("USING {method} ({})", list(create.columns.iter().map(part_text).collect()));
     if !create.include.is_empty() {
@@ -229,7 +230,7 @@ fn definition_text(create: &CreateIndex, method: &str) -> String {
         text.push_str(" NULLS NOT DISTINCT");
     }
     if let Some(predicate) = &create.predicate {
-        text.push_str(&format!(" WHERE ({predicate})"));
+        text.push_str(&format!(" WHERE {}", expression_text::condition(table, &predicate.to_string(), false)));
     }
     text
 }
@@ -241,6 +242,8 @@ fn part_text(part: &IndexColumn) -> String {
         let name = fold(ident);
         *ident = if quote(&name) == name { Ident::new(name) } else { Ident::with_quote('"', name) };
     }
+    let written = std::mem::replace(&mut part.column.expr, Expr::value(Value::Null));
+    part.column.expr = expression_text::in_small_letters(written);
     let options = &mut part.column.options;
     options.asc = options.asc.filter(|ascending| !ascending);
     let descending = options.asc == Some(false);

@@ -26,6 +26,8 @@ pub(super) fn permit(scope: Scope<'_>, change: &Change) -> Result<()> {
             None => rights.require_on_schema(schema, acl::CREATE).and_then(|()| permit_linking(scope, change)),
         },
         Change::DropRelation(..) | Change::Need(_) | Change::Touch(_) => Ok(()),
+        Change::PutExtension(name, Some(_)) => permit_new_extension(scope, name),
+        Change::PutExtension(_, None) => Ok(()),
         Change::PutComments(oid, _) => permit_comment(scope, *oid),
         Change::RenameRelation(from, to) => {
             if let Some(found) = scope.catalog.get(&from.0, &from.1) {
@@ -51,15 +53,26 @@ fn permit_linking(scope: Scope<'_>, change: &Change) -> Result<()> {
     }
 }
 
-/// 42501 unless the role owns what is commented on.
+/// 42501 unless the role may create things in the database.
+fn permit_new_extension(scope: Scope<'_>, name: &str) -> Result<()> {
+    scope.rights().require_on_database(scope.database, acl::CREATE).map_err(|error| {
+        SqlError::new(error.state, format!("permission denied to create extension \"{name}\""))
+            .with_hint("Must have CREATE privilege on current database to create this extension.")
+    })
+}
+
+/// 42501 unless the role owns what is commented on; that of an extension comes with it.
 fn permit_comment(scope: Scope<'_>, oid: u32) -> Result<()> {
     let rights = scope.rights();
+    if let Some((name, _)) = scope.catalog.extensions.iter().find(|(_, entry)| entry.definition.oid == oid) {
+        return if rights.owns(oid) { Ok(()) } else { Err(not_owner("extension", name)) };
+    }
     if let Some(found) = scope.catalog.by_oid(oid) {
         return rights.require_owner(&found);
     }
     match scope.catalog.schemas.iter().find(|(_, entry)| entry.definition.oid == oid) {
         Some((schema, _)) => rights.require_schema_owner(schema),
-        None if rights.owns(oid) => Ok(()),
+        None if oid != acl::DATABASE_OID || rights.owns(oid) => Ok(()),
         None => Err(not_owner("database", scope.database)),
     }
 }
@@ -91,6 +104,9 @@ pub(super) fn permit_drop(scope: Scope<'_>, object_type: ObjectType, names: &[Ob
 pub(super) fn adopt(scope: Scope<'_>, transaction: &mut Transaction, change: &Change) {
     let (kind, oid, schema) = match change {
         Change::PutSchema(_, definition) => (Kind::Schema, definition.oid, 0),
+        Change::PutExtension(_, Some(definition)) => {
+            return transaction.put_access(definition.oid, ObjectAccess::owned_by(scope.rights().role()));
+        }
         Change::PutRelation(schema, _, relation) => (kind_of(relation), relation.oid(), schema_oid(transaction, schema)),
         _ => return,
     };

@@ -44,7 +44,7 @@ pub fn new(oid: u32, sql_type: &SqlType, options: &[SequenceOption]) -> Result<S
     }
     let (lowest, highest) = bounds(&sql_type)?;
     let (min, max) = if increment < 0 { (lowest, -1) } else { (1, highest) };
-    let mut sequence = SequenceDefinition { oid, start: 0, increment, min, max, cycle: false, owned_by: None, restart: None };
+    let mut sequence = SequenceDefinition { oid, start: 0, increment, min, max, cycle: false, cache: 1, owned_by: None, restart: None };
     apply_bounds(&mut sequence, options, (min, max));
     sequence.start = if increment < 0 { sequence.max } else { sequence.min };
     apply_rest(&mut sequence, options);
@@ -142,6 +142,7 @@ fn apply_rest(sequence: &mut SequenceDefinition, options: &[SequenceOption]) {
         match option {
             SequenceOption::Start(value) => sequence.start = *value,
             SequenceOption::Cycle(cycle) => sequence.cycle = *cycle,
+            SequenceOption::Cache(cache) => sequence.cache = *cache,
             _ => {}
         }
     }
@@ -173,7 +174,10 @@ fn owner(scope: Scope<'_>, column: &ObjectName, schema: &str) -> Result<(u32, st
 
 fn check(sequence: &SequenceDefinition, lowest: i64, highest: i64) -> Result<()> {
     let invalid = |message: String| Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
-    let SequenceDefinition { start, increment, min, max, .. } = sequence;
+    let SequenceDefinition { start, increment, min, max, cache, .. } = sequence;
+    if *cache < 1 {
+        return invalid(format!("CACHE ({cache}) must be greater than zero"));
+    }
     if *increment == 0 {
         return invalid("INCREMENT must not be zero".into());
     }

@@ -55,6 +55,10 @@ fn apply(catalog: &mut Catalog, decision: &Decision) {
             Change::PutComments(oid, comments) => {
                 catalog.comments.insert(oid, Entry { version: Some(LogIndex(1)), definition: Arc::new(comments) });
             }
+            Change::PutExtension(name, Some(definition)) => {
+                catalog.extensions.insert(name, Entry { version: Some(LogIndex(1)), definition: Arc::new(definition) });
+            }
+            Change::PutExtension(name, None) => drop_key(catalog.extensions.remove(&name)),
             Change::Need(place) | Change::Touch(place) => assert!(catalog.relations.contains_key(&place)),
         }
     }

@@ -1,9 +1,10 @@
 //! DELETE.
 
 use super::query::{alias_of, column, named, old_key_items, row_id_items, rows_table, select, wildcards};
+use super::reads::Asked;
 use super::returning::Returning;
 use super::rows::{RowIds, refuse, split};
-use super::target;
+use super::{reads, target};
 use crate::access::acl;
 use crate::engine::locks::RowStrength;
 use crate::error::{Result, SqlError};
@@ -32,6 +33,10 @@ pub async fn execute(
     let alias = alias_of(&target, alias);
     transaction.will_change_rows(target.oid());
     let using = delete.using.as_deref().unwrap_or_default();
+    let (selection, items) = (delete.selection.as_ref(), delete.returning.as_deref());
+    let asked = Asked { returning: items, from: using, selection, ..Asked::default() };
+    let permitted = reads::permitted(context, &target, &alias, asked, (with, parameters)).await?;
+    let context = permitted.as_ref().unwrap_or(context);
     let mut returning = Returning::compile(context, &target, &alias, using, delete.returning.as_deref(), (with, parameters)).await?;
     let mut ids = RowIds::after_others(context, transaction, &target);
     let mut old = OldKeys::of(&context.engine, &context.view.catalog, &target, None)?;

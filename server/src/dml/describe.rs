@@ -1,7 +1,7 @@
 //! What a statement takes and returns, without running it.
 
 use super::query::alias_of;
-use super::{changing_with, delete, insert, merge, returning, target, unwrapped, update};
+use super::{changing_with, delete, insert, merge, reads, returning, target, unwrapped, update};
 use crate::error::{Result, SqlError};
 use crate::ingest::Target;
 use crate::query::QueryContext;
@@ -38,11 +38,16 @@ pub(super) async fn of_single(context: &QueryContext, statement: &Statement) -> 
             let (name, alias) = target::of_update(update)?;
             let target = target::find(context, &name)?;
             let alias = alias_of(&target, alias);
-            let assigned = update::assignments(&target, &update.assignments)?;
+            let assigned = update::assignments(&target, Some(&alias), &update.assignments)?;
             let query = update::query(&target, &alias, update, &assigned, with, &[])?;
+            let running = reads::running(context, &target);
+            let context = running.as_ref().unwrap_or(context);
             let mut described = of_query(context, &query).await?;
             for (position, expression) in &assigned {
                 described.note(expression, &target.definition.columns[*position].sql_type);
+            }
+            for (expression, sql_type) in update::parts(&target, &update.assignments)? {
+                described.note(&expression, &sql_type);
             }
             described.returns(context, &target, &alias, update::from_tables(update), update.returning.as_deref(), with).await
         }
@@ -50,6 +55,8 @@ pub(super) async fn of_single(context: &QueryContext, statement: &Statement) -> 
             let (name, alias) = target::of_delete(delete)?;
             let target = target::find(context, &name)?;
             let alias = alias_of(&target, alias);
+            let running = reads::running(context, &target);
+            let context = running.as_ref().unwrap_or(context);
             let described = of_query(context, &delete::query(&target, &alias, delete, with, &[])?).await?;
             let using = delete.using.as_deref().unwrap_or_default();
             described.returns(context, &target, &alias, using, delete.returning.as_deref(), with).await
@@ -108,6 +115,8 @@ async fn of_insert(context: &QueryContext, insert: &Insert, with: Option<&With>)
             }
         }
     }
+    let running = reads::running(context, &target);
+    let context = running.as_ref().unwrap_or(context);
     described.returns(context, &target, &alias, &[], insert.returning.as_deref(), with).await
 }
 

@@ -58,10 +58,11 @@ async fn source(context: &QueryContext, statement: &Statement) -> Result<Option<
         Statement::Update(update) => {
             let (name, alias) = target::of_update(update)?;
             let target = target::find(context, &name)?;
-            let assigned = update::assignments(&target, &update.assignments)?;
+            let alias = alias_of(&target, alias);
+            let assigned = update::assignments(&target, Some(&alias), &update.assignments)?;
             let changed: Vec<usize> = assigned.keys().copied().collect();
             target::permit(context, &target, acl::UPDATE, &changed)?;
-            planned(context, &update::query(&target, &alias_of(&target, alias), update, &assigned, with, &[])?).await
+            planned(context, &update::query(&target, &alias, update, &assigned, with, &[])?).await
         }
         Statement::Delete(delete) => {
             let (name, alias) = target::of_delete(delete)?;

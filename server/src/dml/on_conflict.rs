@@ -8,9 +8,12 @@
 use super::arbiters::arbiters;
 use super::insert::Source;
 use super::query::{named, plain_table, select};
+use super::reads::{self, Asked};
 use super::returning::Returning;
 use super::rows::RowIds;
 use super::update::{assignments, strength};
+use crate::access::acl;
+use crate::catalog::Constraint;
 use crate::engine::aside::{self, Stop};
 use crate::engine::locks::{RowSet, RowStrength, TableMode};
 use crate::error::{Result, SqlError, SqlState};
@@ -29,7 +32,7 @@ use arrow::compute::{concat_batches, filter_record_batch, interleave, take_recor
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::sql::sqlparser::ast::{DoUpdate, Expr, Ident, OnConflict, OnConflictAction, Value};
+use datafusion::sql::sqlparser::ast::{DoUpdate, Expr, Ident, Insert, OnConflict, OnConflictAction, OnInsert, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -72,6 +75,23 @@ impl Conflicts {
     }
 }
 
+/// What ON CONFLICT reads of the table; 42501 if the role may not update what it updates, or not read the key by which rows are found.
+pub(super) fn asked<'a>(context: &QueryContext, target: &Target, insert: &'a Insert) -> Result<Asked<'a>> {
+    let Some(OnInsert::OnConflict(clause)) = &insert.on else { return Ok(Asked::default()) };
+    if clause.conflict_target.is_some() {
+        let found = arbiters(context, target, clause.conflict_target.as_ref())?;
+        let keys = found.iter().filter_map(|place| target.definition.constraints.get(*place)).map(Constraint::key_depends_on);
+        let at = |id| target.definition.columns.iter().position(|column| column.id == id);
+        reads::permit_columns(context, target, keys.flatten().filter_map(at))?;
+    }
+    let OnConflictAction::DoUpdate(update) = &clause.action else { return Ok(Asked::default()) };
+    let assigned = assignments(target, None, &update.assignments)?;
+    let changed: Vec<usize> = assigned.keys().copied().collect();
+    super::target::permit(context, target, acl::UPDATE, &changed)?;
+    let values = assigned.into_values().filter(|value| !super::query::is_default(value)).collect();
+    Ok(Asked { values, selection: update.selection.as_ref(), excluded: true, ..Asked::default() })
+}
+
 impl ConflictUpdate {
     async fn compile(
         context: &QueryContext,
@@ -80,7 +100,7 @@ impl ConflictUpdate {
         update: &DoUpdate,
         parameters: &[ScalarValue],
     ) -> Result<Self> {
-        let mut assigned = assignments(target, &update.assignments)?;
+        let mut assigned = assignments(target, Some(alias), &update.assignments)?;
         for (position, expression) in assigned.iter_mut().filter(|(_, expression)| super::query::is_default(expression)) {
             *expression = super::insert::default_expression(target, &target.definition.columns[*position])?;
         }

@@ -65,6 +65,7 @@ fn context(engine: &Arc<Engine>) -> impl Fn(View) -> QueryContext + use<> {
         sequences: Arc::new(NoSequences),
         ran: None,
         held: Arc::default(),
+        changed: None,
     }
 }
 
@@ -512,7 +513,8 @@ async fn with_and_identities() {
         on_commit: Default::default(),
     };
     let owned_by = Some((17001, ColumnId(1)));
-    let sequence = SequenceDefinition { oid: 17002, start: 1, increment: 1, min: 1, max: i64::MAX, cycle: false, owned_by, restart: None };
+    let sequence =
+        SequenceDefinition { oid: 17002, start: 1, increment: 1, min: 1, max: i64::MAX, cycle: false, cache: 1, owned_by, restart: None };
     let mut transaction = db.begin();
     transaction.put_relation("public", "i", Relation::Table(table));
     transaction.put_relation("public", "i_id_seq", Relation::Sequence(sequence));

@@ -3,9 +3,10 @@
 use super::query::{
     alias_of, column, is_default, is_untyped, named, old_key_items, row_id_items, rows_table, select, typed_parameter, wildcards,
 };
+use super::reads::Asked;
 use super::returning::Returning;
 use super::rows::{RowIds, refuse, split};
-use super::target;
+use super::{reads, subscripted, target};
 use crate::access::acl;
 use crate::catalog::{ColumnDefinition, Constraint, Identity};
 use crate::engine::locks::RowStrength;
@@ -15,19 +16,21 @@ use crate::foreign_keys::queue;
 use crate::ingest::assignment::assign;
 use crate::ingest::defaults::Default as ColumnDefault;
 use crate::ingest::{Inserter, KeysChanged, Target};
-use crate::query::QueryContext;
+use crate::query::{QueryContext, casts};
 use crate::session::Outcome;
+use crate::session::subscripted::subscripts_of;
 use crate::session::transaction::Transaction;
+use crate::types::SqlType;
 use crate::types::forms::ValueForms;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr,
-    Statement, TableWithJoins, Update, UpdateTableFromKind, With,
+    Statement, TableWithJoins, Update, UpdateTableFromKind, Value, With,
 };
 use futures::TryStreamExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Updates the rows that the condition selects.
@@ -43,10 +46,16 @@ pub async fn execute(
     let alias = alias_of(&target, alias);
     transaction.will_change_rows(target.oid());
     let from = from_tables(update);
-    let mut returning = Returning::compile(context, &target, &alias, from, update.returning.as_deref(), (with, parameters)).await?;
-    let assigned = assignments(&target, &update.assignments)?;
+    let assigned = assignments(&target, Some(&alias), &update.assignments)?;
     let changed: Vec<usize> = assigned.keys().copied().collect();
     target::permit(context, &target, acl::UPDATE, &changed)?;
+    let written = assignments(&target, None, &update.assignments)?;
+    let values = written.into_values().filter(|value| !is_default(value)).collect();
+    let (selection, items) = (update.selection.as_ref(), update.returning.as_deref());
+    let asked = Asked { values, returning: items, from, selection, ..Asked::default() };
+    let permitted = reads::permitted(context, &target, &alias, asked, (with, parameters)).await?;
+    let context = permitted.as_ref().unwrap_or(context);
+    let mut returning = Returning::compile(context, &target, &alias, from, update.returning.as_deref(), (with, parameters)).await?;
     let target = target.told_to(&context.rights(), &changed);
     let changed = target.with_generated(&changed);
     let mut new_rows = NewRows::new(context, &target, &assigned)?;
@@ -124,19 +133,55 @@ pub(super) fn query(
 }
 
 /// The expression for each assigned column, by its position.
-pub(super) fn assignments(target: &Target, list: &[Assignment]) -> Result<BTreeMap<usize, Expr>> {
+///
+/// Of a column several parts may be assigned, one after another. `alias`: of the table whose row has the values before; `None`: only what is
+/// written counts, and not that the rest of the column stays.
+pub(super) fn assignments(target: &Target, alias: Option<&Ident>, list: &[Assignment]) -> Result<BTreeMap<usize, Expr>> {
     let mut assigned = BTreeMap::new();
+    let mut in_parts = BTreeSet::new();
     for assignment in list {
         for (name, expression) in singles(assignment)? {
+            if let Some((name, subscripts)) = subscripts_of(name)? {
+                let position = target::position(target, &name)?;
+                let definition = &target.definition.columns[position];
+                let current = match assigned.remove(&position) {
+                    Some(before) if in_parts.contains(&position) => before,
+                    Some(_) => return Err(assigned_twice(&definition.name)),
+                    None => match alias {
+                        Some(alias) => column(alias, &definition.name),
+                        None => casts::assigned(Expr::value(Value::Null), &definition.sql_type, &definition.name),
+                    },
+                };
+                in_parts.insert(position);
+                assigned.insert(position, subscripted::value(definition, current, &subscripts, expression)?);
+                continue;
+            }
             let position = target::position(target, name)?;
             check_assignable(&target.definition.columns[position], &expression)?;
             if assigned.insert(position, expression).is_some() {
-                let name = &target.definition.columns[position].name;
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("multiple assignments to same column \"{name}\"")));
+                return Err(assigned_twice(&target.definition.columns[position].name));
             }
         }
     }
     Ok(assigned)
+}
+
+/// What is assigned to parts of columns, and the subscripts, each with the type that it has there: parameters have no other.
+pub(super) fn parts(target: &Target, list: &[Assignment]) -> Result<Vec<(Expr, SqlType)>> {
+    let mut parts = Vec::new();
+    for assignment in list {
+        for (name, expression) in singles(assignment)? {
+            if let Some((name, subscripts)) = subscripts_of(name)? {
+                let definition = &target.definition.columns[target::position(target, &name)?];
+                parts.extend(subscripted::types(definition, &subscripts, expression));
+            }
+        }
+    }
+    Ok(parts)
+}
+
+fn assigned_twice(column: &str) -> SqlError {
+    SqlError::new(SqlState::SYNTAX_ERROR, format!("multiple assignments to same column \"{column}\""))
 }
 
 /// `(a, b) = (1, 2)` and `(a, b) = (SELECT x, y ...)` column by column.

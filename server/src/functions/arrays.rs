@@ -1,6 +1,6 @@
 //! Functions and operators of arrays. An array of several dimensions is a list of lists; PostgreSQL's lower bounds are always 1 here.
 
-use super::overloads::Param::{Array as AnyArray, Element, Of};
+use super::overloads::Param::{Any, Array as AnyArray, Element, Of};
 use super::overloads::{Call, Overloaded, Returns, results};
 use super::text::shown;
 use crate::error::{Result, SqlError, SqlState};
@@ -81,7 +81,12 @@ pub fn functions() -> Vec<ScalarUDF> {
             .taking(&[AnyArray, Of(Int4)], Returns::Of(integers()), subscripts)
             .taking(&[AnyArray, Of(Int4), Of(Boolean)], Returns::Of(integers()), subscripts)
             .build(),
-        Overloaded::named(SLICE).variadic(&[AnyArray], Of(Int4), Returns::Array, slice).build(),
+        Overloaded::named(SLICE)
+            .variadic(&[AnyArray], Of(Int4), Returns::Array, slice)
+            .variadic(&[Of(SqlType::Jsonb)], Any, Returns::Of(SqlType::Jsonb), |_| {
+                Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "jsonb subscript does not support slices"))
+            })
+            .build(),
         Overloaded::named(FLATTEN).taking(&[AnyArray], Returns::ArrayOfScalar, flatten).build(),
         Overloaded::named(EMPTY_FOR_NULL).taking(&[AnyArray], Returns::Array, empty_for_null).build(),
         Overloaded::named(FILLED).taking(&[AnyArray], Returns::Array, filled).build(),
@@ -91,12 +96,12 @@ pub fn functions() -> Vec<ScalarUDF> {
     ]
 }
 
-fn list(call: &Call, argument: usize) -> &ListArray {
+pub(super) fn list(call: &Call, argument: usize) -> &ListArray {
     call.arrays[argument].as_list::<i32>()
 }
 
 /// The elements of a row among its list's values; none for NULL.
-fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
+pub(super) fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
     if list.is_null(row) {
         return 0..0;
     }
@@ -181,7 +186,7 @@ impl Picked {
     }
 }
 
-fn listed(values: ArrayRef, lengths: Vec<usize>, valid: Vec<bool>, call: &Call) -> Result<ArrayRef> {
+pub(super) fn listed(values: ArrayRef, lengths: Vec<usize>, valid: Vec<bool>, call: &Call) -> Result<ArrayRef> {
     let arrow::datatypes::DataType::List(field) = call.returns.arrow() else { return Err(SqlError::internal("an array is a list")) };
     let field = Arc::new(Field::new(field.name(), values.data_type().clone(), true));
     Ok(Arc::new(ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), values, Some(NullBuffer::from(valid)))?))

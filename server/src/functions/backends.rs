@@ -2,7 +2,7 @@
 
 use super::scalar::{Function, as_integer, as_text, text};
 use super::signals::Signal;
-use crate::access::rights::Rights;
+use crate::access::rights::{Rights, denied};
 use crate::engine::advisory::{Held, Key, Mode};
 use crate::error::{SqlError, SqlState};
 use crate::query::Scope;
@@ -18,6 +18,7 @@ pub fn functions(scope: &Scope) -> Vec<ScalarUDF> {
     all.extend([Signal::Cancel, Signal::Terminate].map(|signal| stop(scope, signal)));
     all.extend(LOCKS.map(|(name, mode)| lock(scope, name, mode)));
     all.extend(TRY_LOCKS.map(|(name, mode)| try_lock(scope, name, mode)));
+    all.push(reload(scope));
     all.push(blocking(scope));
     all.push(unlock(scope, "pg_advisory_unlock", false));
     all.push(unlock(scope, "pg_advisory_unlock_shared", true));
@@ -84,6 +85,18 @@ fn stop(scope: &Scope, signal: Signal) -> ScalarUDF {
             scope.session.effects.warn(SqlState("01000"), format!("PID {pid} is not a PostgreSQL backend process"));
         }
         Ok(ScalarValue::Boolean(Some(found)))
+    })
+}
+
+/// `pg_reload_conf()`: as SIGHUP does.
+fn reload(scope: &Scope) -> ScalarUDF {
+    let scope = Arc::new(scope.clone());
+    Function::of_rows("pg_reload_conf", Signature::nullary(Volatility::Volatile), DataType::Boolean, move |_| {
+        if !scope.rights_of_user().is_superuser() {
+            return Err(denied("function", "pg_reload_conf").into());
+        }
+        scope.activity.reload();
+        Ok(ScalarValue::Boolean(Some(true)))
     })
 }
 

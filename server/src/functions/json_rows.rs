@@ -102,7 +102,7 @@ fn pairs(call: &Call, function: &str, value: fn((String, &str)) -> Option<String
 }
 
 /// The result of a function that returns json or jsonb; jsonb is brought into its normal form.
-fn json_results(call: &Call, mut value: impl FnMut(usize) -> Result<Option<String>>) -> Result<ArrayRef> {
+pub(super) fn json_results(call: &Call, mut value: impl FnMut(usize) -> Result<Option<String>>) -> Result<ArrayRef> {
     let mut builder = StringViewBuilder::with_capacity(call.rows);
     for row in 0..call.rows {
         match value(row)? {
@@ -192,7 +192,7 @@ fn null_step(position: usize) -> SqlError {
     SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, format!("path element at position {position} is null"))
 }
 
-fn written(members: &[(String, String)]) -> String {
+pub(super) fn written(members: &[(String, String)]) -> String {
     let members: Vec<String> = members.iter().map(|(key, value)| format!("{}: {value}", quoted(key))).collect();
     format!("{{{}}}", members.join(", "))
 }
@@ -204,7 +204,7 @@ enum Change<'a> {
     Insert { value: &'a str, after: bool },
 }
 
-fn position(step: &str, at: usize, length: usize) -> Result<i64> {
+pub(super) fn position(step: &str, at: usize, length: usize) -> Result<i64> {
     let index = step.trim().parse::<i64>().map_err(|_| {
         SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("path element at position {at} is not an integer: \"{step}\""))
     })?;

@@ -101,7 +101,7 @@ fn of(scope: &Scope, class: u32, oid: u32, part: i64) -> Option<Named> {
         "pg_database" => (oid == crate::access::acl::DATABASE_OID).then(|| plain("database", &scope.database)),
         "pg_am" => named_in("access method", &[(2, "heap"), (403, "btree"), (405, "hash")], oid),
         "pg_language" => named_in("language", &[(12, "internal"), (13, "c"), (14, "sql"), (13_563, "plpgsql")], oid),
-        "pg_extension" => named_in("extension", &extensions::ALL.map(|known| (known.oid, known.name)), oid),
+        "pg_extension" => named_in("extension", &extensions::created(&scope.view.catalog), oid),
         _ => None,
     }
 }

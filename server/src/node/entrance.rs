@@ -5,6 +5,7 @@ use crate::access::login::Door;
 use crate::access::rules::Rules;
 use crate::access::tls::Tls;
 use crate::config::{Auth, Config};
+use crate::engine::Engine;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,11 +30,18 @@ pub(super) fn tls(config: &Config) -> Result<Option<Arc<Tls>>, String> {
     files.map(|(cert, key)| Tls::open(cert, key).map(Arc::new)).transpose()
 }
 
-/// On SIGHUP rules and certificate are read again; what is wrong is told in the log, and stays as it was.
-pub(super) fn reload_on_signal(config: Config, door: Arc<Door>, tls: Option<Arc<Tls>>) -> Result<(), String> {
+/// On SIGHUP, and when `pg_reload_conf()` asks, rules and certificate are read again; what is wrong is told in the log, and stays as it was.
+pub(super) fn reload_on_signal(engine: &Arc<Engine>, door: Arc<Door>, tls: Option<Arc<Tls>>) -> Result<(), String> {
     let mut hangups = signal(SignalKind::hangup()).map_err(|e| format!("could not watch for SIGHUP: {e}"))?;
+    // It does not keep the engine from closing.
+    let engine = Arc::downgrade(engine);
     tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
+        while let Some(asked) = engine.upgrade().map(|engine| (engine.config.clone(), Arc::clone(&engine.reload))) {
+            let (config, reload) = asked;
+            tokio::select! {
+                hangup = hangups.recv() => if hangup.is_none() { return },
+                () = reload.notified() => {}
+            }
             let reloaded = rules(&config).map(|rules| door.set_rules(rules)).and(tls.as_ref().map_or(Ok(()), |tls| tls.reload()));
             match reloaded {
                 Ok(()) => tracing::info!("access rules and certificate were read again"),

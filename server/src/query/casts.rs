@@ -265,7 +265,8 @@ pub fn assigned(value: Expr, target: &SqlType, column: &str) -> Expr {
     function(casts::ASSIGN, vec![value, string(target.name()), string(column.to_string())])
 }
 
-fn function(name: &str, args: Vec<Expr>) -> Expr {
+/// A call of one of the server's functions.
+pub fn function(name: &str, args: Vec<Expr>) -> Expr {
     let args: Vec<_> = args.into_iter().map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value))).collect();
     Expr::Function(Function {
         name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),

@@ -6,6 +6,7 @@
 //!
 //! DataFusion takes the type of the first branch for that of a CASE, and makes decimals of floats.
 
+use super::compared_case;
 use super::operators::{Class, class, literal};
 use crate::error::{Result, SqlError, SqlState};
 use crate::functions::{casts, choosing, json};
@@ -90,7 +91,13 @@ pub fn expression(expr: Expr, schema: &DFSchema) -> EngineResult<Transformed<Exp
 
 fn settled(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::Case(case) => of_case(case, schema),
+        Expr::Case(case) => {
+            let compared = compared_case::settled(case, schema)?;
+            let changed = compared.transformed;
+            let mut settled = of_case(compared.data, schema)?;
+            settled.transformed |= changed;
+            Ok(settled)
+        }
         Expr::ScalarFunction(call) if call.name() == "nullif" => Ok(of_nullif(call, schema)),
         Expr::ScalarFunction(call) => match CHOOSING.iter().find(|(name, _)| *name == call.name()) {
             Some((_, what)) => of_call(what, call, schema),

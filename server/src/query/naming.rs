@@ -221,6 +221,11 @@ pub fn name_of(expr: &Expr) -> String {
     figure(expr).map_or_else(|| NAMELESS.to_string(), |(name, _)| name)
 }
 
+/// The same; `None` where a query's column would have no name.
+pub fn good_name_of(expr: &Expr) -> Option<String> {
+    figure(expr).map(|(name, _)| name)
+}
+
 /// A name, and whether it is a good one (a cast's operand gives its name to the cast, a constant does not).
 fn figure(expr: &Expr) -> Option<(String, bool)> {
     let good = |name: &str| Some((name.to_string(), true));

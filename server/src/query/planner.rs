@@ -5,10 +5,10 @@ use super::operators::Operators;
 use super::semantics::{self, FunctionKinds};
 use super::whole_rows::learned::Learned;
 use super::{
-    ActivitySource, HeldRows, SequenceAccess, apply, blame, casts, char_extremes, common_types, date_arithmetic, dependencies, desugar,
-    exactness, explain, grouping, integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups, output_types,
-    parameter_types, qualified_names, record_functions, repeated_rows, rewrite, row_values, safe_pushdown, scalar_nulls, set_operations,
-    short_aliases, system_columns, tied_rows, typing, whole_rows,
+    ActivitySource, ChangedTable, HeldRows, SequenceAccess, apply, blame, casts, char_extremes, common_types, date_arithmetic,
+    dependencies, desugar, exactness, explain, grouping, integers, join_rule, lateral, merged_columns, multisets, naming, ordered_groups,
+    output_types, parameter_types, qualified_names, record_functions, repeated_rows, rewrite, row_values, safe_pushdown, scalar_nulls,
+    set_operations, short_aliases, system_columns, tied_rows, typing, whole_rows,
 };
 use crate::access::rights::Rights;
 use crate::catalog::provider::{SEARCH_PATH_SCHEMA, ViewCatalogs};
@@ -82,6 +82,8 @@ pub struct Scope {
     pub ended: CancellationToken,
     /// Rows that parts of the statement have left for the rest of it.
     pub held: Arc<[HeldRows]>,
+    /// The table that the statement changes, if the role may not read all of it.
+    pub changed: Option<ChangedTable>,
 }
 
 impl fmt::Debug for Scope {
@@ -335,6 +337,12 @@ impl Scope {
         }
         let stream = execute_stream(physical, state.task_ctx())?;
         Ok(self.pinned(naming::renamed(stream)))
+    }
+
+    /// Makes a plan ready to run, and drops it: scans refuse what the role may not read.
+    pub async fn check_runs(&self, plan: LogicalPlan) -> Result<()> {
+        self.state_for_plans().create_physical_plan(&plan).await?;
+        Ok(())
     }
 
     /// Keeps the snapshot pinned for as long as the stream lives: segments are opened when they are first touched, and until then only the pin

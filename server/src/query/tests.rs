@@ -51,6 +51,7 @@ impl ActivitySource for Nobody {
     fn terminate(&self, _process_id: i32) -> bool {
         false
     }
+    fn reload(&self) {}
     fn counters(&self) -> Arc<crate::engine::counters::Counters> {
         Arc::default()
     }
@@ -183,6 +184,7 @@ impl Fixture {
             activity: Arc::new(Nobody),
             acting: None,
             keys_visible: false,
+            changed: None,
             view_depth: 0,
             ended: Default::default(),
             held: Arc::default(),

@@ -89,6 +89,7 @@ impl ContextSource {
             sequences: self.sequences.clone(),
             ran: self.ran.clone(),
             held: Arc::default(),
+            changed: None,
         }
     }
     /// What DDL is decided with.

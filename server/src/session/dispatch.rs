@@ -2,7 +2,6 @@
 
 use super::block::{self, Block};
 use super::context::ContextSource;
-use super::extensions;
 use super::grammar::{DiscardKind, Ours, TransactionModes};
 use super::parameters::put_into_functions;
 use super::physical;
@@ -82,7 +81,6 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         Ours::ExplainPlacement(explain) => explain_placement::run(session, explain),
         Ours::DropAbsent(drop) => absent::drop(session, drop),
         Ours::SetConstraints { names, deferred } => constraint_modes::set(session, names, *deferred).await,
-        Ours::CreateExtension(create) => extensions::create(session, create),
         Ours::Physical(physical) => physical::run(session, physical),
         Ours::Nothing(tag) => Ok(Outcome::Done((*tag).to_string())),
         Ours::Unsupported(error) => Err((**error).clone()),
@@ -93,6 +91,8 @@ async fn run_ours(session: &mut Session, statement: &Statement, ours: &Ours, par
         | Ours::SetSchema { .. }
         | Ours::Access(_)
         | Ours::AlterConstraint { .. }
+        | Ours::CreateExtension(_)
+        | Ours::DropExtension(_)
         | Ours::CommentOnConstraint { .. } => Err(SqlError::internal("a change of the catalog came to the session")),
     }
 }

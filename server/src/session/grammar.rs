@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub mod constraint_modes;
 pub mod cursors;
+mod databases;
 pub mod drop_absent;
 pub mod extension;
 pub mod identity_options;
@@ -384,6 +385,9 @@ impl<'a> Grammar<'a> {
         if self.accept("COPY") {
             return Ok(Some(Ours::Copy(Box::new(copy_options::read(self)?))));
         }
+        if let Some(error) = databases::read(self)? {
+            return Ok(Some(error));
+        }
         if let Some(explain) = explain_placement::read(self)? {
             return Ok(Some(Ours::ExplainPlacement(explain)));
         }
@@ -530,7 +534,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE AGGREGATE", ""),
     ("CREATE CAST", ""),
     ("CREATE COLLATION", ""),
-    ("CREATE DATABASE", "A server has one database; use schemas."),
     ("CREATE DOMAIN", ""),
     ("CREATE EVENT TRIGGER", ""),
     ("CREATE FOREIGN TABLE", ""),
@@ -553,7 +556,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE TRIGGER", ""),
     ("CREATE TYPE", ""),
     ("DO", ""),
-    ("DROP DATABASE", ""),
     ("IMPORT FOREIGN SCHEMA", ""),
     ("LISTEN", ""),
     ("LOAD", ""),

@@ -8,7 +8,7 @@
 use super::balanced;
 use super::grammar::{self, Grammar, GrammarError, Ours};
 use super::sql_dialect::SqlDialect;
-use super::{Notice, Statement, clauses, lock_clauses, spellings, strictness, symmetric, word_order};
+use super::{Notice, Statement, clauses, lock_clauses, spellings, strictness, subscripted, symmetric, word_order};
 use crate::catalog::names::{is_reserved, truncated};
 use crate::error::{Result, SqlError, SqlState};
 use crate::locking;
@@ -110,7 +110,7 @@ fn parse_tokens(sql: &str, tokens: &[TokenWithSpan]) -> Result<(ast::Statement, 
 pub(super) fn parse_standard(tokens: &[TokenWithSpan]) -> Result<ast::Statement, GrammarError> {
     let (tokens, cluster_by) = grammar::take_cluster_by(tokens)?;
     let (tokens, cut) = clauses::cut(grammar::identity_options::in_order(tokens));
-    let tokens = word_order::arranged(spellings::known_to_the_parser(tokens));
+    let tokens = word_order::arranged(spellings::known_to_the_parser(subscripted::hidden(tokens)));
     let mut parser = parser(tokens.clone());
     let parsed = parser.parse_statement().and_then(|statement| expect_end(&parser).map(|()| statement));
     let mut statement = parsed.map_err(|error| grammar::refusal_of(&tokens).unwrap_or(GrammarError::Syntax(error)))?;

@@ -306,7 +306,7 @@ fn restart_at(sequence: &SequenceDefinition, value: i64, is_called: bool, at_cou
 }
 
 fn changed(definition: &SequenceDefinition, newest: &SequenceDefinition) -> bool {
-    Course::of(definition) != Course::of(newest) || definition.owned_by != newest.owned_by
+    Course::of(definition) != Course::of(newest) || (definition.owned_by, definition.cache) != (newest.owned_by, newest.cache)
 }
 
 struct Sequence {
@@ -415,7 +415,7 @@ mod tests {
     }
 
     fn sequence(start: i64, increment: i64, min: i64, max: i64, cycle: bool) -> SequenceDefinition {
-        SequenceDefinition { oid: 1, start, increment, min, max, cycle, owned_by: None, restart: None }
+        SequenceDefinition { oid: 1, start, increment, min, max, cycle, cache: 1, owned_by: None, restart: None }
     }
     fn values(sequence: &SequenceDefinition, counts: Range<u64>) -> Vec<Option<i64>> {
         counts.map(|count| value_at(sequence, count)).collect()

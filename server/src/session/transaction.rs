@@ -12,7 +12,7 @@
 use crate::access::acl::ObjectAccess;
 use crate::access::role::RoleDefinition;
 use crate::catalog::comments::Comments;
-use crate::catalog::{Catalog, Entry, Relation, SchemaDefinition, keys};
+use crate::catalog::{Catalog, Entry, ExtensionDefinition, Relation, SchemaDefinition, keys};
 use crate::engine::Engine;
 use crate::engine::locks::Owner;
 use crate::engine::writers::{Turn, Writing};
@@ -221,6 +221,20 @@ impl Transaction {
             self.depends_on_schema(to.0);
         }
         self.set_relation(to.0, to.1, entry.definition);
+    }
+
+    /// Creates an extension, or drops it (`None`).
+    pub fn put_extension(&mut self, name: &str, definition: Option<ExtensionDefinition>) {
+        let version = self.base.extensions.get(name).and_then(|entry| entry.version);
+        let catalog = Arc::make_mut(&mut self.catalog);
+        let old = match definition {
+            Some(definition) => catalog.extensions.insert(name.to_string(), Entry { version, definition: Arc::new(definition) }),
+            None => catalog.extensions.remove(name),
+        };
+        if let Some(old) = old {
+            catalog.access.remove(&old.definition.oid);
+            catalog.comments.remove(&old.definition.oid);
+        }
     }
 
     /// Says something of an object; nothing takes back what was said.

@@ -16,7 +16,7 @@ use super::stop::{Failure, Stop, idle_end, shutting_down, until, violation};
 use crate::access::tls::Encryption;
 use crate::engine::cancel::{Cancels, Slot};
 use crate::error::{Result, SqlError, SqlState};
-use crate::session::{Outcome, Statement, TransactionStatus};
+use crate::session::{Notice, Outcome, Statement, TransactionStatus};
 use bytes::BufMut;
 use futures::FutureExt;
 use std::net::SocketAddr;
@@ -116,6 +116,7 @@ async fn session<B: Backend>(
     slot: Arc<Slot>,
     request: Request,
 ) {
+    let notice = request.notice();
     let identity = startup::identity(&request, slot.process_id, client, encryption);
     let backend = match (shared.open)(identity, request.settings) {
         Ok(backend) => backend,
@@ -124,7 +125,7 @@ async fn session<B: Backend>(
     let stop = Stop { cancel: CancellationToken::new(), terminated: slot.terminated.clone(), deadline: None, kill: shared.kill.clone() };
     let draining = shared.draining.clone();
     let mut connection = Connection { input, output, backend, stop, extended: Extended::default(), slot, draining };
-    match connection.run().await {
+    match connection.run(notice).await {
         Ok(()) | Err(Failure::Gone) => {}
         Err(Failure::Fatal(error) | Failure::Statement(error)) => last_words(&mut connection.output, &error).await,
     }
@@ -132,8 +133,9 @@ async fn session<B: Backend>(
 }
 
 impl<B: Backend> Connection<B> {
-    async fn run(&mut self) -> Result<(), Failure> {
+    async fn run(&mut self, notice: Option<Notice>) -> Result<(), Failure> {
         self.report_parameters();
+        notice.iter().for_each(|notice| self.output.notice(notice));
         let (process_id, secret) = (self.slot.process_id, self.slot.secret);
         self.output.message(b'K', |body| {
             body.put_i32(process_id);

@@ -3,11 +3,12 @@
 use super::frame::{Input, Startup};
 use super::message::Output;
 use super::stop::Failure;
+use crate::access::login::{DATABASE, MAINTENANCE_DATABASE};
 use crate::access::rules::Candidate;
 use crate::access::tls::Encryption;
 use crate::engine::cancel::Cancels;
 use crate::error::{Result, SqlError, SqlState};
-use crate::session::Identity;
+use crate::session::{Identity, Notice};
 use bytes::BufMut;
 use std::net::SocketAddr;
 
@@ -18,6 +19,8 @@ const ENCRYPTION_REQUESTS_MAX: usize = 4;
 pub(super) struct Request {
     pub(super) user: String,
     pub(super) database: String,
+    /// It asked for the database that tools connect to first.
+    pub(super) by_other_name: bool,
     /// The other options, which are settings.
     pub(super) settings: Vec<(String, String)>,
 }
@@ -59,11 +62,21 @@ fn request(minor: u16, options: Vec<(String, String)>, output: &mut Output) -> R
         SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "no PostgreSQL user name specified in startup packet")
     })?;
     let database = value("database").unwrap_or_else(|| user.clone());
+    let by_other_name = database == MAINTENANCE_DATABASE;
+    let database = if by_other_name { DATABASE.to_string() } else { database };
     if value("replication").is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "no" | "0")) {
         return Err(SqlError::unsupported("replication"));
     }
     let settings = options.into_iter().filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "replication")).collect();
-    Ok(Request { user, database, settings })
+    Ok(Request { user, database, by_other_name, settings })
+}
+
+impl Request {
+    /// What whoever asked for another name of the database is told.
+    pub(super) fn notice(&self) -> Option<Notice> {
+        let message = format!("there is one database, \"{DATABASE}\": \"{MAINTENANCE_DATABASE}\" is another name for it");
+        self.by_other_name.then(|| Notice { severity: "NOTICE", error: SqlError::new(SqlState("00000"), message) })
+    }
 }
 
 /// Who asks to come in.

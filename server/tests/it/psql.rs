@@ -144,3 +144,33 @@ fn the_other_lists_do_not_fail() {
     let commands: Vec<&str> = [SHIPS].into_iter().chain(lists).collect();
     expect_lines(&commands, &["List of installed extensions"]);
 }
+
+/// Tools connect to a database `postgres` first: it is the one that there is, by another name, and they are told.
+#[test]
+fn the_database_that_tools_connect_to_first() {
+    let server = ServerProcess::start();
+    let url = server.url();
+    let (address, _) = url.rsplit_once('/').expect("the database is the last part");
+    let run = |database: &str, command: &str| {
+        let url = format!("{address}/{database}");
+        let output =
+            Command::new("psql").args(["--no-psqlrc", "-At", "--set", "VERBOSITY=verbose", "--dbname", &url, "-c", command]).output();
+        output.ok().map(|it| format!("{}{}", String::from_utf8_lossy(&it.stdout), String::from_utf8_lossy(&it.stderr)))
+    };
+    let Some(current) = run("postgres", "SELECT current_database(), string_agg(datname, ',') FROM pg_database") else {
+        eprintln!("SKIPPED: psql does not run here");
+        return;
+    };
+    assert!(current.contains("plimsoll|plimsoll") && current.contains("NOTICE"), "{current}");
+    for (database, command, expected) in [
+        ("postgres", "CREATE DATABASE plimsoll", "ERROR:  42P04: database \"plimsoll\" already exists"),
+        ("postgres", "CREATE DATABASE other", "ERROR:  0A000: CREATE DATABASE is not supported"),
+        ("postgres", "DROP DATABASE IF EXISTS other", "NOTICE:  00000: database \"other\" does not exist, skipping"),
+        ("postgres", "DROP DATABASE other", "ERROR:  3D000: database \"other\" does not exist"),
+        ("postgres", "DROP DATABASE plimsoll", "ERROR:  55006: cannot drop the currently open database"),
+        ("template1", "SELECT 1", "FATAL:  database \"template1\" does not exist"),
+    ] {
+        let text = run(database, command).unwrap_or_default();
+        assert!(text.contains(expected), "{command} on {database}: {text}");
+    }
+}

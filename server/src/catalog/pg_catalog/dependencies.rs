@@ -78,12 +78,12 @@ fn of_defaults(scope: &Scope) -> Vec<Row> {
     all
 }
 
-/// The server's own schema and its views are an extension's: no dump has them.
+/// The server's own schema and its views are members of the extension that every database has: no dump has them.
 fn of_extension() -> Vec<Row> {
     let schema = SYSTEM_SCHEMA_OIDS[2];
     let views = shapes::all().iter().filter(|shape| shape.schema == SYSTEM_SCHEMAS[2]);
-    let views = views.map(|shape| row![PG_CLASS, shape.oid, 0, PG_EXTENSION, extensions::OWN_OID, 0, "e"]);
-    [row![PG_NAMESPACE, schema, 0, PG_EXTENSION, extensions::OWN_OID, 0, "e"]].into_iter().chain(views).collect()
+    let views = views.map(|shape| row![PG_CLASS, shape.oid, 0, PG_EXTENSION, extensions::BASE_OID, 0, "e"]);
+    [row![PG_NAMESPACE, schema, 0, PG_EXTENSION, extensions::BASE_OID, 0, "e"]].into_iter().chain(views).collect()
 }
 
 /// Sequences depend on the columns that own them, internally on an identity column.

@@ -1,6 +1,6 @@
 //! Comments: COMMENT ON's, and PostgreSQL's own on what is built in.
 
-use super::{built_in, oids, plain_indexes, relations};
+use super::{built_in, extensions, oids, plain_indexes, relations};
 use crate::catalog::built_table::Row;
 use crate::catalog::lookup::Found;
 use crate::catalog::{Catalog, Relation};
@@ -26,6 +26,7 @@ pub const PG_CLASS: u32 = 1259;
 const PG_NAMESPACE: u32 = 2615;
 const PG_CONSTRAINT: u32 = 2606;
 const PG_DATABASE: u32 = 1262;
+const PG_EXTENSION: u32 = 3079;
 
 /// A comment.
 struct Said<'a> {
@@ -37,8 +38,15 @@ struct Said<'a> {
 
 fn all(catalog: &Catalog) -> Vec<Said<'_>> {
     let schemas = relations::schemas(catalog).into_iter().filter_map(|(_, oid)| said(oid, PG_NAMESPACE, 0, catalog.comment(oid)));
+    let extensions = extensions::ALL.iter().filter_map(|known| {
+        let created = catalog.extensions.get(known.name).map(|entry| entry.definition.oid);
+        match created {
+            Some(oid) => said(oid, PG_EXTENSION, 0, catalog.comment(oid)),
+            None => said(known.oid, PG_EXTENSION, 0, known.from_the_start.then_some(known.comment)),
+        }
+    });
     let relations = catalog.all().flat_map(|found| of_relation(catalog, found));
-    let mut all: Vec<_> = schemas.chain(relations).collect();
+    let mut all: Vec<_> = schemas.chain(extensions).chain(relations).collect();
     for numbered in oids::constraints(catalog) {
         let text = catalog.constraint_comment(numbered.table.oid, numbered.constraint.name());
         all.extend(said(numbered.oid, PG_CONSTRAINT, 0, text));

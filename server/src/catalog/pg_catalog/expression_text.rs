@@ -21,16 +21,24 @@ pub fn default(text: &str, sql_type: &SqlType) -> String {
 }
 
 /// An expression as it was written, the types of its casts as PostgreSQL writes them: in small letters.
-fn with_small_types(mut expression: Expr) -> String {
+fn with_small_types(expression: Expr) -> String {
+    in_small_letters(expression).to_string()
+}
+
+/// An expression with the types of its casts as PostgreSQL writes them.
+pub fn in_small_letters(mut expression: Expr) -> Expr {
     let _ = visit_expressions_mut(&mut expression, |expr| {
         if let Expr::Cast { data_type, .. } = expr
             && let Ok(sql_type) = SqlType::from_ast(data_type)
         {
-            *data_type = DataType::Custom(ObjectName::from(Ident::new(sql_type.name())), Vec::new());
+            // Without a length it is of any length, which character(1) is not.
+            let is_bpchar = data_type.to_string().eq_ignore_ascii_case("bpchar");
+            let name = if is_bpchar { "bpchar".to_string() } else { sql_type.name() };
+            *data_type = DataType::Custom(ObjectName::from(Ident::new(name)), Vec::new());
         }
         ControlFlow::<()>::Continue(())
     });
-    expression.to_string()
+    expression
 }
 
 fn default_literal(expression: &Expr, sql_type: &SqlType) -> Option<String> {
@@ -172,6 +180,14 @@ impl Printer<'_> {
                 Some(self.wrapped(format!("{low} AND {high}")))
             }
             Expr::InList { expr, list, negated } => self.in_list(expr, list, *negated),
+            Expr::AnyOp { left, compare_op, right, .. } => self.quantified(left, compare_op, "ANY", right),
+            Expr::AllOp { left, compare_op, right } => self.quantified(left, compare_op, "ALL", right),
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                self.comparison(expr, if *negated { "!~~" } else { "~~" }, pattern)
+            }
+            Expr::ILike { negated, any: false, expr, pattern, escape_char: None } => {
+                self.comparison(expr, if *negated { "!~~*" } else { "~~*" }, pattern)
+            }
             _ => None,
         }
     }
@@ -302,9 +318,34 @@ impl Printer<'_> {
         }
     }
 
+    /// `a = ANY (ARRAY[...])`, as it was written.
+    fn quantified(&self, left: &Expr, op: &BinaryOperator, quantifier: &str, right: &Expr) -> Option<String> {
+        let literals = match right {
+            Expr::Array(array) if array.elem.iter().all(|element| matches!(element, Expr::Value(_))) => self.array(left, &array.elem),
+            _ => None,
+        };
+        let (left, right) = literals.unwrap_or_else(|| (self.as_written(left), self.as_written(right)));
+        Some(self.wrapped(format!("{left} {} {quantifier} ({right})", operator(op)?)))
+    }
+
+    /// With the parentheses around what is cast that `pretty` leaves out.
+    fn as_written(&self, expression: &Expr) -> String {
+        let mut expression = expression.clone();
+        while let (true, Expr::Cast { expr, .. }) = (self.pretty, &mut expression)
+            && let Expr::Nested(inner) = &mut **expr
+            && matches!(&**inner, Expr::Identifier(_) | Expr::Array(_) | Expr::Value(_) | Expr::Function(_) | Expr::Cast { .. })
+        {
+            **expr = inner.as_ref().clone();
+        }
+        with_small_types(expression)
+    }
+
     fn comparison(&self, left: &Expr, op: &str, right: &Expr) -> Option<String> {
         if let (Expr::Function(_), Expr::Value(_)) = (left, right) {
             return Some(self.wrapped(format!("{} {op} {}", self.text(left)?, self.text(right)?)));
+        }
+        if is_cast(left) || is_cast(right) {
+            return Some(self.wrapped(format!("{} {op} {}", self.as_written(left), self.as_written(right))));
         }
         let (left_type, right_type) = (self.column_type(left), self.column_type(right));
         let compared = left_type.or(right_type)?;
@@ -356,13 +397,19 @@ impl Printer<'_> {
 
     /// `a IN (1, 2)` is `a = ANY (ARRAY[1, 2])`.
     fn in_list(&self, expr: &Expr, list: &[Expr], negated: bool) -> Option<String> {
-        let compared = self.column_type(expr)?;
         let (op, quantifier) = if negated { ("<>", "ALL") } else { ("=", "ANY") };
+        let (column, array) = self.array(expr, list)?;
+        Some(self.wrapped(format!("{column} {op} {quantifier} ({array})")))
+    }
+
+    /// A column, and an array of what it is compared with.
+    fn array(&self, expr: &Expr, list: &[Expr]) -> Option<(String, String)> {
+        let compared = self.column_type(expr)?;
         let column = self.operand(expr, compared)?;
         let values = list.iter().map(|value| self.list_value(value, compared)).collect::<Option<Vec<_>>>()?;
         let array = format!("ARRAY[{}]", values.join(", "));
         let array = if matches!(compared, SqlType::Varchar(_)) { self.cast(&array, "text[]") } else { array };
-        Some(self.wrapped(format!("{column} {op} {quantifier} ({array})")))
+        Some((column, array))
     }
 
     fn list_value(&self, expression: &Expr, compared: &SqlType) -> Option<String> {
@@ -406,6 +453,10 @@ fn wider(left: SqlType, right: SqlType) -> Option<SqlType> {
     Some(if rank(&left)? >= rank(&right)? { left } else { right })
 }
 
+fn is_cast(expression: &Expr) -> bool {
+    matches!(expression, Expr::Cast { .. })
+}
+
 /// PostgreSQL's name of an operator.
 fn operator(op: &BinaryOperator) -> Option<&'static str> {
     Some(match op {
@@ -415,6 +466,14 @@ fn operator(op: &BinaryOperator) -> Option<&'static str> {
         BinaryOperator::LtEq => "<=",
         BinaryOperator::Gt => ">",
         BinaryOperator::GtEq => ">=",
+        BinaryOperator::PGRegexMatch => "~",
+        BinaryOperator::PGRegexIMatch => "~*",
+        BinaryOperator::PGRegexNotMatch => "!~",
+        BinaryOperator::PGRegexNotIMatch => "!~*",
+        BinaryOperator::PGLikeMatch => "~~",
+        BinaryOperator::PGILikeMatch => "~~*",
+        BinaryOperator::PGNotLikeMatch => "!~~",
+        BinaryOperator::PGNotILikeMatch => "!~~*",
         _ => return None,
     })
 }

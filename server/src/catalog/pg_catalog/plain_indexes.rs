@@ -5,7 +5,9 @@ use super::{expression_text, oids};
 use crate::catalog::lookup::Found;
 use crate::catalog::names::quote;
 use crate::catalog::{Catalog, ColumnDefinition, Constraint, IndexDefinition, TableDefinition};
-use datafusion::sql::sqlparser::ast::IndexColumn;
+use crate::query::naming::good_name_of;
+use crate::session::parse::parse_query;
+use datafusion::sql::sqlparser::ast::{IndexColumn, OrderByKind};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -140,6 +142,26 @@ impl<'a> PlainIndex<'a> {
         let options = if descending { DESCENDING } else { 0 } | if first { NULLS_FIRST } else { 0 };
         KeyPart { column: self.table.columns.iter().find(is), text, options }
     }
+}
+
+/// The names of the columns of an index: those of the table's, the name that an expression's value has in a query, or `expr`; no two are the same.
+pub fn names(parts: &[KeyPart<'_>]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let plain = part.column.map_or_else(|| expression_name(part.text), |column| column.name.clone());
+        let numbered = std::iter::once(plain.clone()).chain((1..).map(|number: usize| format!("{plain}{number}")));
+        names.extend(numbered.into_iter().find(|name| !names.contains(name)));
+    }
+    names
+}
+
+fn expression_name(text: &str) -> String {
+    let query = parse_query(&format!("SELECT 1 ORDER BY {text}"));
+    let name = query.ok().and_then(|query| match query.order_by?.kind {
+        OrderByKind::Expressions(parts) => parts.first().and_then(|part| good_name_of(&part.expr)),
+        OrderByKind::All(_) => None,
+    });
+    name.unwrap_or_else(|| "expr".to_string())
 }
 
 /// What stands between the commas of the first brackets.

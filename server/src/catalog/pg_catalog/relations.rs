@@ -358,8 +358,10 @@ fn attributes(scope: &Scope) -> Vec<Row> {
         }));
     }
     for index in plain_indexes::all(catalog) {
-        all.extend(index.parts().iter().chain(&index.included()).zip(1..).map(|(part, number)| {
-            let (name, sql_type) = part.column.map_or(("expr", &SqlType::Text), |column| (column.name.as_str(), &column.sql_type));
+        let parts = index.parts().into_iter().chain(index.included()).collect::<Vec<_>>();
+        let names = plain_indexes::names(&parts);
+        all.extend(parts.iter().zip(&names).zip(1..).map(|((part, name), number)| {
+            let sql_type = part.column.map_or(&SqlType::Text, |column| &column.sql_type);
             Attribute { relation: index.oid, name, sql_type, number, declared: None, not_null: false, acl: None }.row()
         }));
     }
@@ -408,8 +410,9 @@ pub fn all_sequences(catalog: &Catalog) -> impl Iterator<Item = (Found<'_>, &Seq
 }
 
 fn sequences(scope: &Scope) -> Vec<Row> {
-    let row =
-        |(_, s): (Found<'_>, &SequenceDefinition)| row![s.oid, sequence_type(s).oid(), s.start, s.increment, s.max, s.min, 1, s.cycle];
+    let row = |(_, s): (Found<'_>, &SequenceDefinition)| {
+        row![s.oid, sequence_type(s).oid(), s.start, s.increment, s.max, s.min, s.cache, s.cycle]
+    };
     all_sequences(&scope.view.catalog).map(row).collect()
 }
 
@@ -420,7 +423,7 @@ fn sequence_views(scope: &Scope) -> Vec<Row> {
         let position = scope.sequences.position(s);
         let shown = position.is_called && scope.rights_of_user().has_any(Kind::Sequence, s.oid, acl::SELECT | acl::USAGE);
         let last = Cell::from(position.last_value).filter(shown);
-        row![found.schema, found.name, owner, name, s.start, s.min, s.max, s.increment, s.cycle, 1, last]
+        row![found.schema, found.name, owner, name, s.start, s.min, s.max, s.increment, s.cycle, s.cache, last]
     };
     all_sequences(&scope.view.catalog).map(row).collect()
 }

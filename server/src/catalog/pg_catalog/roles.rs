@@ -114,7 +114,7 @@ fn default_grants(scope: &Scope) -> Vec<Row> {
             let list = acl::text(&it.grants, |oid| role_name(catalog, oid));
             row![it.oid, role.oid, it.schema, defaults::letter(it.kind), list]
         };
-        role.default_grants.iter().map(row).collect::<Vec<_>>()
+        defaults::standing(catalog, role).map(row).collect::<Vec<_>>()
     };
     catalog.roles.values().flat_map(|entry| of_one(&entry.definition)).collect()
 }

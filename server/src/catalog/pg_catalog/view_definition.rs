@@ -25,7 +25,10 @@ pub fn text(catalog: &Catalog, view: &ViewDefinition, search_path: &[String]) ->
         true => format!(" {query};"),
         false => {
             let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
-            format!(" SELECT * FROM ({query}) AS view_columns ({});", names.join(", "))
+            {
+                let list = names.join(", ");
+                format!(" SELECT {list} FROM ({query}) AS view_columns ({list});")
+            }
         }
     }
 }
@@ -114,7 +117,8 @@ mod tests {
     fn catalog() -> Catalog {
         let mut catalog = Catalog::default();
         for (oid, schema) in [(1, "public"), (2, "s 1")] {
-            let sequence = SequenceDefinition { oid, start: 1, increment: 1, min: 1, max: 9, cycle: false, owned_by: None, restart: None };
+            let sequence =
+                SequenceDefinition { oid, start: 1, increment: 1, min: 1, max: 9, cycle: false, cache: 1, owned_by: None, restart: None };
             let entry = Entry { version: None, definition: Arc::new(Relation::Sequence(sequence)) };
             catalog.relations.insert((schema.into(), "t".into()), entry);
         }
@@ -143,6 +147,6 @@ mod tests {
     fn columns_have_the_names_of_the_view() {
         assert_eq!(shown("SELECT a, b AS c FROM u", &["a", "D"], &[], &[]), " SELECT a, b AS \"D\" FROM u;");
         assert_eq!(shown("SELECT 1 UNION SELECT 2", &["x"], &[], &[]), " SELECT 1 AS x UNION SELECT 2;");
-        assert_eq!(shown("VALUES (1, 2)", &["x", "y"], &[], &[]), " SELECT * FROM (VALUES (1, 2)) AS view_columns (x, y);");
+        assert_eq!(shown("VALUES (1, 2)", &["x", "y"], &[], &[]), " SELECT x, y FROM (VALUES (1, 2)) AS view_columns (x, y);");
     }
 }

@@ -129,7 +129,7 @@ impl Clause {
                 refuse(&[(update.update_predicate.is_some() || update.delete_predicate.is_some(), "WHERE in a MERGE action")])?;
                 match update.assignments.first() {
                     Some(assignment) if is_nothing(assignment) => Then::Nothing,
-                    _ => Then::Update(values(update::assignments(target, &update.assignments)?)),
+                    _ => Then::Update(values(update::assignments(target, Some(alias), &update.assignments)?)),
                 }
             }
             MergeAction::Insert(insert) => inserted(target, insert)?,

@@ -5,7 +5,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Select, Statement, Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
+    Ident, ObjectName, Select, Statement, Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -22,6 +22,14 @@ impl VisitorMut for Places {
         select.selection.iter_mut().chain(&mut select.having).for_each(condition);
         ControlFlow::Continue(())
     }
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::Table { name, args: Some(args), .. } => called(name, &mut args.args),
+            TableFactor::Function { name, args, .. } => called(name, args),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::UnaryOp { op: UnaryOperator::Not, expr }
@@ -31,6 +39,7 @@ impl VisitorMut for Places {
             | Expr::IsNotFalse(expr)
             | Expr::IsUnknown(expr)
             | Expr::IsNotUnknown(expr) => condition(expr),
+            Expr::BinaryOp { op: BinaryOperator::AtQuestion | BinaryOperator::AtAt, right, .. } => told(right, &json_path()),
             Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
                 [left, right].into_iter().for_each(|side| condition(side))
             }
@@ -63,16 +72,21 @@ const OF_DOUBLES: [&str; 26] = [
 ];
 
 fn arguments(function: &mut Function) {
-    let [name] = function.name.0.as_slice() else { return };
+    if let FunctionArguments::List(list) = &mut function.args {
+        called(&function.name, &mut list.args);
+    }
+}
+
+fn called(name: &ObjectName, args: &mut [FunctionArg]) {
+    let [name] = name.0.as_slice() else { return };
     let name = name.to_string().to_ascii_lowercase();
-    let FunctionArguments::List(list) = &mut function.args else { return };
-    let count = list.args.len();
+    let count = args.len();
     if name == "make_interval" {
-        list.args.iter_mut().enumerate().for_each(|(place, argument)| interval_field(place, argument));
+        args.iter_mut().enumerate().for_each(|(place, argument)| interval_field(place, argument));
         return;
     }
-    let integers = count > 1 && list.args.iter().any(is_integer);
-    let arguments = list.args.iter_mut().filter_map(|argument| match argument {
+    let integers = count > 1 && args.iter().any(is_integer);
+    let arguments = args.iter_mut().filter_map(|argument| match argument {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,
     });
@@ -82,9 +96,16 @@ fn arguments(function: &mut Function) {
         ("width_bucket", 4) => arguments.take(3).for_each(|value| told(value, &DataType::DoublePrecision)),
         ("percentile_cont" | "percentile_disc", 1) => arguments.for_each(|value| told(value, &DataType::DoublePrecision)),
         ("generate_series", _) if integers => arguments.for_each(|value| told(value, &DataType::Integer(None))),
+        (name, 2..=4) if name.trim_start_matches("plimsoll_").starts_with("jsonb_path_") => {
+            arguments.zip([DataType::JSONB, json_path(), DataType::JSONB, DataType::Boolean]).for_each(|(value, of)| told(value, &of));
+        }
         (name, _) if OF_DOUBLES.contains(&name) => arguments.for_each(|value| told(value, &DataType::DoublePrecision)),
         _ => {}
     }
+}
+
+fn json_path() -> DataType {
+    DataType::Custom(Ident::new("jsonpath").into(), Vec::new())
 }
 
 fn is_text(expr: &Expr) -> bool {

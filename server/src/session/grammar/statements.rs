@@ -164,6 +164,8 @@ pub enum Ours {
     LockTable(LockTable),
     /// CREATE EXTENSION.
     CreateExtension(extension::CreateExtension),
+    /// DROP EXTENSION.
+    DropExtension(extension::DropExtension),
     /// REINDEX, and ALTER TABLE of how a table is stored.
     Physical(physical::Physical),
     /// A statement that does nothing here, and nothing needs to be done: its tag.
@@ -263,7 +265,7 @@ pub enum SequenceOption {
     Start(i64),
     /// RESTART [WITH].
     Restart(Option<i64>),
-    /// CACHE: accepted, the server has a cache of its own.
+    /// CACHE: kept to be shown, the server has a cache of its own.
     Cache(i64),
     /// CYCLE, NO CYCLE.
     Cycle(bool),

@@ -149,6 +149,7 @@ impl Transaction {
         objects.extend(changed_objects(&self.base.roles, &self.catalog.roles, |name| keys::role(name)));
         objects.extend(changed_objects(&self.base.access, &self.catalog.access, |oid| keys::access(*oid)));
         objects.extend(changed_objects(&self.base.comments, &self.catalog.comments, |oid| keys::comments(*oid)));
+        objects.extend(changed_objects(&self.base.extensions, &self.catalog.extensions, |name| keys::extension(name)));
         objects.extend(self.dependent_changes());
         let changed: BTreeSet<ObjectKey> = objects.iter().map(|object| object.key.clone()).collect();
         Ok(Commit {

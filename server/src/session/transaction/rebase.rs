@@ -65,6 +65,7 @@ fn rebased(base: &Catalog, own: &Catalog, newer: &Catalog) -> Option<Catalog> {
         roles: moved(&base.roles, &own.roles, &newer.roles)?,
         access: moved(&base.access, &own.access, &newer.access)?,
         comments: moved(&base.comments, &own.comments, &newer.comments)?,
+        extensions: moved(&base.extensions, &own.extensions, &newer.extensions)?,
     })
 }
 

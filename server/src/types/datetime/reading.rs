@@ -159,6 +159,24 @@ fn read(text: &str, forms: &Reading) -> Result<Parts, Fault> {
     Ok(parts)
 }
 
+/// A date, and the word that stands right behind it: a zone, an era, or the T before a time.
+fn date_and_word(token: &str) -> Option<(&str, &str)> {
+    let bytes = token.as_bytes();
+    let begins = |at: &usize| bytes[*at].is_ascii_alphabetic() && bytes[*at - 1].is_ascii_digit();
+    let is_date = |date: &str| {
+        let separators = date.bytes().filter(|byte| matches!(byte, b'-' | b'/' | b'.')).count();
+        separators == 2 || (date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let at = (6..bytes.len()).filter(begins).find(|at| is_date(&token[..*at]))?;
+    Some(token.split_at(at))
+}
+
+/// `010203` with a zone right behind it.
+fn is_packed_time(token: &str) -> bool {
+    let bytes = token.as_bytes();
+    bytes.len() > 6 && bytes[..6].iter().all(u8::is_ascii_digit) && bytes[6].is_ascii_alphabetic()
+}
+
 impl Parts {
     fn take(&mut self, token: &str) -> Result<(), Fault> {
         let first = token.as_bytes()[0];
@@ -182,6 +200,16 @@ impl Parts {
         if first.is_ascii_digit() && token.bytes().all(|byte| byte.is_ascii_digit()) {
             return self.take_number(token);
         }
+        if let Some((date, word)) = date_and_word(token).filter(|_| !has_time) {
+            self.take(date)?;
+            return match word.strip_prefix(['T', 't']).filter(|time| time.starts_with(|c: char| c.is_ascii_digit())) {
+                Some(time) => self.take_packed_time(time),
+                None => self.take_word(word),
+            };
+        }
+        if (self.date.is_complete() || self.day.is_some()) && self.time.is_none() && is_packed_time(token) {
+            return self.take_packed_time(token);
+        }
         if let Some((date, time)) =
             token.split_once(['T', 't']).filter(|(date, _)| date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
         {
@@ -190,15 +218,6 @@ impl Parts {
         }
         let month_first = first.is_ascii_alphabetic()
             && token.split(['-', '/', '.']).next().and_then(|word| month_number(&word.to_ascii_lowercase())).is_some();
-        let date = token.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-        if first.is_ascii_digit()
-            && date.len() < token.len()
-            && date.contains(['-', '/', '.'])
-            && date.ends_with(|last: char| last.is_ascii_digit())
-        {
-            self.date.word(date)?;
-            return self.set_zone(Zone::named(&token[date.len()..]).ok_or(Fault::Syntax)?);
-        }
         if (first.is_ascii_digit() || month_first) && token[1..].contains(['-', '/', '.']) {
             return self.date.word(token);
         }
