@@ -417,6 +417,11 @@ async fn negation(scope: &Scope, names: &Names, error: SqlError) -> SqlError {
     error
 }
 
+/// The name that an error says could be that of several columns.
+pub fn ambiguous_column(error: &SqlError) -> Option<&str> {
+    matches!(error.state, SqlState::AMBIGUOUS_COLUMN | SqlState::DUPLICATE_COLUMN).then(|| quoted(&error.message)).flatten()
+}
+
 /// Two columns of one name: it is naming one of them that is wrong.
 fn duplicate_column(names: &Names, error: SqlError) -> SqlError {
     let Some(name) = quoted(&error.message) else { return error };

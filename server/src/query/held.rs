@@ -24,8 +24,11 @@ pub struct HeldRows {
 }
 
 impl HeldRows {
-    /// Rows, with the memory that is reserved for them.
+    /// Rows, with the memory that is reserved for them. Their columns may share names.
     pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>, memory: MemoryReservation) -> Result<Self> {
+        let schema = super::naming::told_apart(&schema);
+        let named = |batch: RecordBatch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec());
+        let batches = batches.into_iter().map(named).collect::<std::result::Result<_, _>>()?;
         Ok(Self { table: Arc::new(MemTable::try_new(schema, vec![batches])?), memory: Arc::new(memory) })
     }
 }

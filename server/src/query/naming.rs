@@ -57,6 +57,27 @@ fn tell_branches_apart(body: &mut SetExpr) {
     }
 }
 
+/// Marks what the outermost SELECT calls `name` beside a `*` that has a column of that name; answers whether there is something. Nobody can
+/// refer to it there.
+pub fn tell_from_star(statement: &mut Statement, name: &str) -> bool {
+    let Statement::Query(query) = statement else { return false };
+    let Some(select) = leftmost(&mut query.body).filter(|select| has_star(select)) else { return false };
+    let mut found = false;
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && crate::catalog::names::fold(alias) == name
+        {
+            *alias = marked(name, position);
+            found = true;
+        }
+    }
+    found
+}
+
+fn has_star(select: &Select) -> bool {
+    select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)))
+}
+
 /// Marks the items that share their name with another one.
 fn tell_apart(select: &mut Select) {
     let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
@@ -89,7 +110,7 @@ fn name_outermost(query: &mut Query) {
 
 /// Marks the unnamed items; answers which new name an ORDER BY means by a plain one (`None`: more than one item, or somebody else).
 fn mark(select: &mut Select) -> HashMap<String, Option<String>> {
-    let wildcard = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    let wildcard = has_star(select);
     let mut marked = HashMap::new();
     let mut seen: Vec<Expr> = Vec::new();
     for (position, item) in select.projection.iter_mut().enumerate() {
@@ -153,10 +174,18 @@ fn name_nested(select: &mut Select) {
     let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
     let taken = identifiers(select);
     let tables = tables(select);
+    // Of several with one name none can be named: whoever tries is told that it could be any.
+    let is_unique = |name: &String| names.iter().flatten().filter(|other| *other == name).count() == 1;
     for (position, (item, name)) in select.projection.iter_mut().zip(&names).enumerate() {
-        let SelectItem::UnnamedExpr(expr) = item else { continue };
         let Some(name) = name else { continue };
-        let unique = names.iter().flatten().filter(|other| *other == name).count() == 1;
+        if let SelectItem::ExprWithAlias { alias, .. } = item {
+            if !is_unique(name) {
+                *alias = marked(name, position);
+            }
+            continue;
+        }
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let unique = is_unique(name);
         // A column that stands there once is called what it is called.
         if unique && is_column(expr) && !is_outer(expr, &tables) {
             continue;
@@ -356,6 +385,16 @@ pub fn output_schema(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| match shown(field.name()) {
         name if name == field.name() => Arc::clone(field),
         name => Arc::new(field.as_ref().clone().with_name(name)),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The columns of rows that are read by name: of several that share a name, none can be named.
+pub fn told_apart(schema: &SchemaRef) -> SchemaRef {
+    let is_shared = |name: &String| schema.fields().iter().filter(|field| field.name() == name).count() > 1;
+    let fields = schema.fields().iter().enumerate().map(|(position, field)| match is_shared(field.name()) {
+        true => Arc::new(field.as_ref().clone().with_name(marked(field.name(), position).value)),
+        false => Arc::clone(field),
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }

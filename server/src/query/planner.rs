@@ -247,10 +247,33 @@ impl Scope {
         }
         blame::aliases_in_having(self, statement).await?;
         let rewritten = self.rewritten(statement.clone(), Learned::default()).await?;
-        match self.plan_rewritten(rewritten).await.and_then(|plan| typing::check(&plan).map(|()| plan)) {
-            Ok(plan) => Ok(plan),
-            Err(error) => Err(blame::refine(self, statement, error).await),
+        let error = match self.plan_typed(rewritten).await {
+            Ok(plan) => return Ok(plan),
+            Err(error) => error,
+        };
+        match self.plan_beside_star(statement, &error).await {
+            Some(plan) => Ok(plan),
+            None => Err(blame::refine(self, statement, error).await),
         }
+    }
+
+    /// `SELECT *, 1 AS a` of a table with a column `a`: what `*` stands for is known only to the plan, which finds the name twice.
+    async fn plan_beside_star(&self, statement: &ast::Statement, error: &SqlError) -> Option<LogicalPlan> {
+        let mut name = blame::ambiguous_column(error)?.to_string();
+        let mut apart = statement.clone();
+        while naming::tell_from_star(&mut apart, &name) {
+            let rewritten = self.rewritten(apart.clone(), Learned::default()).await.ok()?;
+            match self.plan_typed(rewritten).await {
+                Ok(plan) => return Some(plan),
+                Err(error) => name = blame::ambiguous_column(&error)?.to_string(),
+            }
+        }
+        None
+    }
+
+    async fn plan_typed(&self, rewritten: ast::Statement) -> Result<LogicalPlan> {
+        let plan = self.plan_rewritten(rewritten).await?;
+        typing::check(&plan).map(|()| plan)
     }
 
     /// A statement in the words that [`Self::plan_rewritten`] takes.
