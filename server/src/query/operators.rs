@@ -17,6 +17,8 @@ use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
 use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
 use std::sync::Arc;
 
+mod concatenation;
+
 /// Types by PostgreSQL's names.
 #[derive(Debug)]
 pub struct Types;
@@ -134,8 +136,8 @@ impl ExprPlanner for Operators {
             PlannerResult::Original(raw) => raw,
             planned => return Ok(planned),
         };
-        if raw.op == BinaryOperator::StringConcat && (is_text(&types.0) || is_text(&types.1)) && !of_texts(&types) {
-            return Ok(PlannerResult::Original(shown(raw, &types)));
+        if concatenation::is_of_texts(&raw, &types) {
+            return Ok(PlannerResult::Original(concatenation::shown(raw, &types)));
         }
         match (&types.0, &types.1) {
             (Operand::Typed(json), Operand::Typed(SqlType::Array(_))) if is_json(json) => {}
@@ -433,38 +435,6 @@ fn typed(raw: RawBinaryExpr, left: &SqlType, right: &SqlType) -> Result<PlannerR
         }
         _ => Ok(PlannerResult::Original(raw)),
     }
-}
-
-/// Beside a text, `||` takes any value's own text, in the session's form.
-fn shown(raw: RawBinaryExpr, types: &(Operand, Operand)) -> RawBinaryExpr {
-    let text = |expr: Expr, own: &Operand| match own {
-        Operand::Typed(own) if has_own_text(own) => casts::call(expr, &SqlType::Text),
-        _ => expr,
-    };
-    RawBinaryExpr { op: raw.op, left: text(raw.left, &types.0), right: text(raw.right, &types.1) }
-}
-
-/// Whether `||` is that of JSON or of an array of texts, which read a text as one of them.
-fn of_texts(types: &(Operand, Operand)) -> bool {
-    [&types.0, &types.1].into_iter().any(|operand| match operand {
-        Operand::Typed(SqlType::Array(element)) => is_string(element.scalar()),
-        Operand::Typed(sql_type) => is_json(sql_type),
-        _ => false,
-    })
-}
-
-fn is_text(operand: &Operand) -> bool {
-    match operand {
-        Operand::Typed(sql_type) => is_string(sql_type),
-        Operand::Unknown(_) => true,
-        Operand::Unclear => false,
-    }
-}
-
-/// Whether the text of a type is not the one that the engine gives it.
-fn has_own_text(sql_type: &SqlType) -> bool {
-    let plain = matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
-    !plain && !is_string(sql_type) && !of_catalog(sql_type)
 }
 
 /// A decimal beside a float becomes a float, and a real beside anything else than a real is of double precision.
