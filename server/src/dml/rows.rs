@@ -64,7 +64,10 @@ impl RowIds {
         strength: RowStrength,
     ) -> Result<u64> {
         let units = self.taken.iter().filter(|(_, rows)| !rows.0.is_empty()).map(|(unit, rows)| (*unit, rows.0.clone()));
-        let rows = RowSet { table: target.oid(), strength, units: units.collect() };
+        let mut rows = RowSet { table: target.oid(), strength, units: units.collect() };
+        if strength == RowStrength::Gone {
+            transaction.add_replaced(&mut rows);
+        }
         transaction.lock_table(target.oid(), TableMode::RowExclusive, context.session.lock_timeout()).await?;
         transaction.lock_rows(rows, context.session.lock_timeout()).await?;
         transaction.depends_on(&target.schema, &target.name);

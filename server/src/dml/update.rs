@@ -84,10 +84,7 @@ pub async fn execute(
 pub(crate) fn strength(target: &Target, changed: &[usize]) -> RowStrength {
     let columns = &target.definition.columns;
     let is_changed = |id| changed.iter().any(|position| columns.get(*position).is_some_and(|column| column.id == id));
-    let changes_key = |constraint: &Constraint| match constraint {
-        Constraint::Unique { columns, options, .. } if options.is_of_columns() => columns.iter().any(|id| is_changed(*id)),
-        _ => false,
-    };
+    let changes_key = |constraint: &Constraint| constraint.key_depends_on().into_iter().any(is_changed);
     if target.definition.constraints.iter().any(changes_key) { RowStrength::Gone } else { RowStrength::NoKeyUpdate }
 }
 

@@ -53,11 +53,11 @@ fn of_either(prefix: &'static str) -> Vec<ScalarUDF> {
             as_text(&args[0].0).map(|json| Ok(ScalarValue::Int32(Some(array(json)?.len() as i32)))).transpose()
         }),
         Json::of(name("typeof"), 1, Returns::Text, |args| Ok(as_text(&args[0].0).map(|json| text(kind(json))))),
-        Json::of(name("build_array"), VARIADIC, returns, move |args| {
-            let items = args.iter().map(to_json).collect::<Result<Vec<_>>>()?;
+        Json::showing(name("build_array"), VARIADIC, returns, move |args, forms| {
+            let items = args.iter().map(|argument| to_json(argument, forms)).collect::<Result<Vec<_>>>()?;
             finish(format!("[{}]", items.join(", "))).map(Some)
         }),
-        Json::of(name("build_object"), VARIADIC, returns, move |args| object(args).and_then(finish).map(Some)),
+        Json::showing(name("build_object"), VARIADIC, returns, move |args, forms| object(args, forms).and_then(finish).map(Some)),
         Json::of(name("strip_nulls"), 1, returns, move |args| as_text(&args[0].0).map(|json| finish(stripped(json))).transpose()),
         Json::of(name("set"), VARIADIC, returns, set),
         Json::of(name("extract_path"), VARIADIC, returns, |args| Ok(extract(args).map(text))),
@@ -69,7 +69,7 @@ const VARIADIC: usize = usize::MAX;
 
 /// An argument and its field.
 type Argument = (ScalarValue, FieldRef);
-type Body = Arc<dyn Fn(&[Argument]) -> Result<Option<ScalarValue>> + Send + Sync>;
+type Body = Arc<dyn Fn(&[Argument], &ValueForms) -> Result<Option<ScalarValue>> + Send + Sync>;
 
 /// What comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +96,15 @@ impl Json {
         arguments: usize,
         returns: Returns,
         body: impl Fn(&[Argument]) -> Result<Option<ScalarValue>> + Send + Sync + 'static,
+    ) -> ScalarUDF {
+        Self::showing(name, arguments, returns, move |args, _| body(args))
+    }
+    /// One that shows values, in the session's forms.
+    fn showing(
+        name: impl Into<String>,
+        arguments: usize,
+        returns: Returns,
+        body: impl Fn(&[Argument], &ValueForms) -> Result<Option<ScalarValue>> + Send + Sync + 'static,
     ) -> ScalarUDF {
         let signature = match arguments {
             VARIADIC => Signature::one_of(vec![TypeSignature::VariadicAny, TypeSignature::Nullary], Volatility::Immutable),
@@ -183,10 +192,11 @@ impl ScalarUDFImpl for Json {
         {
             *column = read(column, field, &self.own_type())?;
         }
+        let forms = ValueForms::of_options(&args.config_options).with_iso_dates();
         let value = |row: usize| {
             let values = columns.iter().zip(&args.arg_fields);
             let values = values.map(|(column, field)| Ok((ScalarValue::try_from_array(column, row)?, Arc::clone(field))));
-            Ok((self.body)(&values.collect::<Result<Vec<_>>>()?)?.unwrap_or_else(|| empty.clone()))
+            Ok((self.body)(&values.collect::<Result<Vec<_>>>()?, &forms)?.unwrap_or_else(|| empty.clone()))
         };
         if constant {
             return value(0).map(ColumnarValue::Scalar);
@@ -313,13 +323,13 @@ fn array(json: &str) -> Result<Vec<&str>> {
 }
 
 /// A SQL value as JSON.
-fn to_json((value, field): &Argument) -> Result<String> {
+fn to_json((value, field): &Argument, forms: &ValueForms) -> Result<String> {
     let mut json = String::new();
-    JsonColumn::new(field, &value.to_array()?, &ValueForms::default())?.write(0, ",", &mut json)?;
+    JsonColumn::new(field, &value.to_array()?, forms)?.write(0, ",", &mut json)?;
     Ok(json)
 }
 
-fn object(args: &[Argument]) -> Result<String> {
+fn object(args: &[Argument], forms: &ValueForms) -> Result<String> {
     if !args.len().is_multiple_of(2) {
         return Err(refused("argument list must have even number of elements").into());
     }
@@ -331,9 +341,9 @@ fn object(args: &[Argument]) -> Result<String> {
         if is_composite(&SqlType::of_field(&pair[0].1)) {
             return Err(refused("key value must be scalar, not array, composite, or json").into());
         }
-        let key = to_json(&pair[0])?;
+        let key = to_json(&pair[0], forms)?;
         let key = if kind(&key) == "string" { key } else { quoted(&key) };
-        members.push(format!("{key} : {}", to_json(&pair[1])?));
+        members.push(format!("{key} : {}", to_json(&pair[1], forms)?));
     }
     Ok(format!("{{{}}}", members.join(", ")))
 }

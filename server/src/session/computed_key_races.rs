@@ -54,6 +54,23 @@ async fn a_row_that_gets_a_key_by_its_condition_is_waited_for() {
     meet(FIRST, "rollback", "insert into t values (4, 'B', false, 4)", Ok("INSERT 0 1"), "4 B").await;
 }
 
+/// A row lost its key by an UPDATE, or was changed before it was deleted: whoever inserted the key meanwhile did not wait, and found it taken. With
+/// DO NOTHING its row was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_goes_by_an_update_is_waited_for() {
+    const IGNORED: &str = "insert into t values (4, 'A', false, 4) on conflict do nothing";
+    for first in [
+        "update t set gone = true where id = 1",
+        "update t set email = 'c' where id = 1",
+        "update t set id = 0 where id = 1; delete from t where id = 0",
+        "update t set id = 0 where id = 1; update t set email = 'c' where id = 0",
+    ] {
+        meet(first, "commit", IGNORED, Ok("INSERT 0 1"), "4 A").await;
+        meet(first, "commit", "insert into t values (4, 'A', false, 4)", Ok("INSERT 0 1"), "4 A").await;
+        meet(first, "rollback", IGNORED, Ok("INSERT 0 0"), "").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn equal_nulls_are_waited_for() {
     const TAKEN: &str = "duplicate key value violates unique constraint \"t_n\"";

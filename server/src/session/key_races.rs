@@ -256,9 +256,12 @@ async fn a_referenced_row_that_is_locked_keeps_references_out() {
 async fn a_key_waits_for_the_end_of_those_who_delete_its_references() {
     let referenced = "update or delete on table \"p\" violates foreign key constraint \"c_pid_fkey\" on table \"c\"";
     let tables = format!("{TABLES}; insert into c values (1, 1), (2, 1), (3, 2)");
+    let changed_before = "update c set id = id + 10 where pid = 1; delete from c where pid = 1";
     for second in ["delete from p where id = 1", "update p set id = 5 where id = 1"] {
-        let (outcome, _) = meet(&tables, "delete from c where pid = 1", "commit", second).await;
-        assert!(outcome.unwrap().ends_with(" 1"));
+        for first in ["delete from c where pid = 1", changed_before] {
+            let (outcome, _) = meet(&tables, first, "commit", second).await;
+            assert!(outcome.unwrap().ends_with(" 1"), "{first}");
+        }
         let (outcome, _) = meet(&tables, "delete from c where pid = 1", "rollback", second).await;
         assert_error(outcome, "23503", referenced);
     }

@@ -125,7 +125,7 @@ impl Settings {
     /// The setting's own name, and the value in its normal form.
     fn checked(&self, name: &str, values: impl FnOnce(&Known) -> Vec<String>, text: &str) -> Result<(String, String)> {
         if let Some(known) = find(name) {
-            return Ok((known.name.to_string(), normalize(known, &values(known))?));
+            return Ok((known.name.to_string(), normalize(known, &values(known), self.get(known.name))?));
         }
         let name = self.custom_name(name)?;
         Ok((name, text.to_string()))
@@ -407,7 +407,7 @@ mod tests {
         let names: BTreeSet<String> = KNOWN.iter().map(|k| k.name.to_lowercase()).collect();
         assert_eq!(names.len(), KNOWN.len());
         for known in KNOWN.iter().filter(|k| !matches!(k.kind, Kind::ReadOnly | Kind::Server(_))) {
-            assert_eq!(normalize(known, &split_list(known, known.default)).unwrap(), known.default, "{}", known.name);
+            assert_eq!(normalize(known, &split_list(known, known.default), "").unwrap(), known.default, "{}", known.name);
         }
     }
 

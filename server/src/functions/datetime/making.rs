@@ -46,7 +46,7 @@ fn days(numbers: &[f64]) -> Result<i64> {
     let (year, month, day) = (numbers[0] as i64, numbers[1] as i64, numbers[2] as i64);
     let shown = format!("date field value out of range: {year}-{month:02}-{day:02}");
     let astronomical = if year < 0 { year + 1 } else { year };
-    let fits = year != 0 && exists(astronomical, month, day) && (-4713..=5_874_897).contains(&astronomical);
+    let fits = year != 0 && (-4713..=5_874_897).contains(&astronomical) && exists(astronomical, month, day);
     if !fits {
         return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, shown));
     }
@@ -55,9 +55,9 @@ fn days(numbers: &[f64]) -> Result<i64> {
 
 fn micros(numbers: &[f64]) -> Result<i64> {
     let (hour, minute, second) = (numbers[0], numbers[1], numbers[2]);
-    let total = (hour * 60.0 + minute) as i64 * 60_000_000 + (second * 1e6).round_ties_even() as i64;
-    let fits = (0.0..=24.0).contains(&hour) && (0.0..=59.0).contains(&minute) && (0.0..=60.0).contains(&second) && total <= DAY;
-    if !fits {
+    let fits = (0.0..=24.0).contains(&hour) && (0.0..=59.0).contains(&minute) && (0.0..=60.0).contains(&second);
+    let total = if fits { (hour * 60.0 + minute) as i64 * 60_000_000 + (second * 1e6).round_ties_even() as i64 } else { 0 };
+    if !fits || total > DAY {
         let message = format!("time field value out of range: {hour}:{minute:02}:{second:02}");
         return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message));
     }

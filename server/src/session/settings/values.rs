@@ -93,11 +93,11 @@ fn invalid(known: &Known, value: &str) -> SqlError {
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{}\": \"{value}\"", known.name))
 }
 
-/// Checks values, and brings them to the form that SHOW prints.
-pub(super) fn normalize(known: &Known, values: &[String]) -> Result<String> {
+/// Checks values, and brings them to the form that SHOW prints. `present` is the value that the setting has.
+pub(super) fn normalize(known: &Known, values: &[String], present: &str) -> Result<String> {
     match known.kind {
         Kind::Names => return Ok(values.iter().map(|name| quote_path(name)).collect::<Vec<_>>().join(", ")),
-        Kind::DateStyle => return date_style(known, values),
+        Kind::DateStyle => return date_style(known, values, present),
         Kind::ReadOnly | Kind::Server(_) => return Err(cannot_change(known)),
         _ => {}
     }
@@ -244,7 +244,8 @@ pub(super) fn zone_text(zone: &str) -> String {
     format!("<{offset}>{other}{}", &offset[1..])
 }
 
-fn date_style(known: &Known, values: &[String]) -> Result<String> {
+/// What is not said stays as it is at present.
+fn date_style(known: &Known, values: &[String], present: &str) -> Result<String> {
     let (mut style, mut order): (Option<&str>, Option<&str>) = (None, None);
     let all = || values.join(", ");
     let conflicting = || invalid(known, &all()).with_detail("Conflicting \"datestyle\" specifications.");
@@ -273,7 +274,8 @@ fn date_style(known: &Known, values: &[String]) -> Result<String> {
         style = new_style.or(style);
         order = new_order.or(order);
     }
-    Ok(format!("{}, {}", style.unwrap_or("ISO"), order.unwrap_or("MDY")))
+    let (present_style, present_order) = present.split_once(", ").unwrap_or(("ISO", "MDY"));
+    Ok(format!("{}, {}", style.unwrap_or(present_style), order.unwrap_or(present_order)))
 }
 
 /// A value as one text, for settings that are lists.

@@ -199,6 +199,15 @@ impl Transaction {
         (!rows.is_empty()).then_some(rows)
     }
 
+    /// Adds what rows that the transaction has written itself may stand in for: their keys are those of rows that it has changed before, and go
+    /// with them. Which of these that is, is not remembered: all of the table's.
+    pub fn add_replaced(&self, rows: &mut RowSet) {
+        let Some(changes) = self.changes.get(&rows.table) else { return };
+        if changes.added.iter().any(|unit| rows.units.contains_key(&unit.id)) {
+            changes.deleted.iter().for_each(|(unit, replaced)| *rows.units.entry(*unit).or_default() |= &replaced.0);
+        }
+    }
+
     fn begin_locking(&mut self, rows: RowSet) -> Option<RowSet> {
         let rows = self.of_others(rows)?;
         self.will_change_rows(rows.table);

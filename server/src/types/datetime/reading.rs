@@ -216,6 +216,14 @@ impl Parts {
             self.take_number(date)?;
             return self.take_packed_time(time);
         }
+        // A zone right behind AM or PM.
+        if let Some((half, zone)) = token.split_at_checked(2)
+            && matches!(half.to_ascii_lowercase().as_str(), "am" | "pm")
+            && zone.starts_with(['+', '-'])
+        {
+            self.take_word(half)?;
+            return self.set_zone(Zone::Fixed(parse_offset(zone).ok_or(Fault::Syntax)?));
+        }
         let month_first = first.is_ascii_alphabetic()
             && token.split(['-', '/', '.']).next().and_then(|word| month_number(&word.to_ascii_lowercase())).is_some();
         if (first.is_ascii_digit() || month_first) && token[1..].contains(['-', '/', '.']) {
